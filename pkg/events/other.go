@@ -1,0 +1,79 @@
+package events
+
+import "time"
+
+// A Fault is one thing wrong with an input, and where.
+type Fault struct {
+	Pointer string `json:"pointer"` // RFC 6901; "" is the whole; "/ce-id" an attribute
+	Code    string `json:"code"`    // stable
+	Message string `json:"message"` // never echoes the input's value
+}
+
+// Rejected says that an input was refused or a message parked. It never holds
+// the payload, only a keyed digest of it.
+type Rejected struct {
+	Stage      string    `json:"stage"` // request, compliance, dialer, bridge …
+	Tenant     string    `json:"tenant"`
+	Stream     string    `json:"stream,omitempty"`
+	Sequence   uint64    `json:"sequence,omitempty"`
+	Digest     string    `json:"digest,omitempty"`
+	Faults     []Fault   `json:"faults"`
+	Source     string    `json:"requestSource,omitempty"`
+	ID         string    `json:"requestId,omitempty"`
+	Call       string    `json:"call,omitempty"`
+	Deliveries uint64    `json:"deliveries,omitempty"`
+	At         time.Time `json:"at"`
+}
+
+// Ops is an entry of OPS: an alarm, a connection's ups and downs, or a command
+// with who and why.
+type Ops struct {
+	Event   string            `json:"event"` // command, alarm, connection_up, connection_down …
+	Service string            `json:"service"`
+	Tenant  string            `json:"tenant"`
+	What    string            `json:"what"`
+	By      string            `json:"by,omitempty"`
+	Reason  string            `json:"reason,omitempty"`
+	Call    string            `json:"call,omitempty"`
+	Agent   string            `json:"agent,omitempty"`
+	Details map[string]string `json:"details,omitempty"` // never personal
+	At      time.Time         `json:"at"`
+}
+
+// Fact is what the company knows about a number, e.g. that it must not be
+// called (kind dnc). The number is only in the subject, as a token.
+type Fact struct {
+	Kind      string     `json:"kind"`
+	Listed    bool       `json:"listed"`
+	ExpiresAt *time.Time `json:"expiresAt,omitempty"`
+	Origin    string     `json:"origin,omitempty"` // company, consumer
+	By        string     `json:"by,omitempty"`
+	Masked    string     `json:"masked,omitempty"`
+	At        time.Time  `json:"at"`
+}
+
+// Control is an entry of CONTROL, e.g. the clock offset of a rehearsal.
+type Control struct {
+	Name     string    `json:"name"`
+	OffsetMS int64     `json:"offsetMs,omitempty"` // clock: milliseconds added to real time
+	Paused   bool      `json:"paused,omitempty"`
+	By       string    `json:"by,omitempty"`
+	Reason   string    `json:"reason,omitempty"`
+	At       time.Time `json:"at"`
+}
+
+// ProviderRaw is a provider's message as it came, before it is understood.
+type ProviderRaw struct {
+	Connection string `json:"connection"`
+	Via        string `json:"via"`             // poll, desktop, webhook, gateway
+	Agent      string `json:"agent,omitempty"` // the agent whose session or socket it came by
+	Session    string `json:"session,omitempty"`
+	// AgentSeq, Call and CallSeq are what was on record before the provider
+	// was asked; an answer older than the record proves nothing.
+	AgentSeq   uint64    `json:"agentSeq,omitempty"`
+	Call       string    `json:"call,omitempty"`
+	CallSeq    uint64    `json:"callSeq,omitempty"`
+	ReceivedAt time.Time `json:"receivedAt"`
+	Status     int       `json:"status,omitempty"` // HTTP status of a poll's answer
+	Body       []byte    `json:"body"`             // base64
+}

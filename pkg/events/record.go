@@ -1,0 +1,29 @@
+package events
+
+import "time"
+
+// A Record is one event as it stands in a log.
+type Record struct {
+	Family Family
+	Tenant string
+	Key    string // the call's id or the agent's token
+	Role   Role
+	Name   Name
+	Seq    uint64    // in the stream
+	Stored time.Time // by the server's clock
+
+	ID          string
+	Time        time.Time // when it happened, by outdial's clock
+	Cause       string    // id of the causing event
+	Place       int       // place in the log, from 1 (callsequence)
+	TraceParent string
+	Body        any // pointer to the typed body, see Spec
+}
+
+// Type is the record's CloudEvents type.
+func (r Record) Type() string { return TypeOf(r.Family, r.Name) }
+
+// Subject is the subject the record is stored under.
+func (r Record) Subject() string {
+	return string(r.Family) + "s." + r.Tenant + "." + r.Key + "." + string(r.Role) + "." + string(r.Name)
+}

@@ -1,0 +1,144 @@
+package events
+
+import (
+	"slices"
+	"strings"
+	"time"
+)
+
+// target checks that exactly one of agent, huntGroup and queue is named. The
+// second one is the fault's place, in the order of the design.
+func (r *requestReader) target(n node) {
+	var named []string
+	for _, name := range []string{"agent", "huntGroup", "queue"} {
+		if n.has(name) {
+			named = append(named, name)
+		}
+	}
+	switch {
+	case len(named) == 0:
+		r.add("", FaultNoTarget)
+	case len(named) > 1:
+		r.add("/"+named[1], FaultTwoTargets)
+	}
+}
+
+// places resolves the names of things the tenant must have.
+func (r *requestReader) places(in *Intake) {
+	q, c := &r.req, r.ctx
+	in.From, in.Connection = c.DefaultFrom, c.DefaultConnection
+	if q.From != "" {
+		in.From = q.From
+		if !slices.Contains(c.CallerIDs, q.From) {
+			r.add("/from", FaultForeignCallerID)
+		}
+	}
+	if q.HuntGroup != "" && c.HuntGroups != nil && !c.HuntGroups(q.HuntGroup) {
+		r.add("/huntGroup", FaultUnknownHuntGroup)
+	}
+	connected := true
+	if q.Connection != "" {
+		in.Connection = q.Connection
+		if c.Connection != nil {
+			if _, connected = c.Connection(q.Connection); !connected {
+				r.add("/connection", FaultUnknownConnection)
+			}
+		}
+	}
+	if q.Queue != "" && connected && c.SupportsQueue != nil && !c.SupportsQueue(in.Connection) {
+		r.add("/queue", FaultQueueUnsupported)
+	}
+	if q.Ruleset != "" && c.Ruleset != nil && !c.Ruleset(q.Ruleset) {
+		r.add("/ruleset", FaultUnknownRuleset)
+	}
+}
+
+// times works out when the call may begin and when it is over. notBefore,
+// expiresAt and expirytime are instants of outdial's clock and stay as they
+// are; the event's time has been shifted already.
+func (r *requestReader) times(in *Intake) {
+	q, now := &r.req, r.ctx.Now
+	// Identity and open calls live in CALLS, so every call must close before
+	// they age out; a day is kept in hand. A CALLS that keeps less than a day
+	// is a test's, and half its age must do.
+	horizon := r.ctx.CallsAge - 24*time.Hour
+	if horizon <= 0 {
+		horizon = r.ctx.CallsAge / 2
+	}
+	latest := now.Add(horizon)
+
+	in.NotBefore = in.ReceivedAt
+	begin := r.time
+	if q.NotBefore != nil {
+		in.NotBefore, begin = *q.NotBefore, *q.NotBefore
+		if begin.After(latest) {
+			r.add("/notBefore", FaultNotBeforeTooFar)
+		}
+	}
+	at := "/expiresAt"
+	switch {
+	case q.ExpiresAt != nil:
+		in.ExpiresAt = *q.ExpiresAt
+	case q.Agent != "":
+		in.ExpiresAt = begin.Add(ExpiryAgent).UTC()
+	default:
+		in.ExpiresAt = begin.Add(ExpiryOther).UTC()
+	}
+	if !r.expiry.IsZero() && (q.ExpiresAt == nil || r.expiry.Before(in.ExpiresAt)) {
+		at, in.ExpiresAt = "/ce-"+ExtExpiryTime, r.expiry
+	}
+	given := q.ExpiresAt != nil || !r.expiry.IsZero()
+	switch {
+	case q.NotBefore != nil && !in.ExpiresAt.After(begin):
+		r.add(at, FaultExpiresFirst)
+	case !in.ExpiresAt.After(now):
+		r.add(at, FaultExpired)
+	case in.ExpiresAt.After(latest) && (given || q.NotBefore == nil):
+		r.add(at, FaultExpiryTooFar)
+	}
+}
+
+// closest finds the known name a misspelt one was probably meant to be: at
+// most two edits away, and fewer than half of its letters. (A few lines
+// instead of agnivade/levenshtein, which knows no transpositions.)
+func closest(name string, fields map[string]fieldCheck) string {
+	best, bestAt := "", 3
+	for known := range fields {
+		d := edits(strings.ToLower(name), strings.ToLower(known))
+		if 2*d >= len(known) {
+			continue
+		}
+		if d < bestAt || d == bestAt && known < best {
+			best, bestAt = known, d
+		}
+	}
+	return best
+}
+
+// edits is the optimal string alignment distance: insertions, deletions,
+// substitutions and swaps of neighbours.
+func edits(a, b string) int {
+	if len(a) > 40 || len(b) > 40 {
+		return max(len(a), len(b))
+	}
+	before, last := make([]int, len(b)+1), make([]int, len(b)+1)
+	for j := range last {
+		last[j] = j
+	}
+	for i := 1; i <= len(a); i++ {
+		row := make([]int, len(b)+1)
+		row[0] = i
+		for j := 1; j <= len(b); j++ {
+			cost := 1
+			if a[i-1] == b[j-1] {
+				cost = 0
+			}
+			row[j] = min(last[j]+1, row[j-1]+1, last[j-1]+cost)
+			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
+				row[j] = min(row[j], before[j-2]+1)
+			}
+		}
+		before, last = last, row
+	}
+	return last[len(b)]
+}
