@@ -1,0 +1,119 @@
+package journal_test
+
+import (
+	"net"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/outdial/outdial/pkg/events"
+	"github.com/outdial/outdial/pkg/journal"
+	"github.com/outdial/outdial/pkg/worker/natsserver"
+	"github.com/outdial/outdial/pkg/worker/natsserver/natstest"
+	"github.com/outdial/outdial/pkg/worker/provision"
+)
+
+var noon = time.Date(2026, 3, 9, 12, 0, 0, 0, time.UTC)
+
+func rig(t *testing.T, change ...func(*natsserver.Config)) *natstest.Rig {
+	t.Helper()
+	r := natstest.New(t, change...)
+	l, err := provision.Plan([]string{"acme"}, provision.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := provision.Apply(t.Context(), r.JS, l); err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// draft is any event of a call; cause tells one from another.
+func draft(call string, r events.Role, n events.Name, cause string, after uint64, body any) journal.Draft {
+	return journal.Draft{
+		Family: events.CallFamily, Tenant: "acme", Key: call, Role: r, Name: n,
+		Cause: cause, Time: noon, Body: body, After: after,
+	}
+}
+
+func requested(call string) journal.Draft {
+	return draft(call, events.Orchestrator, events.Requested, "request", 0, &events.CallRequested{})
+}
+
+func must(t *testing.T, l journal.Log, d journal.Draft) journal.Appended {
+	t.Helper()
+	a, err := l.Append(t.Context(), d)
+	if err != nil {
+		t.Fatalf("append %s: %v", d.Name, err)
+	}
+	return a
+}
+
+// proxy forwards TCP and can swallow what the server answers.
+type proxy struct {
+	ln      net.Listener
+	to      string
+	mute    atomic.Bool
+	dropped chan struct{} // gets one signal for the first answer swallowed
+	once    sync.Once
+}
+
+func newProxy(t *testing.T, to string) *proxy {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &proxy{ln: ln, to: to, dropped: make(chan struct{})}
+	t.Cleanup(func() { _ = ln.Close() })
+	go func() {
+		for {
+			c, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			go p.serve(c)
+		}
+	}()
+	return p
+}
+
+func (p *proxy) serve(client net.Conn) {
+	defer client.Close()
+	server, err := net.Dial("tcp", p.to)
+	if err != nil {
+		return
+	}
+	defer server.Close()
+	go func() {
+		defer server.Close()
+		pump(server, client, func() bool { return true })
+	}()
+	pump(client, server, func() bool {
+		if !p.mute.Load() {
+			return true
+		}
+		p.once.Do(func() { close(p.dropped) })
+		return false
+	})
+}
+
+// pump copies while both ends live, and only what pass lets through.
+func pump(to, from net.Conn, pass func() bool) {
+	buf := make([]byte, 64<<10)
+	for {
+		n, err := from.Read(buf)
+		if err != nil {
+			return
+		}
+		if !pass() {
+			continue
+		}
+		if _, err := to.Write(buf[:n]); err != nil {
+			return
+		}
+	}
+}
+
+func (p *proxy) url() string { return "nats://" + p.ln.Addr().String() }

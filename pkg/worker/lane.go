@@ -1,0 +1,252 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/outdial/outdial/pkg/events"
+	"github.com/outdial/outdial/pkg/events/fault"
+	"github.com/outdial/outdial/pkg/journal"
+)
+
+// errStalled says that the consumer must be bound anew.
+var errStalled = errors.New("stalled")
+
+// settleWait bounds what the runtime itself does after a handler.
+const settleWait = 10 * time.Second
+
+// A lane is one route at work.
+type lane struct {
+	rt       *Runtime
+	route    Route
+	cons     jetstream.Consumer
+	slots    chan struct{}
+	wg       sync.WaitGroup
+	arrived  atomic.Uint64 // messages taken, so that a stall is seen
+	failures *failures
+	log      *slog.Logger
+}
+
+// run pulls until pull ends, binding the consumer anew when it stalls, and
+// waits for the handlers.
+func (l *lane) run(pull, handle context.Context) error {
+	defer l.wg.Wait()
+	for {
+		err := l.consume(pull, handle)
+		switch {
+		case pull.Err() != nil:
+			return nil
+		case missing(err):
+			return fmt.Errorf("consumer %s is gone: run outdial provision", l.route.name())
+		}
+		why := "broken"
+		if errors.Is(err, errStalled) {
+			why = "stalled"
+		}
+		l.rt.metrics.rebound(l.route, why)
+		l.log.Warn("consumer bound anew", "why", why)
+		if errors.Is(err, errStalled) {
+			continue
+		}
+		select { // broken: do not spin
+		case <-pull.Done():
+		case <-time.After(time.Second):
+		}
+	}
+}
+
+// consume pulls until pull ends (nil), the consumer stalls or it breaks.
+func (l *lane) consume(pull, handle context.Context) error {
+	broken := make(chan error, 1)
+	cc, err := l.cons.Consume(func(m jetstream.Msg) { l.take(pull, handle, m) },
+		jetstream.PullMaxMessages(l.route.MaxInFlight),
+		jetstream.ConsumeErrHandler(func(_ jetstream.ConsumeContext, err error) {
+			l.rt.metrics.natsError("consume")
+			l.log.Debug("pull ended", "because", refusedWhat(err))
+			if missing(err) {
+				select {
+				case broken <- err:
+				default:
+				}
+			}
+		}))
+	if err != nil {
+		return fmt.Errorf("consume: %w", err)
+	}
+	tick := time.NewTicker(l.rt.cfg.StallAfter)
+	defer tick.Stop()
+	for before := l.arrived.Load(); ; {
+		select {
+		case <-pull.Done():
+			cc.Drain() // take hands back what is buffered
+			select {
+			case <-cc.Closed():
+			case <-time.After(settleWait):
+				cc.Stop()
+			}
+			return nil
+		case err := <-broken:
+			cc.Stop()
+			return err
+		case <-tick.C:
+			now := l.arrived.Load()
+			if now == before {
+				if err := l.stalled(pull); err != nil {
+					cc.Stop()
+					return err
+				}
+			}
+			before = now
+		}
+	}
+}
+
+// stalled asks the server whether messages wait for us although none arrive, or
+// whether it knows of no pull at all. Clients have been seen to wait for ever
+// after a leader change, and after a restart until the next heartbeat is missed.
+func (l *lane) stalled(ctx context.Context) error {
+	if len(l.slots) == cap(l.slots) {
+		return nil // busy, not stalled
+	}
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	info, err := l.cons.Info(ctx)
+	if missing(err) {
+		return err
+	}
+	if err != nil {
+		return nil // no word: the connection looks after itself
+	}
+	if info.NumWaiting == 0 {
+		return errStalled // our pull got lost; nobody would be sent anything
+	}
+	if info.NumPending == 0 || info.NumAckPending >= info.Config.MaxAckPending {
+		return nil // nothing waiting, or the server holds back by itself
+	}
+	return errStalled
+}
+
+// take waits for a free slot and handles the message beside others.
+func (l *lane) take(pull, handle context.Context, m jetstream.Msg) {
+	l.arrived.Add(1)
+	select {
+	case l.slots <- struct{}{}:
+	case <-pull.Done():
+	}
+	if pull.Err() != nil {
+		_ = m.Nak() // somebody else may have it at once
+		return
+	}
+	l.wg.Go(func() {
+		defer func() { <-l.slots }()
+		l.handle(handle, m)
+	})
+}
+
+// handle is one message from delivery to settlement.
+func (l *lane) handle(ctx context.Context, m jetstream.Msg) {
+	start := time.Now()
+	l.rt.metrics.inFlight.Add(ctx, 1)
+	defer l.rt.metrics.inFlight.Add(ctx, -1)
+	stop := l.heartbeat(m)
+	d, err := delivery(m)
+	ctx, span := l.span(ctx, d)
+	defer span.End()
+	if err == nil {
+		err = l.work(ctx, d)
+	}
+	stop()
+	how := l.settle(ctx, m, d, err)
+	span.SetAttributes(attribute.String("outdial.result", how.result))
+	if err != nil && how.result != resultSnooze {
+		span.SetStatus(codes.Error, how.code)
+	}
+	l.rt.metrics.settled(ctx, l.route, how.result, how.code, time.Since(start))
+}
+
+// work runs the handler and its steps. A panic is a Permanent fault; its value
+// may hold anything and stays out of the log.
+func (l *lane) work(ctx context.Context, d Delivery) (err error) {
+	ctx, cancel := context.WithTimeout(ctx, l.route.Deadline)
+	defer cancel()
+	defer func() {
+		if p := recover(); p != nil {
+			l.log.Error("handler panicked", "seq", d.Seq, "value", fmt.Sprintf("%T", p), "stack", string(debug.Stack()))
+			err = fault.New(fault.Permanent, "handle", "panic", nil)
+		}
+	}()
+	steps, err := l.route.Handle(ctx, d)
+	if err != nil {
+		return err
+	}
+	return journal.Run(ctx, l.rt.cfg.Log, steps...)
+}
+
+// heartbeat tells the broker that the message is in good hands, until stopped.
+func (l *lane) heartbeat(m jetstream.Msg) (stop func()) {
+	quit := make(chan struct{})
+	go func() {
+		tick := time.NewTicker(max(l.route.AckWait/3, time.Millisecond))
+		defer tick.Stop()
+		for {
+			select {
+			case <-quit:
+				return
+			case <-tick.C:
+				_ = m.InProgress()
+			}
+		}
+	}()
+	return func() { close(quit) }
+}
+
+// delivery reads a message; in the logs it must be a known event.
+func delivery(m jetstream.Msg) (Delivery, error) {
+	d := Delivery{Subject: m.Subject(), Header: events.Header(m.Headers()), Data: m.Data()}
+	meta, err := m.Metadata()
+	if err != nil {
+		return d, fault.New(fault.Permanent, "read message", "no_metadata", nil)
+	}
+	d.Stream, d.Seq, d.Stored = meta.Stream, meta.Sequence.Stream, meta.Timestamp
+	d.Tries = int(min(meta.NumDelivered, 1<<31-1))
+	if d.Stream != events.StreamCalls && d.Stream != events.StreamAgents {
+		return d, nil
+	}
+	rec, err := events.DecodeRecord(d.Subject, d.Header, d.Data)
+	if err != nil {
+		return d, err
+	}
+	rec.Seq, rec.Stored = d.Seq, d.Stored
+	d.Record = &rec
+	return d, nil
+}
+
+// span starts the consumer span, a child of the one that sent the message.
+func (l *lane) span(ctx context.Context, d Delivery) (context.Context, trace.Span) {
+	name := l.route.Durable
+	attrs := []attribute.KeyValue{
+		attribute.String("messaging.system", "nats"),
+		attribute.String("messaging.destination.name", l.route.Stream),
+		attribute.String("messaging.consumer.group.name", l.route.Durable),
+		attribute.Int64("outdial.sequence", int64(min(d.Seq, 1<<62))),
+	}
+	if d.Record != nil {
+		name = string(d.Record.Name)
+		attrs = append(attrs, attribute.String("outdial."+string(d.Record.Family), d.Record.Key))
+	}
+	ctx = propagation.TraceContext{}.Extract(ctx, Carrier(d.Header))
+	return l.rt.tracer.Start(ctx, "process "+l.route.Stream+"."+name,
+		trace.WithSpanKind(trace.SpanKindConsumer), trace.WithAttributes(attrs...))
+}
