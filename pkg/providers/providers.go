@@ -1,0 +1,189 @@
+// Package providers says what outdial asks of a telephone provider and what it
+// hears from one. Each provider has a folder of its own that keeps both
+// directions together, because the dialer and the bridge must agree about one
+// company's words.
+//
+//	dialer, compliance ─▶ Preparer, Starter ─▶ the provider
+//	the provider ─▶ Poller, or the agent's desktop ─▶ Reader ─▶ bridge
+package providers
+
+import (
+	"context"
+	"time"
+
+	"github.com/outdial/outdial/pkg/events"
+)
+
+// A Kind names a provider's product, as in the configuration.
+type Kind string
+
+// The kinds that are built.
+const (
+	TCN     Kind = "tcn"
+	WebexCC Kind = "webexcc"
+	Five9   Kind = "five9"
+)
+
+// Capabilities say what a provider can do; what it cannot is refused as
+// unsupported rather than tried.
+type Capabilities struct {
+	Prepares bool // the provider is touched before the dial, and has a verdict of its own
+	Withdraw bool // a started call can be withdrawn
+	LooksUp  bool // it can be asked what became of a start
+	Polls    bool // presence and progress are polled
+	Desktop  bool // requests go to, and events come from, the agent's desktop
+	Talking  bool // it reports talking; if not, answered counts as talking
+}
+
+// AgentRef is an agent as the provider knows it.
+type AgentRef struct {
+	Tenant     string
+	Connection string
+	Agent      string            // our token
+	Provider   string            // the provider's own id of the agent
+	Session    string            // provider session or desktop session, "" when not known
+	IDs        map[string]string // the provider's other ids of the session, verbatim
+	HuntGroup  string
+	Token      string // credential, opened; never logged
+}
+
+// An Order is one call to place, with all a provider may need.
+type Order struct {
+	Call      string
+	Attempt   string // random token of the intent (or of the preparation)
+	To        string // E.164
+	From      string // E.164, "" for the provider's default
+	Agent     AgentRef
+	Metadata  []events.KeyValue
+	Recording *events.RecordingAsk
+	Options   map[string]any
+	StartTime time.Time     // set once when preparing, the same in the start
+	Scrub     *events.Scrub // what preparing gave; nil without one
+	NotAfter  time.Time     // nothing may be sent after this
+}
+
+// A Receipt is a provider's yes.
+type Receipt struct {
+	IDs     map[string]string // the provider's ids of the call, verbatim
+	Pending bool              // the provider waits for the agent to act
+	Until   time.Time         // for Pending
+}
+
+// A Verdict is what a lookup found.
+type Verdict string
+
+// What a lookup can find.
+const (
+	Placed    Verdict = "placed"     // it was placed, or is being placed
+	NotPlaced Verdict = "not_placed" // it was not, and will not be
+	Over      Verdict = "over"       // presumably placed and over already
+	CannotSay Verdict = "cannot_say" // the provider cannot be asked, or did not say
+)
+
+// Found is a lookup's answer with its evidence, e.g. the provider's status.
+type Found struct {
+	Verdict  Verdict
+	Evidence string
+}
+
+// Starter places calls. Start is called at most once per order, ever.
+//
+// An error says what may have happened: Permanent (refused: nothing was placed
+// and never will be), Transient (nothing was sent), Uncertain (perhaps
+// placed). 5xx, a timeout, a reset or a broken 2xx is Uncertain.
+type Starter interface {
+	Start(ctx context.Context, o Order) (Receipt, error)
+	// Lookup asks what became of a start whose answer was lost.
+	Lookup(ctx context.Context, o Order) (Found, error)
+	// Withdraw undoes a preparation or withdraws a call. It returns nil once
+	// the provider shows nothing of it any more. A provider that cannot
+	// returns Permanent with code "unsupported".
+	Withdraw(ctx context.Context, o Order) (evidence string, err error)
+}
+
+// Preparer is a provider that is touched before the dial (TCN's prepare and
+// scrub). The first result is the provider's verdict. touched says that the
+// provider may hold a preparation, error or not. The context ends at the
+// preparation's notAfter.
+type Preparer interface {
+	Prepare(ctx context.Context, o Order) (scrub events.Scrub, touched bool, err error)
+}
+
+// Settings are what a provider demands of requests, for the rules.
+type Settings struct {
+	Enabled          bool     // manual dialing is allowed for the agent
+	RequiredMetadata []string // names, after aliases are applied to the request's
+	Aliases          map[string]string
+	TotalDigits      int // length of a national number; 0 not known
+	Overrides        map[string]bool
+	Raw              map[string]string // the settings as texts, for evidence
+}
+
+// Configured is a provider whose settings compliance reads before it decides.
+type Configured interface {
+	Settings(ctx context.Context, a AgentRef) (Settings, error)
+}
+
+// Poller asks for an agent's presence and the progress of its call. The
+// answer is returned as it came; a Reader understands it. A refused
+// credential (401) is Permanent with code "unauthorized".
+type Poller interface {
+	// Open gets or makes the agent's session; nil IDs are never returned.
+	Open(ctx context.Context, a AgentRef) (session string, ids map[string]string, err error)
+	Poll(ctx context.Context, a AgentRef) (status int, body []byte, err error)
+}
+
+// A View is what is on record when a message is read: a provider's message
+// means different things to different histories.
+type View struct {
+	Now        time.Time
+	Presence   events.Name // of the agent
+	Session    string
+	CallState  events.Name // last event that moved the claiming call; "" without a claim
+	Dialed     bool        // the claiming call has an intent on record
+	Talked     bool        // it has been talking (or answered, where that counts)
+	To         string      // its number, E.164; "" without a claim
+	HomeRegion string      // ISO region in which national numbers are read, e.g. US
+}
+
+// An Observation is one thing a provider's message says.
+type Observation struct {
+	Presence events.Name // an agent event, "" none
+	Call     events.Name // a call event, "" none
+	Reason   string      // of ended or of a presence
+	Event    string      // the provider's own name, verbatim
+	State    string      // the provider's own state, verbatim
+	Legs     events.Legs
+	IDs      map[string]string // the provider's ids of the call or session, verbatim
+	CallKey  string            // the provider's id of the call, "" when it has none
+	Agent    string            // the provider's id of the agent, "" when not said
+	Customer string            // E.164 of the customer where the message says it
+	Manual   bool              // it is a manual outbound call, as ours are
+	Attrs    map[string]string // other details, never personal
+	At       time.Time         // by the provider's clock, zero when not said
+}
+
+// A Reader understands a provider's messages. It is pure. What does not parse
+// is Permanent; a name it does not know is kept as an annotation, not refused.
+type Reader interface {
+	Read(raw events.ProviderRaw, v View) ([]Observation, error)
+}
+
+// A Desktop carries a provider's request to the agent's desktop.
+//
+// No desktop there is Transient with code "no_desktop": nothing was sent. An
+// answer that did not come is Uncertain.
+type Desktop interface {
+	Send(ctx context.Context, a AgentRef, message []byte, attempt string, notAfter time.Time) error
+}
+
+// A Provider is one configured connection. Nil parts are what it cannot do.
+type Provider struct {
+	Kind       Kind
+	Can        Capabilities
+	Starter    Starter
+	Preparer   Preparer
+	Configured Configured
+	Poller     Poller
+	Reader     Reader
+}

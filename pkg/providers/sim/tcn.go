@@ -1,0 +1,244 @@
+package sim
+
+import (
+	_ "embed"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"strconv"
+	"sync"
+	"time"
+)
+
+// TCNName is the dialect's name in faults, ledger and history.
+const TCNName = "tcn"
+
+// TCNAgent is one agent. Empty fields are those of the document's samples.
+type TCNAgent struct {
+	Token           string
+	AgentSid        string
+	ClientSid       string
+	HuntGroupSid    string
+	AsmSessionSid   string
+	VoiceSessionSid string
+	Status          string // at the beginning; "" is READY
+}
+
+// TCNPace is how long the steps take; 0 is the simulator's pace.
+type TCNPace struct {
+	Prepare, Cancel, Start, Ring, Talk, Wrap time.Duration
+}
+
+// TCNOptions configure the dialect. The zero value has the agent of the
+// document's samples, token "token-2098765", and is as unkind as TCN may be.
+type TCNOptions struct {
+	Agents        []TCNAgent
+	Paths         map[string]string         // by operation, over those of package tcn
+	Settings      map[string]map[string]any // by hunt group, over the sample's manualDial
+	PrepareStatus bool                      // prepare answers with the status object, else {} and it takes a while
+	JSONC         bool                      // accept comments and trailing commas, as the document prints them
+	FlatSession   bool                      // voiceSessionSid at the top level
+	NumericSids   bool                      // sids as JSON numbers
+	Pace          TCNPace
+}
+
+// TCN is the dialect: an http.Handler that answers as TCN does.
+type TCN struct {
+	sim   *Simulator
+	opts  TCNOptions
+	paths map[string]string // path ─▶ operation
+
+	mu       sync.Mutex
+	agents   []*tcnAgent
+	settings map[string]map[string]any // by hunt group
+}
+
+// tcnAgent is one agent's state machine, under TCN.mu.
+type tcnAgent struct {
+	TCNAgent
+	number   int // place in the list, for derived samples
+	current  string
+	paused   bool
+	lost     bool // keepalives fail until there is a new session
+	stuck    bool // keepalives fail for good
+	changed  time.Time
+	sip      int
+	calls    int
+	shown    string // currentSessionId; "" is the voice session
+	coming   bool   // a preparation is on its way
+	turn     int    // grows with every change, so that old timers see they are late
+	scrubbed *tcnScrubbed
+	call     *tcnCall
+}
+
+// tcnScrubbed is what a scrub promised.
+type tcnScrubbed struct {
+	callSid, taskGroupSid string
+	ok                    bool
+	said                  map[string]json.RawMessage
+}
+
+// tcnCall is the call under way.
+type tcnCall struct {
+	sid, number, correlation string
+	part                     Part
+}
+
+// TCN adds the dialect to the simulator.
+func (s *Simulator) TCN(o TCNOptions) (*TCN, error) {
+	if len(o.Agents) == 0 {
+		o.Agents = TCNAgents(1)
+	}
+	t := &TCN{sim: s, opts: o, paths: map[string]string{}, settings: map[string]map[string]any{}}
+	for op, path := range tcnPaths() {
+		if p, ok := o.Paths[op]; ok {
+			path = p
+		}
+		t.paths[path] = op
+	}
+	seen := map[string]bool{}
+	for i, a := range o.Agents {
+		a = a.filled()
+		if seen[a.Token] || seen[a.AgentSid] {
+			return nil, fmt.Errorf("two TCN agents share a token or a sid")
+		}
+		seen[a.Token], seen[a.AgentSid] = true, true
+		t.agents = append(t.agents, &tcnAgent{TCNAgent: a, number: i, current: a.Status, changed: s.clock.Now()})
+	}
+	for group, change := range o.Settings {
+		if err := t.setSettings(group, change); err != nil {
+			return nil, err
+		}
+	}
+	s.Register(t)
+	return t, nil
+}
+
+// TCNAgents makes n agents whose sids count up from the document's samples.
+func TCNAgents(n int) []TCNAgent {
+	out := make([]TCNAgent, 0, n)
+	for i := range n {
+		out = append(out, TCNAgent{
+			AgentSid:        strconv.Itoa(2098765 + i),
+			AsmSessionSid:   strconv.Itoa(20003456 + i),
+			VoiceSessionSid: strconv.Itoa(50006789 + i),
+		})
+	}
+	return out
+}
+
+func (a TCNAgent) filled() TCNAgent {
+	for field, def := range map[*string]string{
+		&a.AgentSid: "2098765", &a.ClientSid: "2000123", &a.HuntGroupSid: "1045678",
+		&a.AsmSessionSid: "20003456", &a.VoiceSessionSid: "50006789", &a.Status: tcnReady,
+	} {
+		if *field == "" {
+			*field = def
+		}
+	}
+	if a.Token == "" {
+		a.Token = "token-" + a.AgentSid
+	}
+	return a
+}
+
+// Name implements Dialect.
+func (t *TCN) Name() string { return TCNName }
+
+// Agents implements Dialect.
+func (t *TCN) Agents() []AgentView {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	out := []AgentView{}
+	for _, a := range t.agents {
+		v := AgentView{Provider: TCNName, Agent: a.AgentSid, Session: a.VoiceSessionSid, State: a.current}
+		if a.call != nil {
+			v.Call = a.call.sid
+		}
+		out = append(out, v)
+	}
+	return out
+}
+
+// Set implements Dialect. Keys: status (any of TCN's words, at once), paused,
+// keepAlive (true, false until there is a new session, or "never"),
+// currentSessionId ("" is ours), huntGroupSid, token, inbound (true: somebody
+// calls the agent), settings (keys of manualDial, for the agent's hunt group).
+func (t *TCN) Set(agent string, change map[string]any) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	a := t.find(func(a *tcnAgent) bool { return a.AgentSid == agent })
+	if a == nil {
+		return fmt.Errorf("no TCN agent of that sid")
+	}
+	for key, value := range change {
+		if err := t.set(a, key, value); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (t *TCN) set(a *tcnAgent, key string, value any) error {
+	word, isWord := value.(string)
+	on, isBool := value.(bool)
+	group, isGroup := value.(map[string]any)
+	switch {
+	case key == "status" && isWord:
+		a.coming, a.scrubbed, a.call = false, nil, nil
+		t.become(a, word)
+	case key == "paused" && isBool:
+		a.paused = on
+	case key == "keepAlive" && isBool:
+		a.lost, a.stuck = !on, false
+	case key == "keepAlive" && word == "never":
+		a.stuck = true
+	case key == "currentSessionId" && isWord:
+		a.shown = word
+	case key == "huntGroupSid" && isWord:
+		a.HuntGroupSid = word
+	case key == "token" && isWord:
+		a.Token = word
+	case key == "inbound" && isBool && on:
+		t.inbound(a)
+	case key == "settings" && isGroup:
+		return t.setSettings(a.HuntGroupSid, group)
+	default:
+		return fmt.Errorf("unknown change %q, or of the wrong kind", key)
+	}
+	return nil
+}
+
+func (t *TCN) find(is func(*tcnAgent) bool) *tcnAgent {
+	for _, a := range t.agents {
+		if is(a) {
+			return a
+		}
+	}
+	return nil
+}
+
+func (t *TCN) setSettings(group string, change map[string]any) error {
+	have, ok := t.settings[group]
+	if !ok {
+		var sample struct {
+			ManualDial map[string]any `json:"manualDial"`
+		}
+		if err := json.Unmarshal(tcnSettingsSample, &sample); err != nil {
+			return fmt.Errorf("settings sample: %w", err)
+		}
+		have = sample.ManualDial
+	}
+	maps.Copy(have, change)
+	t.settings[group] = have
+	return nil
+}
+
+//go:embed fixtures/tcn/agent.json
+var tcnAgentSample []byte
+
+//go:embed fixtures/tcn/settings.json
+var tcnSettingsSample []byte
+
+//go:embed fixtures/tcn/countries.json
+var tcnCountriesSample []byte

@@ -1,0 +1,118 @@
+package tcn
+
+import (
+	"context"
+
+	"github.com/outdial/outdial/pkg/events/fault"
+	"github.com/outdial/outdial/pkg/providers"
+)
+
+// Start implements providers.Starter: one POST, never two. Any 2xx with any
+// body is a yes, for TCN's text shows no answer; the receipt holds the ids that
+// the scrub gave before.
+//
+// Errors: Permanent no_scrub, scrub_mismatch (nothing was sent), unauthorized,
+// refused; Transient unreachable, too_late, cancelled; everything else is
+// Uncertain.
+func (c *Client) Start(ctx context.Context, o providers.Order) (providers.Receipt, error) {
+	body, err := c.startBody(o)
+	if err != nil {
+		return providers.Receipt{}, err
+	}
+	a, err := c.post(ctx, c.once, OpStart, o.Agent.Token, body, o.NotAfter)
+	if err != nil {
+		return providers.Receipt{}, err
+	}
+	if !a.OK() {
+		class, code := startRefusal(a.Status)
+		return providers.Receipt{}, fault.New(class, verb(OpStart), code, nil)
+	}
+	return providers.Receipt{IDs: map[string]string{
+		"callSid": o.Scrub.CallSid, "taskGroupSid": o.Scrub.TaskGroupSid,
+	}}, nil
+}
+
+// startBody says again what the scrub said, from what the scrub left on
+// record: another process may have made it.
+func (c *Client) startBody(o providers.Order) (startRequest, error) {
+	if o.Scrub == nil || !o.Scrub.OK || o.Scrub.CallSid == "" || o.Scrub.TaskGroupSid == "" {
+		return startRequest{}, fault.New(fault.Permanent, verb(OpStart), "no_scrub", nil)
+	}
+	kept := o.Scrub.Settings
+	national, ok := nationalOf(o.To, kept["countryCode"])
+	if !ok || kept["sessionSid"] == "" || kept["huntGroupSid"] == "" || o.Scrub.StartTime == "" {
+		return startRequest{}, fault.New(fault.Permanent, verb(OpStart), "scrub_mismatch", nil)
+	}
+	return startRequest{
+		SimpleCallData: startCall{
+			CallSid: o.Scrub.CallSid, TaskGroupSid: o.Scrub.TaskGroupSid,
+			shared: shared{
+				ClientSid: kept["clientSid"], CountrySid: kept["countrySid"], AgentSid: kept["agentSid"],
+				StartTime: o.Scrub.StartTime, CallerID: kept["callerId"],
+				PhoneNumber: national, CountryCode: kept["countryCode"],
+				DoRecord: boolean{kept["doRecord"] == "true", c.cfg.BareBooleans}, CallDataType: "manual",
+				CallerIDCountryCode: kept["callerIdCountryCode"], CallerIDCountrySid: kept["callerIdCountrySid"],
+				RuleSetName: kept["ruleSetName"], SimpleMetaData: metadata(o.Metadata),
+			},
+		},
+		HuntGroupSid: kept["huntGroupSid"], AgentSessionSid: kept["sessionSid"],
+	}, nil
+}
+
+// sessionOf is the session the order's preparation was made in.
+func sessionOf(o providers.Order) string {
+	if o.Scrub != nil && o.Scrub.Settings["sessionSid"] != "" {
+		return o.Scrub.Settings["sessionSid"]
+	}
+	return o.Agent.Session
+}
+
+// look asks for the status of the order's session, opening one where there is
+// none, or where TCN says that the old one is lost.
+func (c *Client) look(ctx context.Context, o providers.Order) (statusAnswer, string, error) {
+	session := sessionOf(o)
+	if session != "" {
+		s, err := c.status(ctx, o.Agent, session)
+		if !sessionGone(s, err) {
+			return s, session, err
+		}
+	}
+	session, _, err := c.openSession(ctx, o.Agent)
+	if err != nil {
+		return statusAnswer{}, "", err
+	}
+	s, err := c.status(ctx, o.Agent, session)
+	if err == nil && !s.KeepAliveSucceeded.on {
+		err = fault.New(fault.Transient, verb(OpStatus), "session_lost", nil)
+	}
+	return s, session, err
+}
+
+// Lookup implements providers.Starter. TCN can be asked for the agent's status
+// alone: still prepared means that the start did not happen, a status of
+// having nothing to do that it did and is over.
+func (c *Client) Lookup(ctx context.Context, o providers.Order) (providers.Found, error) {
+	s, _, err := c.look(ctx, o)
+	if err != nil {
+		return providers.Found{Verdict: providers.CannotSay, Evidence: fault.Code(err)}, err
+	}
+	found := providers.Found{Verdict: providers.CannotSay, Evidence: evidence(s)}
+	switch p := phaseOf(s.StatusDesc); {
+	case p == prepared:
+		found.Verdict = providers.NotPlaced
+	case p.free(), p == wrapped, p == preparing:
+		found.Verdict = providers.Over
+	case p.onCall(), p == wrapping:
+		found.Verdict = providers.Placed
+	}
+	return found, nil
+}
+
+// evidence is TCN's own word for the status, where it is a word we know: an
+// unknown one could be anything.
+func evidence(s statusAnswer) string {
+	if phaseOf(s.StatusDesc) == unheardOf {
+		return "unknown status"
+	}
+	return string(s.StatusDesc)
+}

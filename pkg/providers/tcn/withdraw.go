@@ -1,0 +1,71 @@
+package tcn
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/outdial/outdial/pkg/events/fault"
+	"github.com/outdial/outdial/pkg/providers"
+)
+
+// looksBeforeAgain is how often a preparation may still show after TCN took a
+// cancellation, before the cancellation is said again.
+const looksBeforeAgain = 8
+
+// Withdraw implements providers.Starter: it undoes a preparation and returns
+// TCN's status once that shows none. It goes on until the context ends.
+//
+// A preparation that is gone is not cancelled again; one that may still be on
+// its way (no scrub is on record) is cancelled once although it does not show.
+// A call that is under way is never hung up: Permanent answered. Also
+// Permanent: unauthorized, wrong credentials need a person. Everything else
+// that stands in the way is Transient: still_prepared, provider_down,
+// session_lost, status_unclear.
+func (c *Client) Withdraw(ctx context.Context, o providers.Order) (string, error) {
+	coming, wait, code := o.Scrub == nil, 0, "still_prepared"
+	for {
+		s, session, err := c.look(ctx, o)
+		if fault.Code(err) == "unauthorized" && err != nil {
+			return "", err
+		}
+		switch p := phaseOf(s.StatusDesc); {
+		case err != nil: // unreachable just now: look again
+		case p.onCall():
+			return "", fault.New(fault.Permanent, verb(OpCancel), "answered", errors.New(evidence(s)))
+		case p == unheardOf:
+			err = fault.New(fault.Transient, verb(OpCancel), "status_unclear", nil)
+		case p == prepared && wait > 0:
+			wait--
+		case p == prepared, p == ready && coming:
+			if err = c.cancel(ctx, o, session); err == nil || fault.Of(err) == fault.Permanent {
+				// Taken, or refused for the agent's state: the status has the last word.
+				coming, wait = false, looksBeforeAgain
+			}
+			if fault.Code(err) == "unauthorized" {
+				return "", err
+			}
+		default:
+			return evidence(s), nil
+		}
+		switch {
+		case err == nil:
+			code = "still_prepared"
+		case ctx.Err() == nil: // else the look was cut short and says nothing
+			code = fault.Code(err)
+		}
+		if !c.pause(ctx) {
+			return "", fault.New(fault.Transient, verb(OpCancel), code, nil)
+		}
+	}
+}
+
+// cancel sends one cancellation. It names the session alone, so saying it
+// twice does no harm.
+func (c *Client) cancel(ctx context.Context, o providers.Order, session string) error {
+	a, err := c.post(ctx, c.once, OpCancel, o.Agent.Token, sessionRequest{session}, time.Time{})
+	if err != nil {
+		return fault.New(fault.Transient, verb(OpCancel), "provider_down", err)
+	}
+	return refusal(OpCancel, a)
+}

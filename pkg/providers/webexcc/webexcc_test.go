@@ -1,0 +1,106 @@
+package webexcc
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/outdial/outdial/pkg/events/fault"
+	"github.com/outdial/outdial/pkg/providers"
+)
+
+func order() providers.Order {
+	return providers.Order{
+		To: customer, Attempt: "attempt1", NotAfter: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC),
+		Agent: providers.AgentRef{Tenant: "acme", Connection: "webex-desk", Agent: "agent4", Session: "s1"},
+	}
+}
+
+func TestARequestIsTheDocumentsMessage(t *testing.T) { // WXC-01, WXC-03, WXC-04, WXC-05
+	t.Parallel()
+	d := &desk{}
+	p := New(Config{Desktop: d}).Provider()
+	receipt, err := p.Starter.Start(t.Context(), order())
+	if err != nil || receipt.Pending {
+		t.Fatalf("start: %+v, %v", receipt, err)
+	}
+	var want, got any
+	if err := json.Unmarshal(fixture(t, "001-webexcc-make-call.request.json"), &want); err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(d.message, &got); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("request (-want +got):\n%s", diff)
+	}
+	if !bytes.Contains(d.message, []byte(`"subtopic":"MakeCall"`)) {
+		t.Errorf("the key is not spelled in lower case: %s", d.message)
+	}
+	if d.attempt != "attempt1" || !d.notAfter.Equal(order().NotAfter) || d.agent.Session != "s1" {
+		t.Errorf("attempt, deadline or session got lost: %+v", d)
+	}
+}
+
+func TestWhatTheDesktopAnsweredIsPassedOn(t *testing.T) { // WXC-33: no answer is uncertain, never a failure
+	t.Parallel()
+	for name, class := range map[string]fault.Class{
+		"no desktop is transient": fault.Transient, "silence is uncertain": fault.Uncertain,
+		"a refusal is permanent": fault.Permanent,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d := &desk{err: fault.New(class, "send", "x", nil)}
+			_, err := New(Config{Desktop: d}).Provider().Starter.Start(t.Context(), order())
+			if err == nil || fault.Of(err) != class || d.sent != 1 {
+				t.Errorf("got %v after %d sends, want class %v after one", err, d.sent, class)
+			}
+		})
+	}
+}
+
+func TestWhatCannotBeDialedIsNotSent(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		change func(*providers.Order)
+		code   string
+	}{
+		"a number without a plus":          {func(o *providers.Order) { o.To = "917702779401" }, "bad_number"},
+		"no number at all":                 {func(o *providers.Order) { o.To = "" }, "bad_number"},
+		"an old Workspace (WXC-36)":        {func(o *providers.Order) { o.Agent.IDs = map[string]string{"workspaceVersion": "3.20.9999"} }, "unsupported_version"},
+		"a Workspace that is not a number": {func(o *providers.Order) { o.Agent.IDs = map[string]string{"workspaceVersion": "latest"} }, "unsupported_version"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d, o := &desk{}, order()
+			tc.change(&o)
+			_, err := New(Config{Desktop: d}).Provider().Starter.Start(t.Context(), o)
+			if fault.Of(err) != fault.Permanent || fault.Code(err) != tc.code || d.sent != 0 {
+				t.Errorf("got %v after %d sends, want permanent %s after none", err, d.sent, tc.code)
+			}
+		})
+	}
+}
+
+func TestWhatWebexCannotDo(t *testing.T) { // X-07
+	t.Parallel()
+	p := New(Config{Desktop: &desk{}}).Provider()
+	if p.Kind != providers.WebexCC || p.Can != (providers.Capabilities{Desktop: true}) || p.Preparer != nil || p.Poller != nil {
+		t.Errorf("capabilities: %+v", p)
+	}
+	if _, err := p.Starter.Withdraw(t.Context(), order()); fault.Of(err) != fault.Permanent || fault.Code(err) != "unsupported" {
+		t.Errorf("withdraw: %v", err)
+	}
+	found, err := p.Starter.Lookup(t.Context(), order())
+	if err != nil || found.Verdict != providers.CannotSay {
+		t.Errorf("lookup: %+v, %v", found, err)
+	}
+	var f *fault.Error
+	if _, err := p.Starter.Withdraw(t.Context(), order()); !errors.As(err, &f) {
+		t.Errorf("not a fault: %v", err)
+	}
+}
