@@ -1,0 +1,233 @@
+package config
+
+import (
+	"maps"
+	"net/url"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/nyaruka/phonenumbers"
+
+	"github.com/outdial/outdial/pkg/events"
+	"github.com/outdial/outdial/pkg/providers"
+)
+
+// check looks at what has been read, all of it, and opens the secrets. It
+// returns the tenants whose key files do not exist.
+func (l *loader) check() (keyless []string) {
+	l.checkNATS()
+	l.checkDoors()
+	l.checkTiming()
+	regions := phonenumbers.GetSupportedRegions()
+	if len(l.cfg.Tenants) == 0 {
+		l.missing("tenants", "at least one tenant is needed")
+	}
+	for _, name := range slices.Sorted(maps.Keys(l.cfg.Tenants)) {
+		if l.checkTenant(name, regions) {
+			keyless = append(keyless, name)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(l.cfg.Connections)) {
+		l.checkConnection(name, regions)
+	}
+	l.checkAgents()
+	l.checkWorkspace()
+	l.checkIngress()
+	l.sameKeys()
+	return keyless
+}
+
+// name refuses what cannot be a token of a subject. A lone _ stands for "all".
+func (l *loader) name(path, s, what string) {
+	if !events.IsToken(s) || s == "_" {
+		l.judge(path, "a %s's name has 1 to 64 of A-Z a-z 0-9 _ -, and is not _ alone", what)
+	}
+}
+
+// checkTenant says whether the tenant's key file is missing.
+func (l *loader) checkTenant(name string, regions map[string]bool) (keyless bool) {
+	path, t := child("tenants", name), l.cfg.Tenants[name]
+	l.name(path, name, "tenant")
+	at := func(field string) string { return child(path, field) }
+	if len(t.Countries) == 0 {
+		l.missing(at("countries"), "name those that may be called, e.g. [US, CA]")
+	}
+	for i, c := range t.Countries {
+		switch p := item(at("countries"), i); {
+		case !regions[c]:
+			l.judge(p, "is not an ISO 3166-1 code of a country with telephones, such as US")
+		case slices.Contains(t.Countries[:i], c):
+			l.judge(p, "stands twice")
+		}
+	}
+	switch {
+	case t.Ruleset == "":
+		l.missing(at("ruleset"), "e.g. us-federal")
+	case !events.IsToken(t.Ruleset):
+		l.judge(at("ruleset"), "is not the name of a rule set")
+	}
+	if t.Connection != "" {
+		l.refer(at("connection"), name, t.Connection)
+	}
+	for i, n := range t.CallerIDs {
+		switch p := item(at("callerIds"), i); {
+		case !isE164(n):
+			l.judge(p, "is not an E.164 number: +, country code and national number, digits only, in quotes")
+		case slices.Contains(t.CallerIDs[:i], n):
+			l.judge(p, "stands twice")
+		}
+	}
+	return l.checkKey(at("key"), name, t)
+}
+
+var e164Shape = regexp.MustCompile(`^\+[1-9][0-9]{6,14}$`)
+
+func isE164(s string) bool {
+	if !e164Shape.MatchString(s) {
+		return false
+	}
+	n, err := phonenumbers.Parse(s, "")
+	return err == nil && phonenumbers.IsPossibleNumber(n)
+}
+
+// refer refuses a connection that does not exist or is another tenant's.
+func (l *loader) refer(path, tenant, connection string) {
+	c, ok := l.cfg.Connections[connection]
+	switch {
+	case l.later[child("connections", connection)]:
+	case !ok:
+		l.judge(path, "connection %q does not exist%s", cut(connection),
+			meant(connection, slices.Sorted(maps.Keys(l.cfg.Connections))))
+	case c.Tenant != tenant && tenant != "":
+		l.judge(path, "connection %s is not of tenant %s", connection, cut(tenant))
+	}
+}
+
+// owner refuses a tenant that does not exist.
+func (l *loader) owner(path, tenant string) {
+	if tenant == "" {
+		l.missing(path, "whose is it?")
+	} else if _, ok := l.cfg.Tenants[tenant]; !ok {
+		l.judge(path, "tenant %q does not exist%s", cut(tenant), meant(tenant, slices.Sorted(maps.Keys(l.cfg.Tenants))))
+	}
+}
+
+func (l *loader) checkConnection(name string, regions map[string]bool) {
+	path, c := child("connections", name), l.cfg.Connections[name]
+	l.name(path, name, "connection")
+	if l.later[path] || c.Kind == "" {
+		return
+	}
+	at := func(field string) string { return child(path, field) }
+	kind := l.Kinds[providers.Kind(c.Kind)]
+	l.owner(at("tenant"), c.Tenant)
+	for _, field := range kind.Required {
+		if field == "baseURL" && c.BaseURL == "" {
+			l.missing(at(field), "kind %s needs it", c.Kind)
+		}
+	}
+	if c.BaseURL != "" {
+		if says := badBase(c.BaseURL); says != "" {
+			l.judge(at("baseURL"), "%s", says)
+		}
+	}
+	for _, op := range slices.Sorted(maps.Keys(c.Paths)) {
+		l.checkPath(child(at("paths"), op), op, c.Paths[op], kind.Operations)
+	}
+	for _, from := range slices.Sorted(maps.Keys(c.MetadataAliases)) {
+		if to := c.MetadataAliases[from]; from == "" || strings.TrimSpace(to) == "" {
+			l.judge(child(at("metadataAliases"), from), "wants a key and the name the provider requires")
+		}
+	}
+	if c.HomeRegion != "" && !regions[c.HomeRegion] {
+		l.judge(at("homeRegion"), "is not an ISO 3166-1 code of a country with telephones, such as US")
+	}
+	if c.MinVersion != "" && !versionShape.MatchString(c.MinVersion) {
+		l.judge(at("minVersion"), "is not a version such as 3.21.2410")
+	}
+	for field, d := range map[string]time.Duration{
+		"timeout": c.Timeout, "pollEvery": c.PollEvery, "readyWait": c.ReadyWait, "settingsFor": c.SettingsFor,
+	} {
+		if d < 0 {
+			l.judge(at(field), "is negative")
+		}
+	}
+}
+
+var versionShape = regexp.MustCompile(`^[0-9]+(\.[0-9]+){1,3}$`)
+
+// badBase says what is wrong with a base URL, without repeating it.
+func badBase(s string) string {
+	u, err := url.Parse(s)
+	switch {
+	case err != nil || u.Hostname() == "" || u.Opaque != "":
+		return "is not a URL such as https://api.example.com"
+	case u.Scheme != "http" && u.Scheme != "https":
+		return "wants http:// or https://"
+	case u.User != nil:
+		return "may not hold a user or password"
+	case u.RawQuery != "" || u.ForceQuery || strings.Contains(s, "#"):
+		return "may not hold a query or fragment"
+	}
+	return badPort(u.Port())
+}
+
+func (l *loader) checkPath(path, op, value string, operations []string) {
+	u, err := url.Parse(value)
+	switch {
+	case !slices.Contains(operations, op):
+		l.judge(path, "is not an operation; there are %s%s", strings.Join(operations, ", "), meant(op, operations))
+	case err != nil || !strings.HasPrefix(value, "/") || strings.HasPrefix(value, "//") ||
+		u.RawQuery != "" || u.ForceQuery || strings.Contains(value, "#"):
+		l.judge(path, "is not a path such as /api/v1/%s, without query or fragment", op)
+	}
+}
+
+// checkTiming holds every limit to be positive and the watchdogs to be done
+// before the log forgets the call.
+func (l *loader) checkTiming() {
+	for _, one := range durations("timing", l.cfg.Timing) {
+		if one.d <= 0 {
+			l.judge(one.path, "must be more than nothing")
+		}
+	}
+	if l.cfg.CallsAge <= 24*time.Hour {
+		l.judge("callsAge", "must be more than 24h: a request has to expire a day before the log forgets its call")
+	}
+	o := l.cfg.Timing.Orchestrator
+	sum := time.Duration(0)
+	for _, d := range []time.Duration{o.Undo, o.Answer, o.Unknown, o.Ring, o.Talk, o.Ended, o.WrapUp} {
+		sum += min(max(d, 0), 48*time.Hour)
+	}
+	if sum >= 24*time.Hour {
+		l.say("timing.orchestrator", "undo, answer, unknown, ring, talk, ended and wrapUp together must be less than 24h, or the log may forget a call before it is closed; they are %s", sum)
+	}
+}
+
+// sameKeys refuses one key for two tenants: their numbers would have the same
+// tokens, and either could read the other's sealed credentials.
+func (l *loader) sameKeys() {
+	by := map[string]string{}
+	for _, name := range slices.Sorted(maps.Keys(l.cfg.Tenants)) {
+		k := l.cfg.Tenants[name].Key
+		same := k.Reveal()
+		if same == "" && k.File != "" {
+			same = "file " + filepath.Clean(l.at(k.File))
+		}
+		if other, ok := by[same]; ok && same != "" {
+			l.judge(child(child("tenants", name), "key"), "is the key of tenant %s too; every tenant has its own", other)
+		}
+		by[same] = name
+	}
+}
+
+// same refuses one token for two tenants' doors.
+func (l *loader) same(by map[string]string, path, value, owner string) {
+	if other, ok := by[value]; ok && value != "" && other != owner {
+		l.judge(path, "is the token of tenant %s too; every tenant has its own", other)
+	}
+	by[value] = owner
+}

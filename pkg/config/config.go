@@ -1,0 +1,121 @@
+// Package config is the configuration of outdial: one definition, the structs
+// of this file, from which the YAML file, the environment (OUTDIAL_…) and
+// docs/configuration.md come.
+//
+//	YAML, strictly ─▶ environment over it ─▶ checks ─▶ keys made ─▶ *Config ─▶ Directory
+//
+// Everything that is wrong is said at once, each fault with its place, and
+// then nothing is started, made or written.
+//
+// The tags of a field: yaml is its name, default its default, help what the
+// printed documentation says about it.
+package config
+
+import "time"
+
+// Config is everything outdial is told before it starts. A service reads it
+// once, in main, and passes its parts down.
+type Config struct {
+	NATS        NATS                  `yaml:"nats" help:"The log."`
+	Redis       Redis                 `yaml:"redis" help:"The agents' sessions, a projection that may be lost."`
+	HTTP        HTTP                  `yaml:"http" help:"The doors of events-bridge, or of everything when it runs in one process."`
+	Rulesets    Rulesets              `yaml:"rulesets" help:"The rules that compliance decides by."`
+	CallsAge    time.Duration         `yaml:"callsAge" default:"72h" help:"How long the log keeps a call. A request may not expire later than this less a day. Memory: some 2 KB a call for as long."`
+	Tenants     map[string]Tenant     `yaml:"tenants,omitempty" help:"The tenants by name, a token of [A-Za-z0-9_-]. Required."`
+	Connections map[string]Connection `yaml:"connections,omitempty" help:"The provider accounts by name, a token."`
+	Agents      []Agent               `yaml:"agents,omitempty" help:"The roster. Agents can also be enrolled while outdial runs, by the command agent.put."`
+	Workspace   Workspace             `yaml:"workspace,omitempty" help:"The sockets of agents' desktops (Acqueon Workspace)."`
+	Ingress     Ingress               `yaml:"ingress,omitempty" help:"Dial requests over HTTP."`
+	Timing      Timing                `yaml:"timing" help:"Limits and timeouts. The defaults are good for production."`
+
+	// Warnings are what does not hinder a start and should be seen: a secret
+	// that others can read, a door that is closed for want of a token.
+	Warnings []string `yaml:"-"`
+	// Made are the key files that this start has made.
+	Made []string `yaml:"-"`
+
+	marks marks // where each setting stands, for faults found later
+}
+
+// NATS says where the log is.
+type NATS struct {
+	URL      Private `yaml:"url" secret:"url" help:"The NATS server, or several with commas. Empty runs one in the process: on loopback, without credentials. User and password may stand in it only when it comes from the environment."`
+	Listen   string  `yaml:"listen" default:"127.0.0.1:4222" help:"Where the embedded server listens for other processes, loopback only. Empty: this process alone."`
+	Store    string  `yaml:"store" default:"./data/nats" help:"Where the embedded server keeps its files."`
+	Monitor  string  `yaml:"monitor" help:"The HTTP monitoring of the server, required with url, because whether it writes to disk before it acknowledges is visible nowhere else; one address a server, with commas. Of the embedded server: host:port to serve it on."`
+	Creds    string  `yaml:"creds,omitempty" help:"Credentials file (JWT and seed). One of creds, nkey and user."`
+	NKey     string  `yaml:"nkey,omitempty" help:"File with an nkey seed."`
+	User     string  `yaml:"user,omitempty" help:"User name, with password. An nkey is better: the server then keeps no secret."`
+	Password Secret  `yaml:"password,omitempty" help:"The password of user."`
+	TLS      TLS     `yaml:"tls,omitempty" help:"Certificates, where the server is not on loopback."`
+}
+
+// TLS are PEM files.
+type TLS struct {
+	CA   string `yaml:"ca,omitempty" help:"PEM file of the authority that signed the server's certificate."`
+	Cert string `yaml:"cert,omitempty" help:"PEM file of our certificate, with key."`
+	Key  string `yaml:"key,omitempty" help:"PEM file of the key of cert."`
+}
+
+// Redis says where the projection is.
+type Redis struct {
+	URL Private `yaml:"url" secret:"url" help:"A redis://, rediss:// or unix:// address. Empty: a redis-server found on the machine, else memory. A password may stand in it only when it comes from the environment or from the file that OUTDIAL_REDIS_URL_FILE names."`
+}
+
+// HTTP says where the doors are.
+type HTTP struct {
+	Listen string `yaml:"listen" default:"127.0.0.1:8080" help:"host:port."`
+}
+
+// Rulesets says where the deployment's own rule sets are.
+type Rulesets struct {
+	Dir string `yaml:"dir" help:"Folder with rule sets (*.yaml), on top of the embedded ones. Empty: the embedded ones alone."`
+}
+
+// Tenant is one customer of outdial.
+type Tenant struct {
+	Countries  []string `yaml:"countries,omitempty" help:"ISO 3166-1 codes of the countries that may be called; all others are refused. The first is home: national numbers are read as its own. Required."`
+	Ruleset    string   `yaml:"ruleset,omitempty" help:"The rule set that decides when a request names none. Required."`
+	Connection string   `yaml:"connection,omitempty" help:"The connection of requests that name none; one of this tenant's."`
+	CallerIDs  []string `yaml:"callerIds,omitempty" help:"Caller ids that requests may show, E.164. The first is the default; none leaves it to the provider."`
+	Key        Secret   `yaml:"key,omitempty" help:"32 random bytes in base64: numbers are known to the log only by tokens made with it, so losing it loses the do-not-call list. A missing file is made on the first start if everything is on loopback. Required."`
+}
+
+// Connection is one account at a provider, of one tenant. What a kind does not
+// list for itself is refused for it.
+type Connection struct {
+	Kind            string            `yaml:"kind,omitempty" help:"The provider's product. Required."`
+	Tenant          string            `yaml:"tenant,omitempty" help:"Whose it is. Required."`
+	BaseURL         string            `yaml:"baseURL,omitempty" help:"Where the provider's API is: http or https, without user, query or fragment."`
+	Paths           map[string]string `yaml:"paths,omitempty" help:"Paths by operation, over the defaults."`
+	MetadataAliases map[string]string `yaml:"metadataAliases,omitempty" help:"The metadata keys of requests, each with the name under which the provider requires it."`
+	HomeRegion      string            `yaml:"homeRegion,omitempty" help:"ISO code of the country whose national numbers the provider speaks. Default: the first of the tenant's countries."`
+	MinVersion      string            `yaml:"minVersion,omitempty" help:"Oldest version of the Workspace to accept, e.g. 3.21.2410. Default: the first that the provider's document covers."`
+	BareBooleans    bool              `yaml:"bareBooleans,omitempty" help:"Send booleans as true and not, as the provider's document prints them, as \"true\"."`
+	TrustValidation bool              `yaml:"trustValidation,omitempty" help:"Take the provider's overall verdict even where a partial one says no. Otherwise the stricter wins."`
+	Timeout         time.Duration     `yaml:"timeout,omitempty" help:"Of one exchange with the provider; default 10s."`
+	PollEvery       time.Duration     `yaml:"pollEvery,omitempty" help:"Between looks at the status while waiting for the provider; default 250ms."`
+	ReadyWait       time.Duration     `yaml:"readyWait,omitempty" help:"How long a preparation waits for the agent to be READY; default not at all."`
+	SettingsFor     time.Duration     `yaml:"settingsFor,omitempty" help:"How long the provider's settings may be reused; default 1m."`
+}
+
+// Agent is one line of the roster.
+type Agent struct {
+	Tenant        string   `yaml:"tenant,omitempty" help:"Required."`
+	Agent         string   `yaml:"agent,omitempty" help:"Our id, as requests name it. Required."`
+	Connection    string   `yaml:"connection,omitempty" help:"Where the agent works; one of the tenant's. Required."`
+	ProviderAgent string   `yaml:"providerAgent,omitempty" help:"The provider's id of the agent; default: the same as agent."`
+	HuntGroups    []string `yaml:"huntGroups,omitempty" help:"Hunt groups the agent serves, tokens. The first is the agent's own at the provider."`
+	Token         Secret   `yaml:"token,omitempty" help:"The agent's credential at the provider, where the provider wants one."`
+}
+
+// Workspace says who may open the socket of a desktop.
+type Workspace struct {
+	Origins []string          `yaml:"origins,omitempty" help:"Pages that may connect from a browser, each as scheme://host[:port]. In the environment: with commas."`
+	Tokens  map[string]Secret `yaml:"tokens,omitempty" help:"Bearer tokens by connection/agent, or by agent where all desktops belong to one tenant. None: desktops on this machine only."`
+}
+
+// Ingress says who may hand in dial requests over HTTP.
+type Ingress struct {
+	Tokens map[string]Secret `yaml:"tokens,omitempty" help:"Bearer token by tenant. A tenant without one has no door."`
+}

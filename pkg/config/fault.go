@@ -1,0 +1,201 @@
+package config
+
+import (
+	"cmp"
+	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// A Fault is one thing that is wrong with a configuration. It never holds a
+// value that may be a secret or a number, only where it stands.
+type Fault struct {
+	Place string // path of the setting, e.g. connections.tcn-main.baseURL, or the variable's name
+	Line  int    // in the file; 0 when it does not come from there
+	Says  string
+}
+
+// Error is the fault in one line.
+func (f Fault) Error() string {
+	place := f.Place
+	switch {
+	case place == "" && f.Line > 0:
+		return fmt.Sprintf("line %d: %s", f.Line, f.Says)
+	case place == "":
+		return f.Says
+	case f.Line > 0:
+		place += fmt.Sprintf(" (line %d)", f.Line)
+	}
+	return place + ": " + f.Says
+}
+
+// Faults are all that is wrong with a configuration, in the file's order.
+type Faults struct {
+	File string
+	List []Fault
+}
+
+// Error lists every fault on a line of its own.
+func (f *Faults) Error() string {
+	var b strings.Builder
+	what := "1 fault"
+	if len(f.List) != 1 {
+		what = fmt.Sprintf("%d faults", len(f.List))
+	}
+	fmt.Fprintf(&b, "%s has %s, nothing was started:", cmp.Or(f.File, "the configuration"), what)
+	for _, one := range f.List {
+		b.WriteString("\n  " + one.Error())
+	}
+	return b.String()
+}
+
+// marks remember where settings stand, so that a fault found later can say so.
+type marks struct {
+	file  string
+	lines map[string]int    // by path
+	envs  map[string]string // variable that overrode a path
+}
+
+// notes collect the faults and warnings of one load.
+type notes struct {
+	marks
+	faults   []Fault
+	warnings []string
+}
+
+func newNotes(file string) *notes {
+	return &notes{marks: marks{file: file, lines: map[string]int{}, envs: map[string]string{}}}
+}
+
+// say notes a fault at a path. A setting that does not stand in the file gets
+// the line of what should hold it.
+func (n *notes) say(path, format string, args ...any) {
+	f := Fault{Place: path, Says: fmt.Sprintf(format, args...)}
+	if env, ok := n.envs[path]; ok {
+		f.Place = env
+	} else {
+		f.Line = n.lineOf(path)
+	}
+	n.faults = append(n.faults, f)
+}
+
+// judge notes a fault in a setting, unless the setting could not even be read.
+func (n *notes) judge(path, format string, args ...any) {
+	for _, f := range n.faults {
+		if f.Place == path || f.Place != "" && f.Place == n.envs[path] {
+			return
+		}
+	}
+	n.say(path, format, args...)
+}
+
+// missing notes that a required setting is absent, unless something was said
+// about it, or about a misspelt one beside it, already.
+func (n *notes) missing(path, format string, args ...any) {
+	for _, f := range n.faults {
+		if strings.HasPrefix(f.Place, path) ||
+			parent(f.Place) == parent(path) && strings.HasPrefix(f.Says, unknownSetting) {
+			return
+		}
+	}
+	n.say(path, "is missing; "+format, args...)
+}
+
+// unknownSetting begins the fault of a name that is none.
+const unknownSetting = "is not a setting"
+
+func (n *notes) warn(path, format string, args ...any) {
+	n.warnings = append(n.warnings, path+": "+fmt.Sprintf(format, args...))
+}
+
+func (m marks) lineOf(path string) int {
+	for path != "" {
+		if line, ok := m.lines[path]; ok {
+			return line
+		}
+		path = parent(path)
+	}
+	return 0
+}
+
+// parent cuts the last step of a path; a quoted step may hold anything.
+func parent(path string) string {
+	if strings.HasSuffix(path, `"]`) {
+		return path[:max(strings.LastIndex(path, `["`), 0)]
+	}
+	return path[:max(strings.LastIndexAny(path, ".["), 0)]
+}
+
+// err returns what was collected, nil when it is nothing.
+func (n *notes) err() error {
+	if len(n.faults) == 0 {
+		return nil
+	}
+	slices.SortStableFunc(n.faults, func(a, b Fault) int {
+		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Place, b.Place))
+	})
+	return &Faults{File: n.file, List: n.faults}
+}
+
+var plainStep = regexp.MustCompile(`^[A-Za-z0-9_-]+$`)
+
+// child is the path of a key below a path.
+func child(path, key string) string {
+	switch {
+	case !plainStep.MatchString(key):
+		return path + "[" + strconv.Quote(cut(key)) + "]"
+	case path == "":
+		return key
+	}
+	return path + "." + key
+}
+
+func item(path string, i int) string { return path + "[" + strconv.Itoa(i) + "]" }
+
+// cut shortens what somebody else wrote before it is repeated.
+func cut(s string) string {
+	if r := []rune(s); len(r) > 40 {
+		return string(r[:40]) + "…"
+	}
+	return s
+}
+
+// meant is " did you mean x?" for a word that is nearly one of those known.
+func meant(word string, known []string) string {
+	best, at := "", 3
+	for _, k := range known {
+		if d := distance(strings.ToLower(word), strings.ToLower(k)); d < at && d < len(k) {
+			best, at = k, d
+		}
+	}
+	if best == "" || len(word) > 64 {
+		return ""
+	}
+	return "; did you mean " + best + "?"
+}
+
+// distance is how many letters have to change to make b of a (Levenshtein).
+func distance(a, b string) int {
+	if len(a) > 64 || len(b) > 64 {
+		return 64
+	}
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			change := diagonal
+			if a[i] != b[j] {
+				change++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(change, row[j]+1, row[j+1]+1)
+		}
+	}
+	return row[len(b)]
+}

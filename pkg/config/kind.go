@@ -1,0 +1,61 @@
+package config
+
+import (
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/outdial/outdial/pkg/providers"
+)
+
+// Deps are what a provider needs and no file can hold.
+type Deps struct {
+	Now        func() time.Time  // default time.Now
+	Desktop    providers.Desktop // carries requests to desktops; required by desktop kinds where calls are started
+	HomeRegion string            // ISO region; Directory fills it in, connection by connection
+	Tracer     trace.Tracer      // nil: no spans
+}
+
+// Build makes the provider of one connection. It does not connect.
+type Build func(Connection, Deps) (providers.Provider, error)
+
+// A Kind is what the configuration knows of one provider's product. One
+// without Build is known and not built yet: it is refused by name.
+type Kind struct {
+	Fields     []string // settings a connection of this kind may have, beside kind and tenant
+	Required   []string // those it must have
+	Operations []string // names under paths
+	Desktop    bool     // it is reached through agents' desktops and has no address
+	AgentToken bool     // every agent needs a credential
+	Build      Build
+}
+
+// Kinds are all that is known, by name. Package kinds has the table.
+type Kinds map[providers.Kind]Kind
+
+// Built names the kinds that can be used.
+func (k Kinds) Built() []string {
+	var out []string
+	for _, name := range slices.Sorted(maps.Keys(k)) {
+		if k[name].Build != nil {
+			out = append(out, string(name))
+		}
+	}
+	return out
+}
+
+// takes names the kinds that have a setting.
+func (k Kinds) takes(field string) []string {
+	var out []string
+	for _, name := range k.Built() {
+		if slices.Contains(k[providers.Kind(name)].Fields, field) {
+			out = append(out, name)
+		}
+	}
+	return out
+}
+
+func (k Kinds) list() string { return strings.Join(k.Built(), ", ") }

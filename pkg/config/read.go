@@ -1,0 +1,289 @@
+package config
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"maps"
+	"reflect"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/outdial/outdial/pkg/providers"
+)
+
+// maxFile bounds a configuration, in bytes.
+const maxFile = 1 << 20
+
+// A reader takes YAML into the structs, strictly. The YAML library alone would
+// stop at the first fault and name Go types in it.
+type reader struct {
+	*notes
+	kinds Kinds
+	// later are the paths of connections without a kind that can be used: they
+	// are refused once, and not again wherever they are referred to.
+	later map[string]bool
+}
+
+// readYAML reads a whole file into cfg. False says that it is no YAML that one
+// could read settings from.
+func (r *reader) readYAML(text []byte, cfg *Config) bool {
+	if len(text) > maxFile {
+		r.say("", "is longer than %d bytes", maxFile)
+		return false
+	}
+	dec := yaml.NewDecoder(bytes.NewReader(text))
+	var doc, more yaml.Node
+	switch err := dec.Decode(&doc); {
+	case errors.Is(err, io.EOF):
+		return true // empty: what is required is missed later
+	case err != nil:
+		r.syntax(err)
+		return false
+	}
+	if err := dec.Decode(&more); !errors.Is(err, io.EOF) {
+		r.faults = append(r.faults, Fault{Line: more.Line, Says: "a second document begins here; there may be one"})
+		return false
+	}
+	root := doc.Content[0]
+	r.value("", root, reflect.ValueOf(cfg).Elem())
+	return root.Kind == yaml.MappingNode || root.Tag == "!!null"
+}
+
+var syntaxLine = regexp.MustCompile(`^yaml: (?:line (\d+): )?(.*)$`)
+
+// syntax keeps the library's words, less those that quote the file.
+func (r *reader) syntax(err error) {
+	f := Fault{Says: "is not YAML"}
+	if m := syntaxLine.FindStringSubmatch(err.Error()); m != nil {
+		f.Line, _ = strconv.Atoi(m[1])
+		switch {
+		case strings.HasPrefix(m[2], "unknown anchor"):
+			f.Says += ": an alias (*name) stands without its anchor (&name)"
+		case !strings.ContainsAny(m[2], "'\"`"):
+			f.Says += ": " + m[2]
+		}
+	}
+	r.faults = append(r.faults, f)
+}
+
+// value reads one node into v, which has one of the types the structs use.
+func (r *reader) value(path string, n *yaml.Node, v reflect.Value) {
+	n = meantNode(n)
+	if path != "" {
+		r.lines[path] = n.Line
+	}
+	switch v.Interface().(type) {
+	case Secret:
+		r.secret(path, n, v)
+		return
+	case time.Duration:
+		r.scalar(path, n, v)
+		return
+	case Connection:
+		r.connection(path, n, v)
+		return
+	}
+	empty := n.Kind == yaml.ScalarNode && n.Tag == "!!null"
+	switch v.Kind() {
+	case reflect.Struct:
+		if !empty && r.want(path, n, yaml.MappingNode) {
+			r.fields(path, n, v, nil)
+		}
+	case reflect.Map:
+		if !empty && r.want(path, n, yaml.MappingNode) {
+			r.mapping(path, n, v)
+		}
+	case reflect.Slice:
+		if empty || !r.want(path, n, yaml.SequenceNode) {
+			return
+		}
+		v.Set(reflect.MakeSlice(v.Type(), len(n.Content), len(n.Content)))
+		for i, e := range n.Content {
+			r.value(item(path, i), e, v.Index(i))
+		}
+	default:
+		r.scalar(path, n, v)
+	}
+}
+
+// meantNode follows an alias. Aliases cannot go round in circles here: the
+// structs are only so deep.
+func meantNode(n *yaml.Node) *yaml.Node {
+	if n.Kind == yaml.AliasNode {
+		return n.Alias
+	}
+	return n
+}
+
+func (r *reader) want(path string, n *yaml.Node, kind yaml.Kind) bool {
+	if n.Kind == kind {
+		return true
+	}
+	r.say(path, "wants %s", map[yaml.Kind]string{
+		yaml.MappingNode: "settings, name: value", yaml.SequenceNode: "a list", yaml.ScalarNode: "a single value",
+	}[kind])
+	return false
+}
+
+// pairs walks a mapping and refuses a key that stands twice: YAML libraries
+// differ in which of the two they believe.
+func (r *reader) pairs(path string, n *yaml.Node, each func(key string, k, v *yaml.Node)) {
+	seen := map[string]int{}
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		k := meantNode(n.Content[i])
+		at := child(path, k.Value)
+		switch first, twice := seen[k.Value], seen[k.Value] > 0; {
+		case k.Kind != yaml.ScalarNode || k.Tag == "!!null":
+			r.faults = append(r.faults, Fault{Place: path, Line: k.Line, Says: "a name must be a single word"})
+		case k.Tag == "!!merge":
+			r.faults = append(r.faults, Fault{Place: path, Line: k.Line, Says: "merging with << is not supported; write the settings out"})
+		case twice:
+			r.faults = append(r.faults, Fault{Place: at, Line: k.Line, Says: "stands twice, first on line " + strconv.Itoa(first)})
+		default:
+			seen[k.Value] = k.Line
+			each(k.Value, k, n.Content[i+1])
+		}
+	}
+}
+
+// fields reads a struct; only, if not nil, names the fields it may have here.
+func (r *reader) fields(path string, n *yaml.Node, v reflect.Value, only []string) {
+	known := fieldsOf(v.Type())
+	if only == nil {
+		only = slices.Sorted(maps.Keys(known))
+	}
+	r.pairs(path, n, func(key string, k, value *yaml.Node) {
+		i, ok := known[key]
+		if !ok || !slices.Contains(only, key) {
+			says := unknownSetting + meant(key, only)
+			if ok {
+				says = "is not for this kind, but for " + strings.Join(r.kinds.takes(key), ", ")
+			}
+			r.faults = append(r.faults, Fault{Place: child(path, key), Line: k.Line, Says: says})
+			return
+		}
+		r.value(child(path, key), value, v.Field(i))
+	})
+}
+
+func (r *reader) mapping(path string, n *yaml.Node, v reflect.Value) {
+	v.Set(reflect.MakeMap(v.Type()))
+	r.pairs(path, n, func(key string, _, value *yaml.Node) {
+		e := reflect.New(v.Type().Elem()).Elem()
+		r.value(child(path, key), value, e)
+		v.SetMapIndex(reflect.ValueOf(key), e)
+	})
+}
+
+// connection looks at the kind first: it decides which settings there are.
+func (r *reader) connection(path string, n *yaml.Node, v reflect.Value) {
+	if !r.want(path, n, yaml.MappingNode) {
+		return
+	}
+	name, at := "", path
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		if k := meantNode(n.Content[i+1]); n.Content[i].Value == "kind" && k.Kind == yaml.ScalarNode {
+			name, at = k.Value, child(path, "kind")
+			r.lines[at] = k.Line
+			break
+		}
+	}
+	kind, known := r.kinds[providers.Kind(name)]
+	switch {
+	case name == "":
+		r.say(path, "has no kind; built are %s", r.kinds.list())
+	case !known:
+		r.say(at, "kind %q is not known; built are %s%s", cut(name), r.kinds.list(), meant(name, r.kinds.Built()))
+	case kind.Build == nil:
+		r.say(at, "kind %s is not built yet; remove connection %s or wait for a release that has it; built are %s",
+			name, strings.TrimPrefix(path, "connections."), r.kinds.list())
+	default:
+		r.fields(path, n, v, append([]string{"kind", "tenant"}, kind.Fields...))
+		return
+	}
+	r.later[path] = true
+}
+
+// secret reads a reference. A secret in the clear is refused, and not repeated.
+func (r *reader) secret(path string, n *yaml.Node, v reflect.Value) {
+	const how = "write {env: NAME} or {file: PATH}"
+	switch {
+	case n.Kind == yaml.ScalarNode && n.Tag == "!!null":
+		r.say(path, "has no value; %s", how)
+	case n.Kind != yaml.MappingNode:
+		r.say(path, "a secret may not stand here in the clear; %s", how)
+	default:
+		before := len(r.faults)
+		r.fields(path, n, v, nil)
+		s := v.Interface().(Secret)
+		if len(r.faults) == before && (s.Env == "") == (s.File == "") {
+			r.say(path, "wants one of the two; %s", how)
+		}
+	}
+}
+
+func (r *reader) scalar(path string, n *yaml.Node, v reflect.Value) {
+	if !r.want(path, n, yaml.ScalarNode) {
+		return
+	}
+	text := v.Kind() == reflect.String
+	switch {
+	case n.Tag == "!!null":
+		r.say(path, "has no value; remove it for the default")
+	case text && n.Tag != "!!str":
+		r.say(path, "is not a text to YAML; put it in quotes")
+	default:
+		if says := parse(n.Value, v); says != "" {
+			r.say(path, "%s", says)
+		}
+	}
+}
+
+// parse reads a text from the file or the environment into v and says what is
+// wrong with it.
+func parse(s string, v reflect.Value) string {
+	if _, ok := v.Interface().(time.Duration); ok {
+		d, err := time.ParseDuration(s)
+		if err != nil {
+			return "wants a duration such as 30s, 5m or 72h"
+		}
+		v.SetInt(int64(d))
+		return ""
+	}
+	switch v.Kind() {
+	case reflect.Bool:
+		if s != "true" && s != "false" {
+			return "wants true or false"
+		}
+		v.SetBool(s == "true")
+	case reflect.String:
+		v.SetString(s)
+	case reflect.Slice:
+		var list []string
+		for one := range strings.SplitSeq(s, ",") {
+			if one = strings.TrimSpace(one); one != "" {
+				list = append(list, one)
+			}
+		}
+		v.Set(reflect.ValueOf(list))
+	}
+	return ""
+}
+
+// fieldsOf gives the place of each field by its YAML name.
+func fieldsOf(t reflect.Type) map[string]int {
+	out := map[string]int{}
+	for i := range t.NumField() {
+		name, _, _ := strings.Cut(t.Field(i).Tag.Get("yaml"), ",")
+		if name != "" && name != "-" {
+			out[name] = i
+		}
+	}
+	return out
+}
