@@ -1,0 +1,119 @@
+package compliance
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+
+	"github.com/outdial/outdial/pkg/api"
+	"github.com/outdial/outdial/pkg/directory"
+	"github.com/outdial/outdial/pkg/events"
+	"github.com/outdial/outdial/services/compliance/rules"
+)
+
+// Endpoints lists the commands and queries that compliance answers.
+func (s *Service) Endpoints() []api.Endpoint {
+	return []api.Endpoint{
+		{Group: "compliance", Verb: "check", Does: "the decision a request would get: {request, at?}", Handle: s.onCheck},
+		{Group: "dnc", Verb: "add", Does: "add to the company do-not-call list: {contacts: [{phone_number, expires_at?}]}",
+			Handle: command(s, "dnc.add", func(ctx context.Context, t directory.Tenant, in dncAdd) (any, string, error) {
+				out, err := s.addDNC(ctx, t, in)
+				return out, in.By, err
+			})},
+		{Group: "dnc", Verb: "remove", Does: "take off the company do-not-call list: {phone_numbers: []}",
+			Handle: command(s, "dnc.remove", func(ctx context.Context, t directory.Tenant, in dncRemove) (any, string, error) {
+				out, err := s.removeDNC(ctx, t, in)
+				return out, in.By, err
+			})},
+		{Group: "dnc", Verb: "check", Does: "is a number on the company do-not-call list: {phone_number}",
+			Handle: func(ctx context.Context, tenant string, body []byte) (any, error) {
+				t, in, err := open[dncCheck](s, tenant, body)
+				if err != nil {
+					return nil, err
+				}
+				return s.checkDNC(ctx, t, in)
+			}},
+	}
+}
+
+// open finds the tenant and reads the body.
+func open[T any](s *Service, tenant string, body []byte) (directory.Tenant, T, error) {
+	in, err := api.Decode[T](body)
+	t, ok := s.Directory.Tenant(tenant)
+	if !ok {
+		return t, in, api.NotFound("no such tenant")
+	}
+	return t, in, err
+}
+
+// command is a handler that changes something, and so is put on record in OPS.
+func command[T any](s *Service, what string, do func(context.Context, directory.Tenant, T) (any, string, error)) func(context.Context, string, []byte) (any, error) {
+	return func(ctx context.Context, tenant string, body []byte) (any, error) {
+		t, in, err := open[T](s, tenant, body)
+		if err != nil {
+			return nil, err
+		}
+		out, by, err := do(ctx, t, in)
+		if err != nil {
+			return nil, err
+		}
+		return out, s.Notes.Ops(ctx, events.Ops{Event: "command", Service: "compliance", Tenant: tenant, What: what, By: by, At: s.Now()})
+	}
+}
+
+// checkRequest is the body of compliance.check.
+type checkRequest struct {
+	Request    json.RawMessage `json:"request"`
+	At         *time.Time      `json:"at,omitempty"`
+	Connection string          `json:"connection,omitempty"`
+}
+
+// CheckAnswer is the decision a request would get.
+type CheckAnswer struct {
+	Allowed       bool            `json:"allowed"`
+	Primary       string          `json:"primary"`
+	Reasons       []events.Reason `json:"reasons,omitempty"`
+	ValidUntil    *time.Time      `json:"validUntil,omitempty"`
+	NextAllowedAt *time.Time      `json:"nextAllowedAt,omitempty"`
+	Evidence      events.Evidence `json:"evidence"`
+	Note          string          `json:"note,omitempty"`
+}
+
+// onCheck is a dry run: our rules as they are now, without any provider.
+func (s *Service) onCheck(ctx context.Context, tenant string, body []byte) (any, error) {
+	t, in, err := open[checkRequest](s, tenant, body)
+	if err != nil {
+		return nil, err
+	}
+	q, err := api.Decode[events.DialRequest](in.Request)
+	if err != nil {
+		return nil, err
+	}
+	if q.To == "" {
+		return nil, api.BadRequest("request.to is missing", events.Fault{Pointer: "/request/to", Code: "missing", Message: "a number in E.164 is needed"})
+	}
+	conn, ok := s.Directory.Connection(tenant, orElse(in.Connection, orElse(q.Connection, t.Connection)))
+	d := demands{loopback: ok && conn.Loopback}
+	f := s.facts(q, t, d)
+	if in.At != nil {
+		f.Now = *in.At
+	}
+	s.companyList(ctx, tenant, t.Key, q, &f)
+	dec := rules.Decide(s.ruleset(t, q, d), f, s.Zones)
+	out := CheckAnswer{Allowed: dec.Allowed, Primary: dec.Primary(), Reasons: dec.Reasons,
+		NextAllowedAt: dec.NextAllowedAt, Evidence: dec.Evidence}
+	if dec.Allowed {
+		out.ValidUntil = &dec.ValidUntil
+	}
+	if ok && conn.Provider.Preparer != nil {
+		out.Note = "the provider's own scrub and settings are asked at dial time only"
+	}
+	return out, nil
+}
+
+func orElse(a, b string) string {
+	if a != "" {
+		return a
+	}
+	return b
+}

@@ -1,0 +1,108 @@
+package compliance
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"github.com/outdial/outdial/pkg/directory"
+	"github.com/outdial/outdial/pkg/events"
+	"github.com/outdial/outdial/pkg/events/lifecycle"
+	"github.com/outdial/outdial/pkg/providers"
+	"github.com/outdial/outdial/services/compliance/rules"
+)
+
+// FactDNC is the kind of a company do-not-call entry.
+const FactDNC = "dnc"
+
+// demands are what the provider's settings ask of a request, and whether the
+// provider is a rehearsal on this machine.
+type demands struct {
+	providers.Settings
+	known    bool // the settings were read
+	loopback bool
+}
+
+// demands reads the provider's settings where it has any.
+func (s *Service) demands(ctx context.Context, conn directory.Connection, o providers.Order) (demands, error) {
+	d := demands{loopback: conn.Loopback}
+	if conn.Provider.Configured == nil {
+		return d, nil
+	}
+	set, err := conn.Provider.Configured.Settings(ctx, o.Agent)
+	d.Settings, d.known = set, err == nil
+	return d, err
+}
+
+// knownBefore is what can be asked of a request before an agent, and with it
+// the connection, is found. Whether the rule set may serve that connection is
+// asked of the assignment.
+func (s *Service) knownBefore() demands { return demands{loopback: true} }
+
+// judge puts the facts together and asks the rules.
+func (s *Service) judge(ctx context.Context, c *lifecycle.Call, d demands) (rules.Decision, error) {
+	q := c.Request.Request
+	t, _ := s.Directory.Tenant(c.Tenant)
+	f := s.facts(q, t, d)
+	s.companyList(ctx, c.Tenant, t.Key, q, &f)
+	return rules.Decide(s.ruleset(t, q, d), f, s.Zones), nil
+}
+
+func (s *Service) facts(q events.DialRequest, t directory.Tenant, d demands) rules.Facts {
+	f := rules.Facts{
+		Now: s.Now(), To: q.To, Alternates: q.Alternates, From: q.From,
+		Purpose: q.Purpose, Mode: q.Mode,
+		PostalCode: q.PostalCode, Region: q.Region, TimeZone: q.TimeZone,
+		Countries: t.Countries, TotalDigits: d.TotalDigits, RequiredMetadata: d.RequiredMetadata,
+	}
+	for _, m := range q.Metadata {
+		key := m.Key
+		for from, to := range d.Aliases {
+			if strings.EqualFold(from, key) {
+				key = to
+			}
+		}
+		f.Metadata = append(f.Metadata, rules.KeyValue{Key: key, Value: m.Value})
+	}
+	for _, o := range q.Overrides {
+		f.Overrides = append(f.Overrides, rules.Override{Rule: o.Rule, Agent: o.Agent, Reason: o.Reason})
+	}
+	for rule, may := range d.Overrides {
+		if may {
+			f.OverridesAllowed = append(f.OverridesAllowed, rule)
+		}
+	}
+	slices.Sort(f.OverridesAllowed)
+	if s.Offset != 0 {
+		f.ClockOffset = s.Offset.String()
+	}
+	return f
+}
+
+// companyList asks the company's do-not-call list. A list that cannot be read
+// is a fact not known, and refuses the call.
+func (s *Service) companyList(ctx context.Context, tenant string, key events.Key, q events.DialRequest, f *rules.Facts) {
+	fact, seq, err := s.Facts.Fact(ctx, tenant, FactDNC, key.NumberToken(q.To))
+	if err != nil {
+		return
+	}
+	f.ListVersion = listVersion(seq)
+	f.OnCompanyList = rules.No
+	if fact.Listed && (fact.ExpiresAt == nil || fact.ExpiresAt.After(f.Now)) {
+		f.OnCompanyList, f.ListedUntil = rules.Yes, fact.ExpiresAt
+	}
+}
+
+// ruleset is the one the request asks for, or the tenant's. A rule set that
+// nobody approved serves providers on this machine only.
+func (s *Service) ruleset(t directory.Tenant, q events.DialRequest, d demands) rules.RuleSet {
+	name := q.Ruleset
+	if name == "" {
+		name = t.Ruleset
+	}
+	rs, ok := s.Rulesets[name]
+	if !ok || (!rs.Approved() && !d.loopback) {
+		return rules.RuleSet{}
+	}
+	return rs
+}

@@ -1,0 +1,104 @@
+package compliance
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/outdial/outdial/pkg/directory"
+	"github.com/outdial/outdial/pkg/events"
+	"github.com/outdial/outdial/pkg/events/fault"
+	"github.com/outdial/outdial/pkg/events/lifecycle"
+	"github.com/outdial/outdial/pkg/journal"
+	"github.com/outdial/outdial/pkg/journal/logs"
+)
+
+// openCalls is what this process remembers of calls that are not dialed yet,
+// by number: an opt-out must reach them before the dialer does. It proves
+// nothing; what is done by it is decided again from the log.
+type openCalls struct {
+	mu   sync.Mutex
+	byID map[string]openCall // tenant/call
+}
+
+type openCall struct {
+	tenant, id, token string
+	first             uint64
+}
+
+func newOpenCalls() *openCalls { return &openCalls{byID: map[string]openCall{}} }
+
+// Follow feeds the open calls with every event of CALLS, in order.
+func (s *Service) Follow(r events.Record) {
+	if r.Family != events.CallFamily {
+		return
+	}
+	s.open.mu.Lock()
+	defer s.open.mu.Unlock()
+	key := r.Tenant + "/" + r.Key
+	switch r.Name {
+	case events.Requested:
+		if c, ok := events.CommonOf(r.Body); ok {
+			s.open.byID[key] = openCall{r.Tenant, r.Key, c.Number.Token, r.Seq}
+		}
+	case events.Dialing, events.Closed:
+		delete(s.open.byID, key)
+	}
+}
+
+func (o *openCalls) of(tenant, token string) []openCall {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	var out []openCall
+	for _, c := range o.byID {
+		if c.tenant == tenant && c.token == token {
+			out = append(out, c)
+		}
+	}
+	return out
+}
+
+// optOut appends failed to every open call of the number that has no intent
+// yet, so that one under way loses its compare-and-set. A call that is being
+// prepared owes an answer first; it is looked at again until that is there.
+func (s *Service) optOut(ctx context.Context, t directory.Tenant, number string) error {
+	for _, open := range s.open.of(t.Name, t.Key.NumberToken(number)) {
+		for {
+			busy := false
+			if err := journal.Run(ctx, s.Log, s.optOutOf(open, &busy)); err != nil {
+				return err
+			}
+			if !busy {
+				break
+			}
+			select {
+			case <-ctx.Done():
+				return fault.New(fault.Transient, "opt out", "preparing", ctx.Err())
+			case <-time.After(50 * time.Millisecond):
+			}
+		}
+	}
+	return nil
+}
+
+func (s *Service) optOutOf(open openCall, busy *bool) journal.Step {
+	return journal.Step{Make: func(ctx context.Context) (*journal.Draft, error) {
+		c, err := logs.Call(ctx, s.Log, open.tenant, open.id, open.first)
+		if err != nil || c.Dialing != nil {
+			return nil, err
+		}
+		switch c.State {
+		case lifecycle.Requested, lifecycle.Waiting, lifecycle.Assigned, lifecycle.Cleared, lifecycle.Withheld:
+		case lifecycle.Preparing, lifecycle.Stopping:
+			*busy = true
+			return nil, nil
+		default:
+			return nil, nil
+		}
+		d, err := s.judge(ctx, c, demands{loopback: true})
+		if err != nil || d.Allowed {
+			return nil, err
+		}
+		return s.failed(c, d, nil, false, c.Touched)
+	}}
+}

@@ -1,0 +1,196 @@
+package compliance
+
+import (
+	"context"
+	"strconv"
+	"time"
+
+	"github.com/outdial/outdial/pkg/events"
+	"github.com/outdial/outdial/pkg/events/fault"
+	"github.com/outdial/outdial/pkg/events/lifecycle"
+	"github.com/outdial/outdial/pkg/journal"
+	"github.com/outdial/outdial/pkg/journal/logs"
+	"github.com/outdial/outdial/pkg/providers/tcn"
+	"github.com/outdial/outdial/pkg/worker"
+	"github.com/outdial/outdial/services/compliance/rules"
+)
+
+func listVersion(seq uint64) string {
+	if seq == 0 {
+		return "no entry"
+	}
+	return "facts@" + strconv.FormatUint(seq, 10)
+}
+
+// prepare decides by our rules first; only if they are content does it write
+// preparing, and only if this very append won does it touch the provider.
+func (s *Service) prepare(r events.Record, d demands) journal.Step {
+	return journal.Step{
+		Make: func(ctx context.Context) (*journal.Draft, error) {
+			c, err := logs.CallOf(ctx, s.Log, r)
+			if err != nil || !mine(c, r) {
+				return nil, err
+			}
+			dec, err := s.judge(ctx, c, d)
+			if err != nil {
+				return nil, err
+			}
+			if !dec.Allowed {
+				return s.failed(c, dec, nil, false, false)
+			}
+			now := s.Now()
+			return s.next(c, events.Preparing, &events.CallPreparing{
+				Attempt: events.RandomID(), Agent: c.Assigned.Agent, Fence: c.Assigned.Fence,
+				NotAfter: now.Add(s.Prepare), StartTime: now.Truncate(time.Second),
+			})
+		},
+		Then: func(ctx context.Context, done journal.Appended) ([]journal.Step, error) {
+			if done.Record.Name != events.Preparing || !done.Won {
+				return nil, nil // not ours to touch: lost answers for it
+			}
+			scrub, touched, err := s.touch(ctx, done.Record)
+			if err != nil {
+				return []journal.Step{s.impossible(r, err, touched)}, nil
+			}
+			return []journal.Step{s.verdict(r, d, scrub)}, nil
+		},
+	}
+}
+
+// touch prepares the call at the provider and asks its verdict, until the
+// preparation's notAfter by this process's own clock.
+func (s *Service) touch(ctx context.Context, preparing events.Record) (events.Scrub, bool, error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.Prepare)
+	defer cancel()
+	c, a, err := s.callAndAgent(ctx, preparing)
+	if err != nil {
+		return events.Scrub{}, false, err
+	}
+	if a.State.Claim == nil || a.State.Claim.Call != c.ID || a.Fence != c.Assigned.Fence {
+		return events.Scrub{}, false, fault.New(fault.Transient, "prepare", "claim_lost", nil)
+	}
+	o, conn, err := s.book.For(ctx, c, a)
+	if err != nil {
+		return events.Scrub{}, false, err
+	}
+	return conn.Provider.Preparer.Prepare(ctx, o)
+}
+
+// verdict joins the provider's verdict with ours, asked again: the stricter
+// wins, and both are on record.
+func (s *Service) verdict(r events.Record, d demands, scrub events.Scrub) journal.Step {
+	return s.owed(r, func(ctx context.Context, c *lifecycle.Call) (*journal.Draft, error) {
+		dec, err := s.judge(ctx, c, d)
+		if err != nil {
+			return nil, err
+		}
+		if !scrub.OK {
+			dec.Allowed, dec.NextAllowedAt = false, nil
+			dec.Reasons = append(dec.Reasons, scrubReasons(scrub)...)
+		}
+		if !dec.Allowed {
+			return s.failed(c, dec, &scrub, false, true)
+		}
+		return s.passed(c, dec, &scrub)
+	})
+}
+
+// owed appends the answer to a preparation, whatever else happened meanwhile.
+func (s *Service) owed(r events.Record, say func(context.Context, *lifecycle.Call) (*journal.Draft, error)) journal.Step {
+	return journal.Step{Make: func(ctx context.Context) (*journal.Draft, error) {
+		c, err := logs.CallOf(ctx, s.Log, r)
+		if err != nil {
+			return nil, err
+		}
+		switch c.State {
+		case lifecycle.Assigned, lifecycle.Preparing, lifecycle.Stopping:
+			if c.Refs.Assigned == r.Seq {
+				return say(ctx, c)
+			}
+		}
+		return nil, nil
+	}}
+}
+
+// impossible says that preparing could not be done. The call is not blocked:
+// it waits, unless the provider said that it never will.
+func (s *Service) impossible(r events.Record, cause error, touched bool) journal.Step {
+	return s.owed(r, func(ctx context.Context, c *lifecycle.Call) (*journal.Draft, error) {
+		code, retry := Impossible(cause)
+		dec, err := s.judge(ctx, c, demands{loopback: true})
+		if err != nil {
+			return nil, err
+		}
+		dec.Reasons = []events.Reason{{Code: code, Rule: "provider", Detail: fault.Code(cause)}}
+		dec.NextAllowedAt = nil
+		return s.failed(c, dec, nil, retry, touched)
+	})
+}
+
+// Impossible names the reason of a preparation that failed, and whether the
+// call may try again.
+func Impossible(err error) (code string, retry bool) {
+	switch fault.Code(err) {
+	case "agent_not_ready", "session_mismatch", "session_lost", "claim_lost":
+		return "AGENT_NOT_READY", true
+	case "metadata_missing":
+		return rules.MetadataMissing, false
+	case "manual_dial_disabled":
+		return "MANUAL_DIAL_DISABLED", false
+	}
+	if fault.Of(err) == fault.Permanent {
+		return "PROVIDER_REFUSED", false
+	}
+	return "PROVIDER_DOWN", true
+}
+
+// lost answers for a preparation whose winner never did, once its time is over.
+func (s *Service) lost(ctx context.Context, r events.Record) ([]journal.Step, error) {
+	c, err := logs.CallOf(ctx, s.Log, r)
+	if err != nil || !answerOwed(c, r) {
+		return nil, err
+	}
+	if wait := c.Preparing.NotAfter.Add(2 * time.Second).Sub(s.Now()); wait > 0 {
+		return nil, worker.Snooze(wait, "a preparation's answer")
+	}
+	return []journal.Step{{Make: func(ctx context.Context) (*journal.Draft, error) {
+		c, err := logs.CallOf(ctx, s.Log, r)
+		if err != nil || !answerOwed(c, r) {
+			return nil, err
+		}
+		return s.next(c, events.Failed, &events.CallFailed{
+			Decision: events.EventID(r.ID, "lost", c.ID), Retry: true, Touched: true,
+			Reasons: []events.Reason{{Code: "PREPARATION_LOST", Rule: "provider",
+				Detail: "whoever prepared the call did not answer in time"}},
+			Evidence: events.Evidence{At: s.Now(), Engine: rules.Engine},
+		})
+	}}}, nil
+}
+
+func answerOwed(c *lifecycle.Call, preparing events.Record) bool {
+	owed := c.State == lifecycle.Preparing || c.State == lifecycle.Stopping
+	return owed && c.Preparing != nil && c.Preparing.Attempt == preparing.Body.(*events.CallPreparing).Attempt
+}
+
+// scrubReasons maps a provider's partial verdicts to reason codes.
+func scrubReasons(s events.Scrub) []events.Reason {
+	var out []events.Reason
+	for _, v := range []struct{ verdict, code string }{
+		{tcn.VerdictDNC, "DNC_NATIONAL"},
+		{tcn.VerdictCell, "LINE_TYPE_WIRELESS_BLOCKED"},
+		{tcn.VerdictHours, rules.TimeAmbiguousZone},
+		{tcn.VerdictRules, "CUSTOM_RULE_DENIED"},
+		{tcn.VerdictNatural, "NATURAL_RULE_DENIED"},
+	} {
+		switch s.Verdicts[v.verdict] {
+		case tcn.VerdictRefused, tcn.VerdictMissing:
+			out = append(out, events.Reason{Code: v.code, Rule: "provider-scrub", Detail: v.verdict + ": " + s.Verdicts[v.verdict],
+				Source: "TCN manual dial, step 7"})
+		}
+	}
+	if len(out) == 0 {
+		out = append(out, events.Reason{Code: "PROVIDER_SCRUB_DENIED", Rule: "provider-scrub",
+			Detail: "isDialValidationOk is false or absent", Source: "TCN manual dial, step 7"})
+	}
+	return out
+}

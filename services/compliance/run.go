@@ -1,0 +1,23 @@
+package compliance
+
+import (
+	"context"
+
+	"github.com/outdial/outdial/pkg/events"
+	"github.com/outdial/outdial/pkg/process"
+)
+
+// Run runs compliance on a host until ctx ends. Of the configuration, the rule
+// sets, zones and times are the caller's; the rest comes from the host.
+func Run(ctx context.Context, h *process.Host, c Config) error {
+	c.Log, c.Facts, c.Notes, c.Directory = h.Log, h, h, h.Directory
+	c.Offset, c.Now, c.Logger = h.Clock.Offset(), h.Now, h.Logger
+	s := New(c)
+	if err := h.Follow(ctx, events.StreamCalls, s.Follow); err != nil {
+		return err
+	}
+	if err := h.Serve("says whether a call may be placed", s.Endpoints()); err != nil {
+		return err
+	}
+	return h.Run(ctx, s.Routes()...)
+}
