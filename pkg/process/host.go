@@ -1,0 +1,168 @@
+// Package process is the plumbing that every outdial process shares: the
+// connection to NATS, the clock, the log, telemetry, health and the HTTP
+// server. A service gets its parts from a Host and knows nothing of where they
+// come from; the same service runs alone or beside the others.
+package process
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/nats-io/nats.go/micro"
+
+	"github.com/outdial/outdial/pkg/api"
+	"github.com/outdial/outdial/pkg/directory"
+	"github.com/outdial/outdial/pkg/events"
+	"github.com/outdial/outdial/pkg/journal"
+	"github.com/outdial/outdial/pkg/providers"
+	"github.com/outdial/outdial/pkg/providers/workspace"
+	"github.com/outdial/outdial/pkg/worker"
+	"github.com/outdial/outdial/pkg/worker/clock"
+	"github.com/outdial/outdial/pkg/worker/natsserver"
+	"github.com/outdial/outdial/pkg/worker/telemetry"
+)
+
+// Options say what a host is made of.
+type Options struct {
+	Service   string // orchestrator, compliance, dialer, events-bridge
+	Role      events.Role
+	Version   string
+	Connect   worker.ConnectOptions
+	Embedded  *natsserver.Server // nil: the server is elsewhere
+	Monitor   string             // HTTP of a server elsewhere
+	Unsafe    bool               // accept a server that does not fsync
+	Telemetry *telemetry.Telemetry
+	// Directory builds the tenants and connections; desktops are reached
+	// through desktop.
+	Directory func(now func() time.Time, desktop providers.Desktop) (*directory.Directory, error)
+}
+
+// A Host is one service's share of a process.
+type Host struct {
+	Service     string
+	Version     string
+	NC          *nats.Conn
+	JS          jetstream.JetStream
+	Log         *journal.JetStream
+	Clock       *clock.Shifted
+	Directory   *directory.Directory
+	Logger      *slog.Logger
+	Telemetry   *telemetry.Telemetry
+	Incarnation time.Time // of the AGENTS stream
+	role        events.Role
+	ready       atomic.Bool
+	services    []micro.Service
+}
+
+// Open connects, checks that the server keeps what it acknowledges, and reads
+// the clock.
+func Open(ctx context.Context, o Options) (*Host, error) {
+	h := &Host{Service: o.Service, Version: o.Version, role: o.Role, Telemetry: o.Telemetry,
+		Logger: o.Telemetry.Logger.With("service", o.Service)}
+	o.Connect.Name, o.Connect.Logger, o.Connect.Meter = "outdial-"+o.Service, h.Logger, o.Telemetry.Meter
+	var err error
+	if h.NC, err = worker.Connect(ctx, o.Connect); err != nil {
+		return nil, err
+	}
+	if err := h.open(ctx, o); err != nil {
+		h.NC.Close()
+		return nil, err
+	}
+	return h, nil
+}
+
+func (h *Host) open(ctx context.Context, o Options) error {
+	if !o.Unsafe {
+		if err := natsserver.CheckDurability(ctx, h.NC, o.Monitor, o.Embedded); err != nil {
+			return err
+		}
+	}
+	var err error
+	if h.JS, err = jetstream.New(h.NC); err != nil {
+		return err
+	}
+	h.Log = journal.New(h.JS, journal.Options{})
+	if h.Clock, err = clock.Load(ctx, h.JS); err != nil {
+		return err
+	}
+	stream, err := h.JS.Stream(ctx, events.StreamAgents)
+	if err != nil {
+		return fmt.Errorf("stream %s: %w; run `outdial provision` first", events.StreamAgents, err)
+	}
+	h.Incarnation = stream.CachedInfo().Created
+	h.Directory, err = o.Directory(h.Now, &workspace.Requester{NC: h.NC, Now: h.Now})
+	return err
+}
+
+// Now is outdial's clock: the machine's, or a rehearsal's.
+func (h *Host) Now() time.Time { return h.Clock.Now() }
+
+// Ready reports whether the service is at work.
+func (h *Host) Ready() bool { return h.ready.Load() && h.NC.IsConnected() }
+
+// Serve registers the service's commands and queries.
+func (h *Host) Serve(description string, endpoints []api.Endpoint) error {
+	svc, err := api.Serve(h.NC, "outdial-"+h.Service, h.Version, description, h.Logger, endpoints)
+	if err == nil {
+		h.services = append(h.services, svc)
+	}
+	return err
+}
+
+// Run runs the routes until ctx ends, then drains.
+func (h *Host) Run(ctx context.Context, routes ...worker.Route) error {
+	rt, err := worker.New(worker.Config{
+		NC: h.NC, Name: h.Service, Log: h.Log, Rejecter: worker.NewRejecter(h.JS, h.role, h.key),
+		Meter: h.Telemetry.Meter, Tracer: h.Telemetry.Tracer, Logger: h.Logger, Clock: h.Clock,
+	})
+	if err != nil {
+		return err
+	}
+	h.ready.Store(true)
+	defer h.ready.Store(false)
+	return rt.Run(ctx, routes...)
+}
+
+func (h *Host) key(tenant string) (events.Key, bool) {
+	t, ok := h.Directory.Tenant(tenant)
+	return t.Key, ok
+}
+
+// Follow hears every event of a log in order, from its beginning and for as
+// long as ctx lives, and returns once it has caught up.
+func (h *Host) Follow(ctx context.Context, stream string, take func(events.Record)) error {
+	t, err := worker.Tail(ctx, h.JS, stream, nil, 0, func(_ context.Context, d worker.Delivery, problem error) error {
+		if problem != nil {
+			h.Logger.Error("an event of the log cannot be read", "stream", stream, "seq", d.Seq)
+			return nil // the call itself is held by whoever handles it
+		}
+		take(*d.Record)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	select {
+	case <-t.CaughtUp():
+		return nil
+	case <-t.Done():
+		return errors.Join(t.Err(), ctx.Err())
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// Close lets go of everything.
+func (h *Host) Close() {
+	for _, s := range h.services {
+		_ = s.Stop()
+	}
+	_ = h.NC.FlushTimeout(time.Second)
+	h.NC.Close()
+}

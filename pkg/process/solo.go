@@ -1,0 +1,87 @@
+package process
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/outdial/outdial/pkg/config"
+	"github.com/outdial/outdial/pkg/config/kinds"
+	"github.com/outdial/outdial/pkg/worker/telemetry"
+)
+
+// A Solo is one service running alone.
+type Solo struct {
+	Service string
+	Listen  string // default HTTP address
+	Version string
+	// Run runs the service until ctx ends. HTTP paths of its own go on mux.
+	Run func(ctx context.Context, s Setup, h *Host, mux *http.ServeMux) error
+}
+
+// Main is the main function of a service's own binary. It returns the exit
+// code: 0 after a clean end, 1 for trouble, 2 for a wrong configuration.
+func (s Solo) Main(args []string, getenv func(string) string, stderr io.Writer) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	// A second signal ends the process at once.
+	context.AfterFunc(ctx, stop)
+	fs := flag.NewFlagSet("outdial-"+s.Service, flag.ContinueOnError)
+	fs.SetOutput(stderr)
+	file := fs.String("c", getenv("OUTDIAL_CONFIG"), "configuration `file`")
+	listen := fs.String("listen", getenv("OUTDIAL_HTTP_LISTEN"), "`host:port` for /healthz, /readyz, /metrics (default "+s.Listen+")")
+	unsafe := fs.Bool("unsafe-fsync", false, "accept a NATS server that may lose acknowledged messages on power loss")
+	if err := fs.Parse(args); err != nil {
+		return 2
+	}
+	cfg, err := config.Load(*file, getenv, config.Options{Kinds: kinds.All()})
+	if err != nil {
+		fmt.Fprintln(stderr, err)
+		return 2
+	}
+	if cfg.NATS.URL.Reveal() == "" {
+		fmt.Fprintf(stderr, "outdial-%s: nats.url is not set; a service alone needs a server to share (`outdial up` runs everything in one process)\n", s.Service)
+		return 2
+	}
+	if *listen == "" {
+		*listen = s.Listen
+	}
+	if err := s.run(ctx, cfg, *listen, *unsafe, getenv, stderr); err != nil && !errors.Is(err, context.Canceled) {
+		fmt.Fprintf(stderr, "outdial-%s: %v\n", s.Service, err)
+		return 1
+	}
+	return 0
+}
+
+func (s Solo) run(ctx context.Context, cfg *config.Config, listen string, unsafe bool, getenv func(string) string, stderr io.Writer) error {
+	tele, err := telemetry.Start(ctx, telemetry.Config{Service: "outdial-" + s.Service, Version: s.Version, Getenv: getenv, LogTo: stderr})
+	if err != nil {
+		return err
+	}
+	defer func() { _ = tele.Shutdown(context.WithoutCancel(ctx)) }()
+	Say(cfg, tele.Logger)
+	setup := Setup{Config: cfg, Version: s.Version, Unsafe: unsafe, Telemetry: tele}
+	h, err := setup.Host(ctx, s.Service)
+	if err != nil {
+		return err
+	}
+	defer h.Close()
+	mux := http.NewServeMux()
+	Health(mux, tele.Metrics, s.Version, h)
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	addr, wait, err := ListenAndServe(ctx, listen, mux)
+	if err != nil {
+		return err
+	}
+	tele.Logger.Info("at work", "http", addr, "clockOffset", h.Clock.Offset().String())
+	err = s.Run(ctx, setup, h, mux)
+	stop()
+	return errors.Join(err, wait())
+}

@@ -1,0 +1,66 @@
+package process
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/outdial/outdial/pkg/events"
+	"github.com/outdial/outdial/pkg/events/fault"
+	"github.com/outdial/outdial/pkg/journal"
+)
+
+// Ops puts an entry on record in OPS.
+func (h *Host) Ops(ctx context.Context, o events.Ops) error {
+	_, _, err := journal.Plain(ctx, h.JS, journal.Note{
+		To: events.OpsSubject(o.Tenant, o.Event), Type: events.TypeOps, Source: events.SourceOf(o.Tenant, h.role),
+		About: o.Call, Time: o.At, Body: o,
+	})
+	return err
+}
+
+// Raw stores a provider's message as it came and returns its sequence.
+func (h *Host) Raw(ctx context.Context, tenant string, raw events.ProviderRaw, id string) (uint64, error) {
+	seq, _, err := journal.Plain(ctx, h.JS, journal.Note{
+		To: events.ProviderSubject(tenant, raw.Connection), Type: events.TypeProviderRaw,
+		Source: events.SourceOf(tenant, h.role), About: raw.Agent, ID: id, Time: raw.ReceivedAt, Body: raw,
+	})
+	return seq, err
+}
+
+// Fact returns the last fact of a kind about a number; sequence 0: none.
+func (h *Host) Fact(ctx context.Context, tenant, kind, token string) (events.Fact, uint64, error) {
+	f, seq, err := journal.NewFacts(h.JS).Get(ctx, tenant, kind, token)
+	if errors.Is(err, journal.ErrNone) {
+		return events.Fact{}, 0, nil
+	}
+	return f, seq, err
+}
+
+// PutFact stores a fact if the last one is still at sequence after.
+func (h *Host) PutFact(ctx context.Context, tenant, kind, token string, f events.Fact, after uint64) error {
+	_, err := journal.NewFacts(h.JS).Put(ctx, tenant, kind, token, h.role, f, after)
+	return err
+}
+
+// Put publishes a dial request on its tenant's stream, as it came. id makes
+// the same request sent twice one message for a while; the call's identity
+// makes it one call for good.
+func (h *Host) Put(ctx context.Context, tenant string, header events.Header, body []byte, id string) (bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	msg := &nats.Msg{Subject: events.RequestSubject(tenant), Header: nats.Header{}, Data: body}
+	for k, v := range header {
+		msg.Header[k] = v
+	}
+	last, err := h.Log.Last(ctx, events.CallFamily, tenant, id)
+	known := err == nil && last.Seq > 0
+	ack, err := h.JS.PublishMsg(ctx, msg, jetstream.WithMsgID(tenant+"."+id+"."+digest(body)))
+	if err != nil {
+		return false, fault.New(fault.Transient, "publish request", "unavailable", err)
+	}
+	return known || ack.Duplicate, nil
+}

@@ -1,0 +1,20 @@
+// Command outdial-dialer runs the dialer on its own.
+package main
+
+import (
+	"context"
+	"net/http"
+	"os"
+
+	"github.com/outdial/outdial/pkg/process"
+	"github.com/outdial/outdial/services/dialer"
+)
+
+func main() {
+	os.Exit(process.Solo{Service: "dialer", Listen: "127.0.0.1:8083", Version: process.Version(), Run: run}.
+		Main(os.Args[1:], os.Getenv, os.Stderr))
+}
+
+func run(ctx context.Context, s process.Setup, h *process.Host, _ *http.ServeMux) error {
+	return dialer.Run(ctx, h, dialer.Options(s))
+}

@@ -1,0 +1,134 @@
+package dialer
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"time"
+
+	"github.com/outdial/outdial/pkg/events"
+	"github.com/outdial/outdial/pkg/events/lifecycle"
+)
+
+// Why nothing was sent.
+const (
+	PassExpired   = "pass_expired"
+	Expired       = "expired"
+	ClaimLost     = "claim_lost"
+	AgentNotReady = "agent_not_ready"
+	OtherNumber   = "other_number"
+	TooLate       = "not_after"
+	NothingSent   = "nothing_sent"
+)
+
+// MayDial says whether the intent may be written: "" for yes, else why not.
+// It is invariant I1 in one place: the pass on record is of this assignment,
+// over this number and still valid, and the agent is still this call's and
+// free to take it (I4).
+func MayDial(c *lifecycle.Call, a *lifecycle.Agent, now time.Time) string {
+	p, as := c.Passed, c.Assigned
+	switch {
+	case c.State != lifecycle.Cleared || p == nil || as == nil:
+		return "not_cleared"
+	case c.Refs.Passed <= c.Refs.Assigned || p.Fence != as.Fence:
+		return ClaimLost // a pass counts only for the assignment before it
+	case p.Number.Token == "" || p.Number.Token != c.Request.Number.Token:
+		return OtherNumber
+	case !now.Before(p.ValidUntil):
+		return PassExpired
+	case !now.Before(c.Request.ExpiresAt):
+		return Expired
+	case a.State.Claim == nil || a.State.Claim.Call != c.ID || a.Fence != as.Fence:
+		return ClaimLost
+	case a.State.Presence != events.Ready || a.State.Session != as.Session:
+		return AgentNotReady
+	}
+	return ""
+}
+
+// PassHash is the sha256 of a pass's body, as the intent names it.
+func PassHash(p *events.CallPassed) string {
+	raw, err := json.Marshal(p)
+	if err != nil {
+		return ""
+	}
+	sum := sha256.Sum256(raw)
+	return hex.EncodeToString(sum[:])
+}
+
+// Undo says whether the provider may hold a preparation of the call that must
+// be withdrawn now. While compliance still owes an answer it must not be.
+func Undo(c *lifecycle.Call) bool {
+	if !c.Touched || c.CancelFailed {
+		return false
+	}
+	switch c.State {
+	case lifecycle.Failed, lifecycle.Withheld, lifecycle.Cancelling,
+		lifecycle.Refused, lifecycle.NotPlaced, lifecycle.Withdrawn:
+		return true
+	}
+	return false
+}
+
+// Orphan says whether a bridge event shows a call alive that was given up.
+func Orphan(c *lifecycle.Call, r events.Record) bool {
+	p, ok := r.Body.(*events.CallProgress)
+	if !ok || c.Dialing == nil {
+		return false
+	}
+	live := false
+	switch r.Name {
+	case events.Offered, events.Ringing, events.Answered, events.Talking, events.Held:
+		live = true
+	}
+	var gaveUp events.Record
+	dialed := false
+	for _, e := range c.Log {
+		switch e.Name {
+		case events.Dialing:
+			dialed = true
+		case events.Orphaned:
+			return false // said already
+		case events.Refused, events.NotPlaced, events.Withheld:
+			if dialed { // a withheld before the intent gave nothing up
+				gaveUp = e
+			}
+		case events.Closed:
+			if gaveUp.Seq == 0 && (!c.Talked || c.Closed.Presumed) {
+				gaveUp = e
+			}
+		}
+	}
+	if !live || gaveUp.Seq == 0 || r.Seq < gaveUp.Seq {
+		return false
+	}
+	// A message that was under way before we gave up is late news, not life.
+	return p.OccurredAt == nil || p.OccurredAt.After(gaveUp.Time)
+}
+
+// Settled says what an answer to the start becomes in the call's log as it
+// stands by then; "" for nothing to add.
+func Settled(at lifecycle.State, answer events.Name) events.Name {
+	if lifecycle.Rank(at) > 0 { // the provider's news came first
+		if answer == events.Started {
+			return events.Started
+		}
+		return ""
+	}
+	switch at {
+	case lifecycle.Dialing:
+		return answer
+	case lifecycle.Unknown:
+		switch answer {
+		case events.Started:
+			return events.Started
+		case events.Refused, events.Withheld:
+			return events.NotPlaced
+		}
+	case lifecycle.Closed:
+		if answer == events.Started {
+			return events.Started
+		}
+	}
+	return ""
+}

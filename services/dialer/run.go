@@ -1,0 +1,46 @@
+package dialer
+
+import (
+	"context"
+
+	"github.com/outdial/outdial/pkg/api"
+	"github.com/outdial/outdial/pkg/process"
+	"github.com/outdial/outdial/pkg/providers"
+)
+
+// Run runs the dialer on a host until ctx ends. Of the configuration, the
+// times are the caller's; the rest comes from the host.
+func Run(ctx context.Context, h *process.Host, c Config) error {
+	c.Log, c.Notes, c.Directory, c.Now, c.Logger = h.Log, h, h.Directory, h.Now, h.Logger
+	s := New(c)
+	if err := h.Serve("places and withdraws calls", s.Endpoints()); err != nil {
+		return err
+	}
+	return h.Run(ctx, s.Routes()...)
+}
+
+// Endpoints lists the queries that the dialer answers.
+func (s *Service) Endpoints() []api.Endpoint {
+	return []api.Endpoint{{Group: "connection", Verb: "list", Does: "the tenant's provider connections and what they can do",
+		Handle: s.onConnections}}
+}
+
+// A ConnectionView is a connection as the dialer sees it.
+type ConnectionView struct {
+	Connection string                 `json:"connection"`
+	Kind       string                 `json:"kind"`
+	Can        providers.Capabilities `json:"can"`
+}
+
+func (s *Service) onConnections(_ context.Context, tenant string, _ []byte) (any, error) {
+	if _, ok := s.Directory.Tenant(tenant); !ok {
+		return nil, api.NotFound("no such tenant")
+	}
+	out := []ConnectionView{}
+	for _, c := range s.Directory.Connections() {
+		if c.Tenant == tenant {
+			out = append(out, ConnectionView{c.Name, string(c.Kind), c.Provider.Can})
+		}
+	}
+	return map[string]any{"connections": out}, nil
+}

@@ -1,0 +1,152 @@
+package dialer
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/outdial/outdial/pkg/events"
+	"github.com/outdial/outdial/pkg/events/fault"
+	"github.com/outdial/outdial/pkg/events/lifecycle"
+	"github.com/outdial/outdial/pkg/journal"
+	"github.com/outdial/outdial/pkg/journal/logs"
+	"github.com/outdial/outdial/pkg/providers"
+)
+
+// An attempt is one intent on its way to the provider. sendBy carries the
+// monotonic clock: a process that slept must not send.
+type attempt struct {
+	call    *lifecycle.Call
+	agent   *lifecycle.Agent
+	sendBy  time.Time
+	dialing bool
+}
+
+// dial writes the intent, and sends the call only if this very append won.
+func (s *Service) dial(r events.Record) journal.Step {
+	var at *attempt
+	return journal.Step{
+		Make: func(ctx context.Context) (*journal.Draft, error) {
+			at = nil
+			c, a, err := s.callAndAgent(ctx, r)
+			if err != nil || a == nil || c.State != lifecycle.Cleared || c.Refs.Passed != r.Seq {
+				return nil, err // withdrawn, dialed or assigned anew since
+			}
+			now := s.Now()
+			at = &attempt{call: c, agent: a, sendBy: time.Now().Add(s.Send)}
+			if why := MayDial(c, a, now); why != "" {
+				return s.next(c, events.Withheld, &events.CallWithheld{Reason: why})
+			}
+			at.dialing = true
+			return s.next(c, events.Dialing, &events.CallDialing{
+				Attempt: events.RandomID(), PassID: c.PassedID, PassHash: PassHash(c.Passed),
+				Agent: a.ID, Fence: c.Assigned.Fence, NotAfter: now.Add(s.Send),
+			})
+		},
+		Then: func(ctx context.Context, done journal.Appended) ([]journal.Step, error) {
+			if at == nil || !at.dialing || !done.Won {
+				return nil, nil // not ours to send: whoever hears the intent looks it up
+			}
+			at.call.Take(done.Record)
+			name, body := s.send(ctx, at)
+			return []journal.Step{s.settle(done.Record, name, body)}, nil
+		},
+	}
+}
+
+// send places the call, once, and puts the provider's answer into an event.
+// It does not stop when the worker is told to: the answer is worth waiting for.
+func (s *Service) send(ctx context.Context, at *attempt) (events.Name, any) {
+	id := at.call.Dialing.Attempt
+	o, conn, err := s.book.For(ctx, at.call, at.agent)
+	if err != nil {
+		return events.Withheld, &events.CallWithheld{Reason: NothingSent, Detail: fault.Code(err)}
+	}
+	if conn.Provider.Starter == nil {
+		return events.Withheld, &events.CallWithheld{Reason: NothingSent, Detail: "unsupported"}
+	}
+	if !time.Now().Before(at.sendBy) {
+		return events.Withheld, &events.CallWithheld{Reason: TooLate}
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.Answer)
+	defer cancel()
+	receipt, err := conn.Provider.Starter.Start(ctx, o)
+	return Answer(id, receipt, err)
+}
+
+// Answer puts what a provider said to a start into an event. What is not a
+// clear yes, a clear no or a proof that nothing left is unknown (I2).
+func Answer(attempt string, r providers.Receipt, err error) (events.Name, any) {
+	if err == nil {
+		if r.Pending {
+			return events.PendingAgent, &events.CallPendingAgent{Attempt: attempt, Until: r.Until}
+		}
+		return events.Started, &events.CallStarted{Attempt: attempt, Provider: r.IDs}
+	}
+	f, known := errors.AsType[*fault.Error](err)
+	switch {
+	case known && f.Class == fault.Permanent:
+		return events.Refused, &events.CallRefused{Attempt: attempt, Code: f.Code}
+	case known && f.Class == fault.Transient:
+		return events.Withheld, &events.CallWithheld{Reason: NothingSent, Detail: f.Code}
+	}
+	return events.Unknown, &events.CallUnknown{Attempt: attempt, Code: fault.Code(err)}
+}
+
+// settle records the answer in the log as it stands by then.
+func (s *Service) settle(intent events.Record, answer events.Name, body any) journal.Step {
+	return journal.Step{Make: func(ctx context.Context) (*journal.Draft, error) {
+		c, err := logs.CallOf(ctx, s.Log, intent)
+		if err != nil {
+			return nil, err
+		}
+		name := Settled(c.State, answer)
+		switch {
+		case name == "":
+			return nil, nil
+		case name == events.NotPlaced && answer != events.NotPlaced:
+			body = &events.CallNotPlaced{Attempt: c.Dialing.Attempt, Evidence: "the provider's answer came late: " + string(answer)}
+		}
+		return s.next(c, name, body)
+	}}
+}
+
+// abandoned hears an intent. Whoever finds one without an outcome, after its
+// sender has had time enough, never dials: it writes unknown.
+func (s *Service) abandoned(ctx context.Context, r events.Record) ([]journal.Step, error) {
+	c, err := logs.CallOf(ctx, s.Log, r)
+	if err != nil || c.State != lifecycle.Dialing {
+		return nil, err
+	}
+	if wait := c.Dialing.NotAfter.Add(s.Answer + s.Settle).Sub(s.Now()); wait > 0 {
+		return nil, snooze(wait, "an intent's outcome")
+	}
+	return []journal.Step{s.unknown(r, lifecycle.Dialing, "no_outcome")}, nil
+}
+
+func (s *Service) unknown(r events.Record, in lifecycle.State, code string) journal.Step {
+	return journal.Step{Make: func(ctx context.Context) (*journal.Draft, error) {
+		c, err := logs.CallOf(ctx, s.Log, r)
+		if err != nil || c.State != in {
+			return nil, err
+		}
+		return s.next(c, events.Unknown, &events.CallUnknown{Attempt: c.Dialing.Attempt, Code: code})
+	}}
+}
+
+// silence waits for the first event of a call that a desktop took: none by the
+// deadline, and nobody knows what became of it.
+func (s *Service) silence(ctx context.Context, r events.Record) ([]journal.Step, error) {
+	c, err := logs.CallOf(ctx, s.Log, r)
+	if err != nil || c.State != lifecycle.Started || c.Assigned == nil {
+		return nil, err
+	}
+	conn, ok := s.Directory.Connection(c.Tenant, c.Assigned.Connection)
+	if !ok || !conn.Provider.Can.Desktop {
+		return nil, nil
+	}
+	if wait := r.Time.Add(s.Event).Sub(s.Now()); wait > 0 {
+		return nil, snooze(wait, "a desktop's first event")
+	}
+	return []journal.Step{s.unknown(r, lifecycle.Started, "no_event")}, nil
+}

@@ -1,0 +1,154 @@
+package dialer
+
+import (
+	"context"
+	"time"
+
+	"github.com/outdial/outdial/pkg/events"
+	"github.com/outdial/outdial/pkg/events/fault"
+	"github.com/outdial/outdial/pkg/events/lifecycle"
+	"github.com/outdial/outdial/pkg/journal"
+	"github.com/outdial/outdial/pkg/journal/logs"
+	"github.com/outdial/outdial/pkg/providers"
+	"github.com/outdial/outdial/pkg/worker"
+)
+
+func snooze(d time.Duration, why string) error { return worker.Snooze(d, why) }
+
+// lookup asks the provider what became of a start whose answer was lost. It
+// never starts again.
+func (s *Service) lookup(ctx context.Context, r events.Record) ([]journal.Step, error) {
+	c, a, err := s.callAndAgent(ctx, r)
+	if err != nil || c.State != lifecycle.Unknown || a == nil {
+		return nil, err
+	}
+	o, conn, err := s.book.For(ctx, c, a)
+	if err != nil {
+		return nil, err
+	}
+	if !conn.Provider.Can.LooksUp {
+		return nil, nil // the first event, a person or the watchdog settles it
+	}
+	if wait := c.Dialing.NotAfter.Add(s.Settle).Sub(s.Now()); wait > 0 {
+		return nil, snooze(wait, "an unknown's lookup")
+	}
+	found, err := conn.Provider.Starter.Lookup(ctx, o)
+	if err == nil && found.Verdict == providers.NotPlaced {
+		// Two negative answers some time apart: the first may have been early.
+		found, err = s.lookAgain(ctx, conn.Provider.Starter, o)
+	}
+	if err != nil || found.Verdict == providers.CannotSay {
+		return nil, snooze(s.Settle, "a provider that cannot say")
+	}
+	return []journal.Step{s.found(r, found)}, nil
+}
+
+func (s *Service) lookAgain(ctx context.Context, p providers.Starter, o providers.Order) (providers.Found, error) {
+	t := time.NewTimer(s.Settle / 2)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return providers.Found{}, ctx.Err()
+	case <-t.C:
+	}
+	return p.Lookup(ctx, o)
+}
+
+func (s *Service) found(r events.Record, found providers.Found) journal.Step {
+	return journal.Step{Make: func(ctx context.Context) (*journal.Draft, error) {
+		c, err := logs.CallOf(ctx, s.Log, r)
+		if err != nil || c.State != lifecycle.Unknown {
+			return nil, err
+		}
+		if found.Verdict == providers.NotPlaced {
+			return s.next(c, events.NotPlaced, &events.CallNotPlaced{Attempt: c.Dialing.Attempt, Evidence: found.Evidence})
+		}
+		return s.next(c, events.Started, &events.CallStarted{
+			Attempt: c.Dialing.Attempt, Presumed: true, Over: found.Verdict == providers.Over, Evidence: found.Evidence,
+		})
+	}}
+}
+
+// undo withdraws what the provider holds of a call that must not go on.
+func (s *Service) undo(ctx context.Context, r events.Record) ([]journal.Step, error) {
+	c, a, err := s.callAndAgent(ctx, r)
+	if err != nil || a == nil {
+		return nil, err
+	}
+	if r.Name == events.CancelRequested && c.Dialing != nil && c.Open() {
+		return s.withdrawPlaced(ctx, c, a, r)
+	}
+	if !Undo(c) {
+		return nil, nil
+	}
+	o, conn, err := s.book.For(ctx, c, a)
+	if err != nil {
+		return nil, err
+	}
+	evidence, err := conn.Provider.Starter.Withdraw(ctx, o)
+	return s.withdrawn(r, evidence, err)
+}
+
+// withdrawn records how a withdrawal ended; one that may yet succeed is tried
+// again.
+func (s *Service) withdrawn(r events.Record, evidence string, err error) ([]journal.Step, error) {
+	if err != nil && fault.Of(err) != fault.Permanent {
+		return nil, snooze(fault.After(err, time.Second), "a withdrawal")
+	}
+	return []journal.Step{{Make: func(ctx context.Context) (*journal.Draft, error) {
+		c, foldErr := logs.CallOf(ctx, s.Log, r)
+		if foldErr != nil || !c.Open() {
+			return nil, foldErr
+		}
+		if err != nil {
+			if c.CancelFailed {
+				return nil, nil
+			}
+			return s.next(c, events.CancelFailed, &events.CallCancelFailed{Reason: fault.Code(err)})
+		}
+		if _, v := lifecycle.Calls().Next(c.State, events.Cancelled); v != lifecycle.Move {
+			return nil, nil
+		}
+		return s.next(c, events.Cancelled, &events.CallCancelled{Evidence: evidence})
+	}}}, nil
+}
+
+// withdrawPlaced answers a wish to cancel a call that may be ringing already.
+func (s *Service) withdrawPlaced(ctx context.Context, c *lifecycle.Call, a *lifecycle.Agent, r events.Record) ([]journal.Step, error) {
+	o, conn, err := s.book.For(ctx, c, a)
+	if err != nil {
+		return nil, err
+	}
+	if !conn.Provider.Can.Withdraw {
+		return s.withdrawn(r, "", fault.New(fault.Permanent, "withdraw", "unsupported", nil))
+	}
+	evidence, err := conn.Provider.Starter.Withdraw(ctx, o)
+	return s.withdrawn(r, evidence, err)
+}
+
+// orphan raises the alarm about a call that turned up after it was given up,
+// and withdraws it where the provider can.
+func (s *Service) orphan(ctx context.Context, r events.Record) ([]journal.Step, error) {
+	c, a, err := s.callAndAgent(ctx, r)
+	if err != nil || a == nil || !Orphan(c, r) {
+		return nil, err
+	}
+	undone := false
+	if o, conn, err := s.book.For(ctx, c, a); err == nil && conn.Provider.Can.Withdraw {
+		_, err := conn.Provider.Starter.Withdraw(ctx, o)
+		undone = err == nil
+	}
+	return []journal.Step{{
+		Make: func(ctx context.Context) (*journal.Draft, error) {
+			c, err := logs.CallOf(ctx, s.Log, r)
+			if err != nil || !Orphan(c, r) {
+				return nil, err
+			}
+			return s.next(c, events.Orphaned, &events.CallOrphaned{Evidence: string(r.Name), Undone: undone})
+		},
+		Then: func(ctx context.Context, _ journal.Appended) ([]journal.Step, error) {
+			return nil, s.Notes.Ops(ctx, events.Ops{Event: "alarm", Service: "dialer", Tenant: c.Tenant,
+				What: "a call turned up that had been given up", Call: c.ID, Agent: a.ID, At: s.Now()})
+		},
+	}}, nil
+}

@@ -1,0 +1,79 @@
+package bridge
+
+import (
+	"context"
+
+	"github.com/outdial/outdial/pkg/api"
+	"github.com/outdial/outdial/pkg/events"
+	"github.com/outdial/outdial/pkg/events/lifecycle"
+	"github.com/outdial/outdial/pkg/journal"
+	"github.com/outdial/outdial/pkg/journal/logs"
+)
+
+// Endpoints lists the commands that the bridge answers: the presence events
+// are its own, so it also takes a presence that a desktop, or a person, says.
+func (s *Service) Endpoints() []api.Endpoint {
+	return []api.Endpoint{
+		{Group: "agent", Verb: "set", Does: "presence of a desktop's agent: {agent, status: ready|not_ready}", Handle: s.onSet},
+	}
+}
+
+type setRequest struct {
+	Agent  string `json:"agent"`
+	Status string `json:"status"`
+	Reason string `json:"reason,omitempty"`
+	By     string `json:"by,omitempty"`
+}
+
+// SetAnswer is what agent.set answers.
+type SetAnswer struct {
+	Agent    string `json:"agent"`
+	Presence string `json:"presence"`
+	Seq      uint64 `json:"seq"`
+}
+
+// onSet takes a presence by command. Where the provider itself is asked,
+// nobody's word counts against it.
+func (s *Service) onSet(ctx context.Context, tenant string, body []byte) (any, error) {
+	in, err := api.Decode[setRequest](body)
+	if err != nil {
+		return nil, err
+	}
+	on := events.Name(in.Status)
+	if on != events.Ready && on != events.NotReady || in.Agent == "" {
+		return nil, api.BadRequest("agent is needed, and status ready or not_ready")
+	}
+	id := events.AgentToken(in.Agent)
+	out := SetAnswer{Agent: id}
+	err = journal.Run(ctx, s.Log, journal.Step{
+		Make: func(ctx context.Context) (*journal.Draft, error) {
+			a, err := logs.Agent(ctx, s.Log, tenant, id)
+			if err != nil {
+				return nil, err
+			}
+			if !a.Enrolled() {
+				return nil, api.NotFound("no such agent")
+			}
+			if conn, ok := s.Directory.Connection(tenant, a.State.Connection); !ok || conn.Provider.Poller != nil {
+				return nil, api.Conflict("the provider itself says whether this agent is ready")
+			}
+			out.Presence, out.Seq = string(a.State.Presence), a.Last.Seq
+			now := s.Now()
+			after, v := a.After(on, "", in.Reason, now)
+			if v == lifecycle.Illegal || (v == lifecycle.Known && a.State.Quarantine == nil) {
+				return nil, nil
+			}
+			return logs.NextOfAgent(a, events.Bridge, on, now,
+				&events.AgentPresence{Reason: in.Reason, Evidence: "command", State: after}), nil
+		},
+		Then: func(_ context.Context, done journal.Appended) ([]journal.Step, error) {
+			out.Presence, out.Seq = string(on), done.Record.Seq
+			return nil, nil
+		},
+	})
+	if err != nil {
+		return nil, err
+	}
+	return out, s.Store.Ops(ctx, events.Ops{Event: "command", Service: "events-bridge", Tenant: tenant,
+		What: "agent.set " + in.Status, By: in.By, Reason: in.Reason, Agent: id, At: s.Now()})
+}

@@ -1,0 +1,118 @@
+package bridge
+
+import (
+	"github.com/outdial/outdial/pkg/events"
+	"github.com/outdial/outdial/pkg/events/lifecycle"
+	"github.com/outdial/outdial/pkg/providers"
+)
+
+// Match finds the call an observation is about among those the agent has, or
+// had last: the claiming call first. Nil: none of ours.
+//
+// Providers give no correlation id back. A call is recognised by the
+// provider's own id once it is on record; before that by the customer's
+// number, and an agent has at most one call of ours that was dialed.
+func Match(o providers.Observation, calls []*lifecycle.Call) *lifecycle.Call {
+	for _, c := range calls {
+		if o.CallKey != "" && bound(c) == o.CallKey {
+			return c
+		}
+	}
+	for _, c := range calls {
+		if c.Dialing == nil || c.Request == nil {
+			continue // nothing was sent, so this cannot be its news
+		}
+		if o.CallKey != "" && bound(c) != "" {
+			continue // it has another id
+		}
+		if o.Customer != "" {
+			if o.Customer == c.Request.Request.To && o.Manual {
+				return c
+			}
+			continue
+		}
+		if c.Open() { // a poll names nobody: it is the call that is up
+			return c
+		}
+	}
+	return nil
+}
+
+// bound is the provider's id of a call, "" before the first event that has one.
+func bound(c *lifecycle.Call) string {
+	for _, r := range c.Log {
+		if p, ok := r.Body.(*events.CallProgress); ok && p.Provider[callKey] != "" {
+			return p.Provider[callKey]
+		}
+	}
+	return ""
+}
+
+// callKey is where a progress event keeps the provider's id of the call.
+const callKey = "call"
+
+// Foreign says whether an observation that matches none of our calls shows the
+// agent on somebody else's.
+func Foreign(o providers.Observation) bool {
+	if o.Presence == events.OnCall || o.Presence == events.ForeignCall {
+		return true
+	}
+	switch o.Call {
+	case events.Offered, events.Ringing, events.Answered, events.Talking, events.Held,
+		events.Consulting, events.Conferencing:
+		return true
+	}
+	return false
+}
+
+// Repeat says whether a call's log has this very news already.
+func Repeat(c *lifecycle.Call, o providers.Observation) bool {
+	for _, r := range c.Log {
+		p, ok := r.Body.(*events.CallProgress)
+		if !ok || r.Name != o.Call || p.Event != o.Event {
+			continue
+		}
+		if o.At.IsZero() && p.OccurredAt == nil || p.OccurredAt != nil && p.OccurredAt.Equal(o.At) {
+			return true
+		}
+	}
+	return false
+}
+
+// ViewOf is what a Reader may know of the record.
+func ViewOf(a *lifecycle.Agent, c *lifecycle.Call, home string) providers.View {
+	v := providers.View{Presence: a.State.Presence, Session: a.State.Session, HomeRegion: home}
+	if c == nil {
+		return v
+	}
+	v.Dialed, v.Talked = c.Dialing != nil, c.Talked
+	if c.Request != nil {
+		v.To = c.Request.Request.To
+	}
+	v.CallState = events.Name(c.State)
+	return v
+}
+
+// Ask says whether the agent's presence on record is too old to prove
+// anything, so that even the same presence is news: the agent is quarantined,
+// or its call was placed since.
+func Ask(a *lifecycle.Agent, c *lifecycle.Call) bool {
+	if a.State.Quarantine != nil {
+		p, ok := a.Last.Body.(*events.AgentPresence)
+		return !ok || p.State.Quarantine == nil
+	}
+	if c == nil || c.Dialing == nil || c.State == lifecycle.Dialing || !c.Open() {
+		return false
+	}
+	p, ok := a.Last.Body.(*events.AgentPresence)
+	return !ok || p.Call != c.ID || p.CallSeq < intent(c)
+}
+
+func intent(c *lifecycle.Call) uint64 {
+	for _, r := range c.Log {
+		if r.Name == events.Dialing {
+			return r.Seq
+		}
+	}
+	return 0
+}

@@ -1,0 +1,21 @@
+package bridge
+
+import (
+	"net/http"
+
+	"github.com/outdial/outdial/pkg/process"
+	"github.com/outdial/outdial/pkg/providers/workspace"
+)
+
+// Options are what the configuration says about the bridge.
+func Options(s process.Setup, mux *http.ServeMux) RunOptions {
+	return RunOptions{
+		Config:    Config{PollEvery: s.Config.Timing.Bridge.PollEvery},
+		Mux:       mux,
+		Authorize: s.DesktopToken(workspace.SameToken),
+		Origins:   s.Config.Workspace.Origins,
+		Token:     s.IngressToken,
+		Hook:      func(string) (string, bool) { return "", false },
+		CallsAge:  s.Config.CallsAge,
+	}
+}

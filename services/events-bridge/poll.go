@@ -1,0 +1,232 @@
+package bridge
+
+import (
+	"context"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/outdial/outdial/pkg/directory"
+	"github.com/outdial/outdial/pkg/events"
+	"github.com/outdial/outdial/pkg/events/fault"
+	"github.com/outdial/outdial/pkg/events/lifecycle"
+	"github.com/outdial/outdial/pkg/journal"
+	"github.com/outdial/outdial/pkg/journal/logs"
+	"github.com/outdial/outdial/pkg/providers"
+)
+
+// How a message came.
+const (
+	viaPoll    = "poll"
+	viaDesktop = "desktop"
+	viaWebhook = "webhook"
+)
+
+// roster is what this process remembers of the agents' log: whom to poll.
+type roster struct {
+	mu     sync.Mutex
+	agents map[string]*lifecycle.Agent
+	fresh  chan struct{}
+}
+
+func newRoster() *roster {
+	return &roster{agents: map[string]*lifecycle.Agent{}, fresh: make(chan struct{}, 1)}
+}
+
+func (r *roster) take(e events.Record) {
+	r.mu.Lock()
+	r.agents[e.Tenant+"/"+e.Key] = lifecycle.FoldAgent(e.Tenant, e.Key, e)
+	r.mu.Unlock()
+	if e.Role == events.Orchestrator {
+		select {
+		case r.fresh <- struct{}{}:
+		default:
+		}
+	}
+}
+
+func (r *roster) list() []*lifecycle.Agent {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	out := make([]*lifecycle.Agent, 0, len(r.agents))
+	for _, a := range r.agents {
+		out = append(out, a)
+	}
+	return out
+}
+
+// Follow feeds the roster with every event of AGENTS, in order.
+func (s *Service) Follow(r events.Record) {
+	if r.Family == events.AgentFamily {
+		s.agents.take(r)
+	}
+}
+
+// Poll keeps one poller going for every enrolled agent whose provider is
+// polled, until the context ends.
+func (s *Service) Poll(ctx context.Context) error {
+	pollers := map[string]context.CancelFunc{}
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	tick := time.NewTicker(s.PollEvery)
+	defer tick.Stop()
+	for {
+		want := map[string]bool{}
+		for _, a := range s.agents.list() {
+			conn, ok := s.Directory.Connection(a.Tenant, a.State.Connection)
+			if !ok || !a.Enrolled() || conn.Provider.Poller == nil {
+				continue
+			}
+			key := a.Tenant + "/" + a.ID
+			want[key] = true
+			if pollers[key] == nil {
+				own, stop := context.WithCancel(ctx)
+				pollers[key] = stop
+				wg.Go(func() { s.pollAgent(own, a.Tenant, a.ID) })
+			}
+		}
+		for key, stop := range pollers {
+			if !want[key] {
+				stop()
+				delete(pollers, key)
+			}
+		}
+		select {
+		case <-ctx.Done():
+			for _, stop := range pollers {
+				stop()
+			}
+			return nil
+		case <-tick.C:
+		case <-s.agents.fresh:
+		}
+	}
+}
+
+// pollAgent asks for one agent's status again and again. A failure slows it
+// down and is said once.
+func (s *Service) pollAgent(ctx context.Context, tenant, agent string) {
+	failures := 0
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-timer.C:
+		}
+		err := s.pollOnce(ctx, tenant, agent)
+		if err != nil && ctx.Err() == nil {
+			if failures++; failures == 1 {
+				s.Logger.WarnContext(ctx, "poll", "tenant", tenant, "agent", agent, "code", fault.Code(err))
+			}
+		} else {
+			failures = 0
+		}
+		timer.Reset(min(s.PollEvery<<min(failures, 5), 30*time.Second))
+	}
+}
+
+// pollOnce asks the provider once and stores what is news. What the logs say
+// is read before the provider is asked, so that an answer never claims to know
+// more than it can.
+func (s *Service) pollOnce(ctx context.Context, tenant, agent string) error {
+	a, calls, err := s.known(ctx, tenant, agent)
+	if err != nil || !a.Enrolled() {
+		return err
+	}
+	conn, ok := s.Directory.Connection(tenant, a.State.Connection)
+	if !ok || conn.Provider.Poller == nil {
+		return nil
+	}
+	ref, err := s.book.Agent(ctx, a)
+	if err != nil {
+		return err
+	}
+	if a.State.Session == "" || a.State.Presence == events.Lost || a.State.Presence == events.Offline {
+		return s.open(ctx, a, ref, conn.Provider.Poller)
+	}
+	status, body, err := conn.Provider.Poller.Poll(ctx, ref)
+	if err != nil {
+		return s.pollFailed(ctx, a, err)
+	}
+	raw := events.ProviderRaw{Connection: conn.Name, Via: viaPoll, Agent: a.ID, Session: a.State.Session,
+		AgentSeq: a.Last.Seq, ReceivedAt: s.Now(), Status: status, Body: body}
+	if c := first(calls); c != nil {
+		raw.Call, raw.CallSeq = c.ID, c.Seq()
+	}
+	t, _ := s.Directory.Tenant(tenant)
+	m := &message{raw: raw, conn: conn, home: t.HomeRegion(), agent: a.ID}
+	seen, err := s.read(m, a, calls)
+	if err != nil || len(seen) == 0 {
+		return err // nothing new
+	}
+	_, err = s.Store.Raw(ctx, tenant, raw, "")
+	return err
+}
+
+// pollFailed turns a refused credential into a lost session; anything else is
+// the provider's trouble, not the agent's.
+func (s *Service) pollFailed(ctx context.Context, a *lifecycle.Agent, err error) error {
+	if fault.Code(err) != "unauthorized" {
+		return err
+	}
+	return s.sessionEvent(ctx, a.Tenant, a.ID, events.SessionLost, "token", a.State.Session, nil)
+}
+
+// open gets the agent's session at the provider.
+func (s *Service) open(ctx context.Context, a *lifecycle.Agent, ref providers.AgentRef, p providers.Poller) error {
+	session, ids, err := p.Open(ctx, ref)
+	if err != nil {
+		return s.pollFailed(ctx, a, err)
+	}
+	return s.sessionEvent(ctx, a.Tenant, a.ID, events.SessionStarted, "", session, ids)
+}
+
+// sessionEvent appends the beginning or the end of an agent's session. An end
+// counts only for the session that is on record.
+func (s *Service) sessionEvent(ctx context.Context, tenant, agent string, on events.Name, reason, session string, ids map[string]string) error {
+	return journal.Run(ctx, s.Log, journal.Step{Make: func(ctx context.Context) (*journal.Draft, error) {
+		a, err := logs.Agent(ctx, s.Log, tenant, agent)
+		if err != nil || !a.Enrolled() {
+			return nil, err
+		}
+		if on != events.SessionStarted && a.State.Session != session {
+			return nil, nil
+		}
+		now := s.Now()
+		after, v := a.After(on, "", reason, now)
+		same := v == lifecycle.Known && a.State.Session == session
+		if v == lifecycle.Illegal || same {
+			return nil, nil
+		}
+		if on == events.SessionStarted {
+			after.Session, after.Provider = session, ids
+		} else {
+			after.Session = ""
+		}
+		return logs.NextOfAgent(a, events.Bridge, on, now, &events.AgentPresence{Reason: reason, State: after}), nil
+	}})
+}
+
+func tenantOf(subject string) string {
+	if p := strings.Split(subject, "."); len(p) > 1 {
+		return p[1]
+	}
+	return ""
+}
+
+// agentNamed finds whose message it is when it came by no agent's socket: the
+// provider's own id of the agent, where the message names one.
+func (s *Service) agentNamed(conn directory.Connection, raw events.ProviderRaw) string {
+	seen, err := conn.Provider.Reader.Read(raw, providers.View{Now: s.Now()})
+	if err != nil || len(seen) == 0 || seen[0].Agent == "" {
+		return ""
+	}
+	for _, a := range s.agents.list() {
+		if a.Tenant == conn.Tenant && a.State.Connection == conn.Name && a.State.ProviderAgent == seen[0].Agent {
+			return a.ID
+		}
+	}
+	return ""
+}

@@ -1,0 +1,87 @@
+package bridge
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/outdial/outdial/pkg/events"
+	"github.com/outdial/outdial/pkg/process"
+	"github.com/outdial/outdial/pkg/providers/workspace"
+)
+
+// RunOptions are what a running bridge needs besides its host.
+type RunOptions struct {
+	Config Config
+	Mux    *http.ServeMux // where the bridge's HTTP paths go
+	// Authorize checks a desktop's token; nil: only this machine may come.
+	Authorize func(connection, agent, token string) bool
+	Origins   []string
+	Token     func(tenant string) (string, bool)     // of the HTTP door
+	Hook      func(connection string) (string, bool) // of webhooks
+	CallsAge  time.Duration
+}
+
+// Run runs the bridge on a host until ctx ends.
+func Run(ctx context.Context, h *process.Host, o RunOptions) error {
+	c := o.Config
+	c.Log, c.Store, c.Directory, c.Now, c.Logger = h.Log, h, h.Directory, h.Now, h.Logger
+	s := New(c)
+	if err := h.Follow(ctx, events.StreamAgents, s.Follow); err != nil {
+		return err
+	}
+	link := &lateSender{}
+	doors := workspace.NewResponder(h.NC, link, 0)
+	hub, err := workspace.NewHub(workspace.Config{
+		Sink: s.Desk(doors), Authorize: o.Authorize, Origins: o.Origins, Log: h.Logger, Now: h.Now,
+	})
+	if err != nil {
+		return err
+	}
+	link.hub = hub
+	door := &Door{S: s, Requests: h, Check: s.check(h, o.CallsAge), Token: o.Token, Hook: o.Hook}
+	o.Mux.Handle("GET "+workspace.BasePath, hub)
+	door.Routes(o.Mux)
+	if err := h.Serve("normalizes what providers and desktops say", s.Endpoints()); err != nil {
+		return err
+	}
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	var wg sync.WaitGroup
+	var polls error
+	wg.Go(func() { polls = s.Poll(ctx) })
+	err = h.Run(ctx, s.Routes()...)
+	stop()
+	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	err = errors.Join(err, hub.Close(end))
+	wg.Wait()
+	return errors.Join(err, polls)
+}
+
+// lateSender lets the hub and the responder know each other.
+type lateSender struct{ hub *workspace.Hub }
+
+func (l *lateSender) Send(ctx context.Context, connection, agent, session, attempt string, notAfter time.Time, message []byte) error {
+	return l.hub.Send(ctx, connection, agent, session, attempt, notAfter, message)
+}
+
+// check reads a request as the orchestrator will, but for the roster, which
+// only the orchestrator knows.
+func (s *Service) check(h *process.Host, age time.Duration) func(string, events.Header, []byte) (string, []events.Fault, events.Identity) {
+	return func(tenant string, header events.Header, body []byte) (string, []events.Fault, events.Identity) {
+		t, _ := s.Directory.Tenant(tenant)
+		in, faults, who := events.ReadRequest(events.RequestSubject(tenant), header, body, events.RequestContext{
+			Tenant: tenant, Now: h.Now(), ClockOffset: h.Clock.Offset(), CallsAge: age,
+			CallerIDs: t.CallerIDs, DefaultFrom: t.DefaultFrom(), DefaultConnection: t.Connection, Key: t.Key,
+			Connection: func(name string) (string, bool) {
+				c, ok := s.Directory.Connection(tenant, name)
+				return string(c.Kind), ok
+			},
+			SupportsQueue: func(string) bool { return false },
+		})
+		return in.Call, faults, who
+	}
+}

@@ -1,0 +1,130 @@
+package orchestrator
+
+import (
+	"context"
+
+	"github.com/outdial/outdial/pkg/directory"
+	"github.com/outdial/outdial/pkg/events"
+	"github.com/outdial/outdial/pkg/events/lifecycle"
+	"github.com/outdial/outdial/pkg/journal"
+	"github.com/outdial/outdial/pkg/journal/logs"
+	"github.com/outdial/outdial/pkg/worker"
+)
+
+// accept reads a tenant's requests. A good one becomes requested; a bad one is
+// refused with every fault; the same one again is folded into its call.
+func (s *Service) accept(t directory.Tenant) worker.Handler {
+	return func(ctx context.Context, d worker.Delivery) ([]journal.Step, error) {
+		roster, err := s.roster(ctx, t, d)
+		if err != nil {
+			return nil, err
+		}
+		in, faults, who := events.ReadRequest(d.Subject, d.Header, d.Data, roster)
+		if len(faults) > 0 {
+			return nil, s.refuse(ctx, t, d, in, faults, who)
+		}
+		return []journal.Step{s.request(t, d, in, who)}, nil
+	}
+}
+
+// roster is what the request is checked against. The agents it may name are
+// looked up in the log, because a request may follow its agent.put at once.
+func (s *Service) roster(ctx context.Context, t directory.Tenant, d worker.Delivery) (events.RequestContext, error) {
+	var lookup error
+	known := func(agent string) bool {
+		a, err := logs.Agent(ctx, s.Log, t.Name, events.AgentToken(agent))
+		if err != nil {
+			lookup = err
+			return true
+		}
+		return a.Enrolled()
+	}
+	c := events.RequestContext{
+		Tenant: t.Name, Now: s.Now(), Stored: d.Stored, CallsAge: s.CallsAge,
+		CallerIDs: t.CallerIDs, DefaultFrom: t.DefaultFrom(),
+		Known:      known,
+		HuntGroups: func(g string) bool { return s.index.HuntGroup(t.Name, g) },
+		Connection: func(name string) (string, bool) {
+			conn, ok := s.Directory.Connection(t.Name, name)
+			return string(conn.Kind), ok
+		},
+		DefaultConnection: t.Connection,
+		SupportsQueue:     func(string) bool { return false }, // none of the kinds built has queues of its own
+		Key:               t.Key, ClockOffset: s.Offset,
+	}
+	// The check runs twice only if a lookup failed; then nothing is decided.
+	if _, _, _ = events.ReadRequest(d.Subject, d.Header, d.Data, c); lookup != nil {
+		return c, lookup
+	}
+	return c, nil
+}
+
+// refuse rejects a request, unless it is the repetition of one that was
+// accepted: that one may have expired since.
+func (s *Service) refuse(ctx context.Context, t directory.Tenant, d worker.Delivery, in events.Intake, faults []events.Fault, who events.Identity) error {
+	if in.Call != "" {
+		c, err := logs.Call(ctx, s.Log, t.Name, in.Call, 0)
+		if err != nil {
+			return err
+		}
+		if c.Request != nil && c.Request.Digest == in.Digest {
+			return nil
+		}
+	}
+	return s.reject(t, d, faults, who)
+}
+
+func (s *Service) reject(t directory.Tenant, d worker.Delivery, faults []events.Fault, who events.Identity) error {
+	return &events.RejectError{Note: events.Rejected{
+		Stage: "request", Tenant: t.Name, Stream: d.Stream, Sequence: d.Seq, Digest: t.Key.Digest(d.Data),
+		Faults: faults, Source: who.Source, ID: who.ID, At: s.Now(),
+	}}
+}
+
+// request appends requested, or finds it there.
+func (s *Service) request(t directory.Tenant, d worker.Delivery, in events.Intake, who events.Identity) journal.Step {
+	tried := false
+	return journal.Step{Make: func(ctx context.Context) (*journal.Draft, error) {
+		if tried || d.Tries > 1 {
+			c, err := logs.Call(ctx, s.Log, t.Name, in.Call, 0)
+			if err != nil {
+				return nil, err
+			}
+			if c.Request != nil {
+				return nil, s.duplicate(ctx, t, d, c, in, who)
+			}
+		}
+		tried = true
+		return s.requested(t, d, in)
+	}}
+}
+
+// duplicate folds a request that is on record, or refuses another body under
+// the same identity.
+func (s *Service) duplicate(ctx context.Context, t directory.Tenant, d worker.Delivery, c *lifecycle.Call, in events.Intake, who events.Identity) error {
+	if c.Request.Digest != in.Digest {
+		return s.reject(t, d, []events.Fault{{Pointer: "/ce-id", Code: "id_reuse",
+			Message: "this source and id were used before with another body; use a new id for a new request"}}, who)
+	}
+	if c.Request.RequestSeq != d.Seq && s.Notes != nil {
+		return s.Notes.Ops(ctx, events.Ops{Event: "duplicate", Service: "orchestrator", Tenant: t.Name,
+			What: "request folded into its call", Call: c.ID, At: s.Now()})
+	}
+	return nil
+}
+
+func (s *Service) requested(t directory.Tenant, d worker.Delivery, in events.Intake) (*journal.Draft, error) {
+	q := in.Request
+	c := &lifecycle.Call{Tenant: t.Name, ID: in.Call, State: lifecycle.None}
+	draft, err := logs.NextOfCall(c, events.Orchestrator, events.Requested, s.Now(), &events.CallRequested{
+		Common: events.Common{Number: t.Key.Number(q.To), Campaign: q.Campaign, Reference: q.Reference,
+			Contact: q.Contact, Parent: q.Parent},
+		Request: q, Connection: in.Connection, From: in.From,
+		ReceivedAt: in.ReceivedAt, NotBefore: in.NotBefore, ExpiresAt: in.ExpiresAt,
+		RequestSource: in.Source, RequestID: in.ID, Digest: in.Digest, RequestSeq: d.Seq,
+	})
+	if draft != nil {
+		draft.Cause, draft.TraceParent = in.ID, in.TraceParent
+	}
+	return draft, err
+}

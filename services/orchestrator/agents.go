@@ -1,0 +1,110 @@
+package orchestrator
+
+import (
+	"context"
+
+	"github.com/outdial/outdial/pkg/events"
+	"github.com/outdial/outdial/pkg/events/fault"
+	"github.com/outdial/outdial/pkg/events/lifecycle"
+	"github.com/outdial/outdial/pkg/journal"
+	"github.com/outdial/outdial/pkg/journal/logs"
+	"github.com/outdial/outdial/pkg/sessions"
+	"github.com/outdial/outdial/pkg/worker"
+)
+
+// onAgent hears what became of an agent: it may end the call that holds it,
+// lift a quarantine, or give a waiting call its turn.
+func (s *Service) onAgent(ctx context.Context, d worker.Delivery) ([]journal.Step, error) {
+	r := *d.Record
+	switch r.Name {
+	case events.Ready, events.NotReady:
+		if p, ok := r.Body.(*events.AgentPresence); ok && (p.State.Claim != nil || p.State.Quarantine != nil) {
+			// A release follows, and with it the next call's turn.
+			return []journal.Step{s.proven(r), s.unquarantine(r)}, nil
+		}
+		return s.serve(ctx, r.Tenant, r.Key)
+	case events.Released, events.Enrolled:
+		return s.serve(ctx, r.Tenant, r.Key)
+	}
+	return nil, nil
+}
+
+// proven closes the call that holds the agent, if the agent's readiness proves
+// it over.
+func (s *Service) proven(r events.Record) journal.Step {
+	return journal.Step{Make: func(ctx context.Context) (*journal.Draft, error) {
+		p, ok := r.Body.(*events.AgentPresence)
+		if !ok || p.State.Claim == nil {
+			return nil, nil
+		}
+		c, err := logs.Call(ctx, s.Log, r.Tenant, p.State.Claim.Call, 0)
+		if err != nil {
+			return nil, err
+		}
+		if c.State == lifecycle.Closed { // closed, and a crash came before the release
+			return s.release(ctx, r.Tenant, r.Key, c.ID, "closed", c.Closed)
+		}
+		if p.Call != c.ID {
+			return nil, nil
+		}
+		m, ok := Proof(c, p.CallSeq, p.Evidence == "poll")
+		if !ok {
+			return nil, nil
+		}
+		return s.draft(c, m)
+	}}
+}
+
+// unquarantine frees an agent whom the provider has proved free.
+func (s *Service) unquarantine(r events.Record) journal.Step {
+	return journal.Step{Make: func(ctx context.Context) (*journal.Draft, error) {
+		p, ok := r.Body.(*events.AgentPresence)
+		if !ok || p.State.Quarantine == nil {
+			return nil, nil
+		}
+		a, err := logs.Agent(ctx, s.Log, r.Tenant, r.Key)
+		if err != nil || a.State.Quarantine == nil || a.Fence > r.Seq {
+			return nil, err
+		}
+		now := s.Now()
+		after, _ := a.After(events.Released, a.State.Quarantine.Call, "proved_free", now)
+		return logs.NextOfAgent(a, events.Orchestrator, events.Released, now,
+			&events.AgentReleased{Call: a.State.Quarantine.Call, Cause: "proved_free", State: after}), nil
+	}}
+}
+
+// serve gives the agent to the waiting call whose turn it is.
+func (s *Service) serve(ctx context.Context, tenant, agent string) ([]journal.Step, error) {
+	a, err := logs.Agent(ctx, s.Log, tenant, agent)
+	if err != nil || !a.Claimable() {
+		return nil, err
+	}
+	next, ok := s.index.NextFor(a, s.Now())
+	if !ok {
+		return nil, nil
+	}
+	return []journal.Step{s.advance(tenant, next.ID, next.First)}, nil
+}
+
+// project keeps Redis in step with the agents' log.
+func (s *Service) project(ctx context.Context, d worker.Delivery) ([]journal.Step, error) {
+	a := lifecycle.FoldAgent(d.Record.Tenant, d.Record.Key, *d.Record)
+	if _, err := s.Sessions.Apply(ctx, s.session(a)); err != nil {
+		return nil, fault.New(fault.Transient, "project agent", "sessions_down", err)
+	}
+	return nil, nil
+}
+
+// session is the agent as Redis keeps it.
+func (s *Service) session(a *lifecycle.Agent) sessions.Agent {
+	out := sessions.Agent{
+		Tenant: a.Tenant, Agent: a.ID, Connection: a.State.Connection, Kind: a.State.Kind,
+		ProviderAgent: a.State.ProviderAgent, Session: a.State.Session, HuntGroups: a.State.HuntGroups,
+		Presence: string(a.State.Presence), Since: a.State.Since, Reason: a.State.Reason,
+		Quarantined: a.State.Quarantine != nil, Incarnation: s.Incarnation, Seq: a.Last.Seq,
+	}
+	if a.State.Claim != nil {
+		out.Claim = a.State.Claim.Call
+	}
+	return out
+}

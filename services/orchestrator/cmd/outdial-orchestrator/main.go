@@ -1,0 +1,25 @@
+// Command outdial-orchestrator runs the orchestrator on its own.
+package main
+
+import (
+	"context"
+	"net/http"
+	"os"
+
+	"github.com/outdial/outdial/pkg/process"
+	"github.com/outdial/outdial/services/orchestrator"
+)
+
+func main() {
+	os.Exit(process.Solo{Service: "orchestrator", Listen: "127.0.0.1:8081", Version: process.Version(), Run: run}.
+		Main(os.Args[1:], os.Getenv, os.Stderr))
+}
+
+func run(ctx context.Context, s process.Setup, h *process.Host, _ *http.ServeMux) error {
+	store, _, stop, err := s.Sessions(ctx, h.Logger)
+	if err != nil {
+		return err
+	}
+	defer stop()
+	return orchestrator.Run(ctx, h, orchestrator.Options(s, store))
+}

@@ -1,0 +1,267 @@
+package orchestrator
+
+import (
+	"context"
+	"slices"
+
+	"github.com/outdial/outdial/pkg/api"
+	"github.com/outdial/outdial/pkg/directory"
+	"github.com/outdial/outdial/pkg/events"
+	"github.com/outdial/outdial/pkg/events/lifecycle"
+	"github.com/outdial/outdial/pkg/journal"
+	"github.com/outdial/outdial/pkg/journal/logs"
+)
+
+// An Enrolment is the body of agent.put, and an entry of the configuration.
+type Enrolment struct {
+	Agent         string   `json:"agent"`
+	Connection    string   `json:"connection,omitempty"`
+	ProviderAgent string   `json:"providerAgent,omitempty"`
+	HuntGroups    []string `json:"huntGroups,omitempty"`
+	Token         string   `json:"token,omitempty"` // sealed before it is stored, never shown
+	By            string   `json:"by,omitempty"`
+}
+
+// An AgentView is an agent as commands show it.
+type AgentView struct {
+	Agent         string             `json:"agent"`
+	Presence      string             `json:"presence"`
+	Since         string             `json:"since"`
+	Reason        string             `json:"reason,omitempty"`
+	Connection    string             `json:"connection"`
+	Kind          string             `json:"kind"`
+	ProviderAgent string             `json:"providerAgent,omitempty"`
+	HuntGroups    []string           `json:"huntGroups,omitempty"`
+	Session       string             `json:"session,omitempty"`
+	Claim         *events.AgentClaim `json:"claim,omitempty"`
+	Quarantine    *events.AgentClaim `json:"quarantine,omitempty"`
+	Seq           uint64             `json:"seq"`
+}
+
+func agentView(a *lifecycle.Agent) AgentView {
+	return AgentView{Agent: a.ID, Presence: string(a.State.Presence), Since: a.State.Since.UTC().Format("2006-01-02T15:04:05.000Z"),
+		Reason: a.State.Reason, Connection: a.State.Connection, Kind: a.State.Kind, ProviderAgent: a.State.ProviderAgent,
+		HuntGroups: a.State.HuntGroups, Session: a.State.Session, Claim: a.State.Claim, Quarantine: a.State.Quarantine, Seq: a.Last.Seq}
+}
+
+func (s *Service) onPutAgent(ctx context.Context, tenant string, body []byte) (any, error) {
+	in, err := api.Decode[Enrolment](body)
+	if err != nil {
+		return nil, err
+	}
+	t, err := s.tenant(tenant)
+	if err != nil {
+		return nil, err
+	}
+	a, err := s.Enrol(ctx, t, in)
+	if err != nil {
+		return nil, err
+	}
+	return agentView(a), s.record(ctx, tenant, "agent.put", in.By, "", "", a.ID)
+}
+
+// Enrol puts an agent on the roster, or changes its entry; the same entry
+// again changes nothing. It is how agent.put and the configuration enrol.
+func (s *Service) Enrol(ctx context.Context, t directory.Tenant, in Enrolment) (*lifecycle.Agent, error) {
+	if in.Connection == "" {
+		in.Connection = t.Connection
+	}
+	conn, ok := s.Directory.Connection(t.Name, in.Connection)
+	if in.Agent == "" || !ok {
+		return nil, api.BadRequest("agent and a connection of this tenant are needed")
+	}
+	if in.ProviderAgent == "" {
+		in.ProviderAgent = in.Agent
+	}
+	id := events.AgentToken(in.Agent)
+	var out *lifecycle.Agent
+	err := journal.Run(ctx, s.Log, journal.Step{
+		Make: func(ctx context.Context) (*journal.Draft, error) {
+			a, err := logs.Agent(ctx, s.Log, t.Name, id)
+			if err != nil {
+				return nil, err
+			}
+			out = a
+			if same, err := s.sameEnrolment(ctx, t, a, in); err != nil || same {
+				return nil, err
+			}
+			return s.enrolment(t, a, in, conn)
+		},
+		Then: func(_ context.Context, done journal.Appended) ([]journal.Step, error) {
+			out = lifecycle.FoldAgent(t.Name, id, done.Record)
+			return nil, nil
+		},
+	})
+	return out, err
+}
+
+func (s *Service) enrolment(t directory.Tenant, a *lifecycle.Agent, in Enrolment, conn directory.Connection) (*journal.Draft, error) {
+	now := s.Now()
+	after, v := a.After(events.Enrolled, "", "", now)
+	if v == lifecycle.Illegal {
+		return nil, api.Conflict("the agent cannot be enrolled now")
+	}
+	after.Connection, after.Kind, after.ProviderAgent, after.HuntGroups = conn.Name, string(conn.Kind), in.ProviderAgent, in.HuntGroups
+	after.EnrolledSeq = 0
+	if a.State.Connection != conn.Name {
+		after.Session, after.Provider = "", nil
+	}
+	body := &events.AgentEnrolled{By: in.By, State: after}
+	if in.Token != "" {
+		sealed, err := t.Key.Seal(in.Token, directory.SealAbout(t.Name, a.ID))
+		if err != nil {
+			return nil, err
+		}
+		body.Token = sealed
+	}
+	return logs.NextOfAgent(a, events.Orchestrator, events.Enrolled, now, body), nil
+}
+
+// sameEnrolment reports whether the roster says this already, token included.
+func (s *Service) sameEnrolment(ctx context.Context, t directory.Tenant, a *lifecycle.Agent, in Enrolment) (bool, error) {
+	if !a.Enrolled() || a.State.Connection != in.Connection || a.State.ProviderAgent != in.ProviderAgent ||
+		!slices.Equal(a.State.HuntGroups, in.HuntGroups) {
+		return false, nil
+	}
+	r, err := s.Log.At(ctx, events.AgentFamily, a.State.EnrolledSeq)
+	if err != nil {
+		return false, err
+	}
+	e, ok := r.Body.(*events.AgentEnrolled)
+	if !ok {
+		return false, nil
+	}
+	if e.Token == "" || in.Token == "" {
+		return e.Token == "" && in.Token == "", nil
+	}
+	was, err := t.Key.Open(e.Token, directory.SealAbout(t.Name, a.ID))
+	return err == nil && was == in.Token, nil
+}
+
+type agentRequest struct {
+	Agent  string `json:"agent"`
+	Reason string `json:"reason,omitempty"`
+	By     string `json:"by,omitempty"`
+}
+
+// agentCommand reads the body and the agent, which must exist.
+func (s *Service) agentCommand(ctx context.Context, tenant string, body []byte) (agentRequest, *lifecycle.Agent, error) {
+	in, err := api.Decode[agentRequest](body)
+	if err != nil {
+		return in, nil, err
+	}
+	if in.Agent == "" {
+		return in, nil, api.BadRequest("agent is missing")
+	}
+	a, err := logs.Agent(ctx, s.Log, tenant, events.AgentToken(in.Agent))
+	if err == nil && a.Last.Seq == 0 {
+		err = api.NotFound("no such agent")
+	}
+	return in, a, err
+}
+
+func (s *Service) onGetAgent(ctx context.Context, tenant string, body []byte) (any, error) {
+	_, a, err := s.agentCommand(ctx, tenant, body)
+	if err != nil {
+		return nil, err
+	}
+	return agentView(a), nil
+}
+
+func (s *Service) onListAgents(_ context.Context, tenant string, _ []byte) (any, error) {
+	if _, err := s.tenant(tenant); err != nil {
+		return nil, err
+	}
+	out := []AgentView{}
+	for _, a := range s.index.Agents(tenant) {
+		if a.Enrolled() {
+			out = append(out, agentView(a))
+		}
+	}
+	return map[string]any{"agents": out}, nil
+}
+
+func (s *Service) onRemoveAgent(ctx context.Context, tenant string, body []byte) (any, error) {
+	in, a, err := s.agentCommand(ctx, tenant, body)
+	if err != nil {
+		return nil, err
+	}
+	err = journal.Run(ctx, s.Log, journal.Step{Make: func(ctx context.Context) (*journal.Draft, error) {
+		a, err := logs.Agent(ctx, s.Log, tenant, a.ID)
+		if err != nil || !a.Enrolled() {
+			return nil, err
+		}
+		if a.State.Claim != nil {
+			return nil, api.Conflict("the agent is on a call; release or wait")
+		}
+		now := s.Now()
+		after, _ := a.After(events.Removed, "", in.Reason, now)
+		return logs.NextOfAgent(a, events.Orchestrator, events.Removed, now, &events.AgentRemoved{By: in.By, State: after}), nil
+	}})
+	if err != nil {
+		return nil, err
+	}
+	return map[string]string{"agent": a.ID, "status": "removed"}, s.record(ctx, tenant, "agent.remove", in.By, in.Reason, "", a.ID)
+}
+
+// onReleaseAgent sets an agent free by hand. The call that holds it first gets
+// an event that makes dialing illegal; one that was dialed is not let go of.
+func (s *Service) onReleaseAgent(ctx context.Context, tenant string, body []byte) (any, error) {
+	in, a, err := s.agentCommand(ctx, tenant, body)
+	if err != nil {
+		return nil, err
+	}
+	if in.Reason == "" {
+		return nil, api.BadRequest("reason is missing: a release by hand is on record with its reason")
+	}
+	if a.State.Claim == nil && a.State.Quarantine == nil {
+		return agentView(a), nil
+	}
+	if a.State.Claim != nil {
+		if err := s.stopForRelease(ctx, tenant, a.State.Claim.Call, in); err != nil {
+			return nil, err
+		}
+	}
+	out := a
+	err = journal.Run(ctx, s.Log, journal.Step{
+		Make: func(ctx context.Context) (*journal.Draft, error) {
+			now, at := s.Now(), a.ID
+			a, err := logs.Agent(ctx, s.Log, tenant, at)
+			if err != nil || (a.State.Claim == nil && a.State.Quarantine == nil) {
+				return nil, err
+			}
+			if a.Fence != out.Fence {
+				return nil, nil // another call's by now
+			}
+			after, _ := a.After(events.Released, "", in.Reason, now)
+			return logs.NextOfAgent(a, events.Orchestrator, events.Released, now,
+				&events.AgentReleased{Cause: in.Reason, By: in.By, State: after}), nil
+		},
+		Then: func(_ context.Context, done journal.Appended) ([]journal.Step, error) {
+			out = lifecycle.FoldAgent(tenant, a.ID, done.Record)
+			return nil, nil
+		},
+	})
+	if err != nil {
+		return nil, err
+	}
+	return agentView(out), s.record(ctx, tenant, "agent.release", in.By, in.Reason, "", a.ID)
+}
+
+// stopForRelease makes dialing illegal for the call that holds the agent.
+func (s *Service) stopForRelease(ctx context.Context, tenant, call string, in agentRequest) error {
+	return journal.Run(ctx, s.Log, journal.Step{Make: func(ctx context.Context) (*journal.Draft, error) {
+		c, err := logs.Call(ctx, s.Log, tenant, call, 0)
+		if err != nil || !c.Open() || c.Cancel != nil && c.Dialing == nil && !c.Touched {
+			return nil, err
+		}
+		if c.Dialing != nil || c.Touched {
+			return nil, api.Conflict("the call that holds the agent is at the provider; cancel the call and wait for its end")
+		}
+		if c.State == lifecycle.Requested || c.State == lifecycle.Waiting {
+			return nil, nil // it does not hold the agent any more
+		}
+		return logs.NextOfCall(c, events.Orchestrator, events.CancelRequested, s.Now(),
+			&events.CallCancelRequested{By: events.ByOperator, Reason: in.Reason})
+	}})
+}

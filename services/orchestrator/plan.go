@@ -1,0 +1,332 @@
+package orchestrator
+
+import (
+	"time"
+
+	"github.com/outdial/outdial/pkg/events"
+	"github.com/outdial/outdial/pkg/events/lifecycle"
+)
+
+// Limits are how long a call may stay in a state before a watchdog decides.
+// The zero value of a field means its default.
+type Limits struct {
+	Undo     time.Duration // a preparation being withdrawn; default 2 min
+	Answer   time.Duration // a started call without any news; default 2 min
+	Unknown  time.Duration // an unknown outcome; default 10 min
+	Ring     time.Duration // offered or ringing; default 3 min
+	Talk     time.Duration // a conversation; default 4 h
+	Ended    time.Duration // ended, after-call work not begun; default 2 min
+	WrapUp   time.Duration // after-call work; default 30 min
+	Retry    time.Duration // after preparing was impossible; default 2 s
+	ClaimAge time.Duration // a claim no call knows of; default 15 s
+}
+
+func (l Limits) withDefaults() Limits {
+	set := func(d *time.Duration, def time.Duration) {
+		if *d == 0 {
+			*d = def
+		}
+	}
+	set(&l.Undo, 2*time.Minute)
+	set(&l.Answer, 2*time.Minute)
+	set(&l.Unknown, 10*time.Minute)
+	set(&l.Ring, 3*time.Minute)
+	set(&l.Talk, 4*time.Hour)
+	set(&l.Ended, 2*time.Minute)
+	set(&l.WrapUp, 30*time.Minute)
+	set(&l.Retry, 2*time.Second)
+	set(&l.ClaimAge, 15*time.Second)
+	return l
+}
+
+// A Verb is what the orchestrator does next about a call.
+type Verb string
+
+// The verbs.
+const (
+	Nothing Verb = "nothing"
+	Claim   Verb = "claim" // find an agent and take it
+	Wait    Verb = "wait"
+	Cancel  Verb = "cancel" // ask for the call to be withdrawn
+	Close   Verb = "close"
+)
+
+// A Move is the orchestrator's decision about one call at one instant.
+type Move struct {
+	Verb       Verb
+	Reason     string
+	Outcome    string
+	Until      *time.Time // of a wait
+	Presumed   bool
+	Quarantine bool
+	// Again is when to look again if nothing is heard; zero: no need.
+	Again time.Time
+}
+
+// Plan decides what to do about a call. It is pure: the call, the time and the
+// limits are all it knows.
+func Plan(c *lifecycle.Call, now time.Time, l Limits) Move {
+	if c.Request == nil || len(c.Faults) > 0 {
+		return Move{Verb: Nothing} // a held call waits for a person
+	}
+	switch c.State {
+	case lifecycle.Requested, lifecycle.Waiting:
+		return planWaiting(c, now)
+	case lifecycle.Assigned:
+		return planAssigned(c, now)
+	case lifecycle.Preparing, lifecycle.Cleared:
+		return expire(c, now, Move{Verb: Cancel, Reason: "expired"})
+	case lifecycle.Failed, lifecycle.Withheld, lifecycle.Undone:
+		return planRefused(c, now, l)
+	case lifecycle.Cancelling, lifecycle.Cancelled:
+		return planCancelled(c, now, l)
+	case lifecycle.Refused, lifecycle.NotPlaced, lifecycle.Withdrawn:
+		return undone(c, now, l, Move{Verb: Close, Outcome: events.OutcomeFailed, Reason: givenUpReason(c)})
+	}
+	return planPlaced(c, now, l)
+}
+
+func planWaiting(c *lifecycle.Call, now time.Time) Move {
+	if !now.Before(c.Request.ExpiresAt) {
+		return Move{Verb: Close, Outcome: expiredOutcome(c), Reason: expiredReason(c)}
+	}
+	again := c.Request.ExpiresAt
+	if c.Request.NotBefore.After(now) {
+		until := c.Request.NotBefore
+		if c.State == lifecycle.Waiting && c.Waiting.Reason == events.WaitNotBefore {
+			return Move{Verb: Nothing, Again: until}
+		}
+		return Move{Verb: Wait, Reason: events.WaitNotBefore, Until: &until, Again: until}
+	}
+	if c.State == lifecycle.Waiting && c.Waiting.Until != nil && c.Waiting.Until.After(now) {
+		return Move{Verb: Nothing, Again: earlier(again, *c.Waiting.Until)}
+	}
+	return Move{Verb: Claim, Again: again}
+}
+
+// expiredOutcome: a call that compliance blocked until too late was blocked;
+// one that never found an agent expired.
+func expiredOutcome(c *lifecycle.Call) string {
+	if c.State == lifecycle.Waiting && c.Failed != nil && !c.Failed.Retry && c.Waiting.Reason == events.WaitWindow {
+		return events.OutcomeBlocked
+	}
+	return events.OutcomeExpired
+}
+
+func expiredReason(c *lifecycle.Call) string {
+	if c.State == lifecycle.Waiting {
+		return c.Waiting.Reason
+	}
+	return "expired"
+}
+
+func planAssigned(c *lifecycle.Call, now time.Time) Move {
+	return expire(c, now, Move{Verb: Close, Outcome: events.OutcomeExpired, Reason: "expired"})
+}
+
+func expire(c *lifecycle.Call, now time.Time, then Move) Move {
+	if now.Before(c.Request.ExpiresAt) {
+		return Move{Verb: Nothing, Again: c.Request.ExpiresAt}
+	}
+	return then
+}
+
+// undone lets the dialer withdraw what the provider may hold before then.
+func undone(c *lifecycle.Call, now time.Time, l Limits, then Move) Move {
+	if !c.Touched {
+		return then
+	}
+	if at := c.Since().Add(l.Undo); now.Before(at) {
+		return Move{Verb: Nothing, Again: at}
+	}
+	then.Presumed, then.Quarantine = true, true
+	if then.Verb == Wait { // nobody knows what the provider holds: do not go on
+		then = Move{Verb: Close, Outcome: events.OutcomeFailed, Reason: "not_undone", Presumed: true, Quarantine: true}
+	}
+	return then
+}
+
+// planRefused goes on after compliance's no, or after nothing was sent: wait
+// for a better moment if one comes before the expiry, else close.
+func planRefused(c *lifecycle.Call, now time.Time, l Limits) Move {
+	var wait Move
+	outcome, reason := events.OutcomeBlocked, ""
+	switch {
+	case cause(c) == events.Withheld:
+		outcome, reason = events.OutcomeFailed, c.Withheld.Reason
+		until := now.Add(l.Retry)
+		wait = Move{Verb: Wait, Reason: withheldWait(reason), Until: &until}
+	case c.Failed.Retry:
+		outcome, reason = events.OutcomeFailed, primary(c.Failed)
+		until := now.Add(l.Retry)
+		wait = Move{Verb: Wait, Reason: retryWait(reason), Until: &until}
+	default:
+		reason = primary(c.Failed)
+		if at := c.Failed.NextAllowedAt; at != nil {
+			wait = Move{Verb: Wait, Reason: events.WaitWindow, Until: at}
+		}
+	}
+	if wait.Verb == Wait && wait.Until.Before(c.Request.ExpiresAt) {
+		wait.Again = *wait.Until
+		return undone(c, now, l, wait)
+	}
+	return undone(c, now, l, Move{Verb: Close, Outcome: outcome, Reason: reason})
+}
+
+// cause is what made the call stop short: the later of failed and withheld.
+func cause(c *lifecycle.Call) events.Name {
+	for i := len(c.Log) - 1; i >= 0; i-- {
+		if n := c.Log[i].Name; n == events.Failed || n == events.Withheld {
+			return n
+		}
+	}
+	return events.Failed
+}
+
+func primary(f *events.CallFailed) string {
+	if len(f.Reasons) == 0 {
+		return "RULE_ERROR"
+	}
+	return f.Reasons[0].Code
+}
+
+func retryWait(code string) string {
+	switch code {
+	case "PROVIDER_DOWN", "PREPARATION_LOST":
+		return events.WaitConnectionDown
+	}
+	return events.WaitAgentNotReady
+}
+
+func withheldWait(reason string) string {
+	switch reason {
+	case "paused":
+		return events.WaitPaused
+	case "connection_down":
+		return events.WaitConnectionDown
+	}
+	return events.WaitAgentNotReady
+}
+
+func planCancelled(c *lifecycle.Call, now time.Time, l Limits) Move {
+	m := Move{Verb: Close, Outcome: events.OutcomeCancelled, Reason: "cancelled"}
+	switch {
+	case c.Dialing != nil:
+		m.Outcome, m.Reason = events.OutcomeFailed, givenUpReason(c)
+	case c.Cancel != nil && c.Cancel.By == events.ByExpiry:
+		m.Outcome, m.Reason = events.OutcomeExpired, "expired"
+	case c.Cancel != nil:
+		m.Reason = c.Cancel.By
+	}
+	return undone(c, now, l, m)
+}
+
+func givenUpReason(c *lifecycle.Call) string {
+	switch {
+	case c.Refused != nil:
+		return c.Refused.Code
+	case c.Withheld != nil && c.Dialing != nil && cause(c) == events.Withheld:
+		return c.Withheld.Reason
+	}
+	return "not_placed"
+}
+
+// planPlaced follows a call that was, or may have been, placed.
+func planPlaced(c *lifecycle.Call, now time.Time, l Limits) Move {
+	after := func(d time.Duration, then Move) Move {
+		if at := c.Since().Add(d); now.Before(at) {
+			return Move{Verb: Nothing, Again: at}
+		}
+		then.Presumed = true
+		return then
+	}
+	lost := func(reason string) Move {
+		m := Move{Verb: Close, Outcome: events.OutcomeFailed, Reason: reason, Quarantine: true}
+		if c.Talked {
+			m.Outcome = events.OutcomeCompleted
+		}
+		return m
+	}
+	switch c.State {
+	case lifecycle.Started, lifecycle.PendingAgent:
+		if c.Started != nil && c.Started.Over {
+			m := lost("presumed_over")
+			m.Presumed = true
+			return m
+		}
+		return after(l.Answer, lost("no_news"))
+	case lifecycle.ResolvedS:
+		if !c.Resolved.Placed {
+			return Move{Verb: Close, Outcome: events.OutcomeFailed, Reason: "not_placed"}
+		}
+		return after(l.Answer, lost("no_news"))
+	case lifecycle.Unknown:
+		return after(l.Unknown, lost("outcome_unknown"))
+	case lifecycle.Offered, lifecycle.Ringing:
+		return after(l.Ring, lost("no_news"))
+	case lifecycle.Answered, lifecycle.Talking, lifecycle.Held, lifecycle.Consulting, lifecycle.Conferencing:
+		return after(l.Talk, lost("no_news"))
+	case lifecycle.Ended, lifecycle.WrapUp, lifecycle.WrappedUp:
+		if !c.Talked {
+			return Move{Verb: Close, Outcome: events.OutcomeFailed, Reason: endReason(c)}
+		}
+		done := Move{Verb: Close, Outcome: events.OutcomeCompleted, Reason: "completed"}
+		switch c.State {
+		case lifecycle.Ended:
+			return after(l.Ended, done)
+		case lifecycle.WrapUp:
+			return after(l.WrapUp, done)
+		}
+		return done
+	}
+	return Move{Verb: Nothing}
+}
+
+func endReason(c *lifecycle.Call) string {
+	switch c.EndReason {
+	case "", "completed":
+		return "not_connected"
+	}
+	return c.EndReason
+}
+
+// Proof is what an agent's readiness proves about the call that holds it.
+// The provider was asked after seq was on record; if the intent was on record
+// by then and the provider shows the agent free, the call is over.
+func Proof(c *lifecycle.Call, seq uint64, polled bool) (Move, bool) {
+	if c.Dialing == nil || c.State == lifecycle.Dialing || !c.Open() {
+		return Move{}, false
+	}
+	after := lifecycle.Rank(c.State) >= lifecycle.Rank(lifecycle.Ended)
+	if !after && (!polled || seq < intentSeq(c)) {
+		return Move{}, false // a desktop's word, or old news, proves nothing of a live call
+	}
+	m := Move{Verb: Close, Outcome: events.OutcomeFailed, Reason: "presumed_over", Presumed: !after}
+	switch {
+	case c.Talked:
+		m.Outcome, m.Reason = events.OutcomeCompleted, "completed"
+	case after:
+		m.Reason = endReason(c)
+	}
+	switch c.State {
+	case lifecycle.Refused, lifecycle.NotPlaced, lifecycle.Withdrawn, lifecycle.Cancelled:
+		return Move{}, false // closed by their own rules
+	}
+	return m, true
+}
+
+func intentSeq(c *lifecycle.Call) uint64 {
+	for _, r := range c.Log {
+		if r.Name == events.Dialing {
+			return r.Seq
+		}
+	}
+	return 0
+}
+
+func earlier(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
+	}
+	return b
+}

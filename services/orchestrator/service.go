@@ -1,0 +1,201 @@
+package orchestrator
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/outdial/outdial/pkg/directory"
+	"github.com/outdial/outdial/pkg/events"
+	"github.com/outdial/outdial/pkg/events/lifecycle"
+	"github.com/outdial/outdial/pkg/journal"
+	"github.com/outdial/outdial/pkg/journal/logs"
+	"github.com/outdial/outdial/pkg/sessions"
+	"github.com/outdial/outdial/pkg/worker"
+)
+
+// Notes takes what is not part of a log: OPS entries.
+type Notes interface {
+	Ops(ctx context.Context, o events.Ops) error
+}
+
+// Config is all the orchestrator is given. It asks for nothing else.
+type Config struct {
+	Log       journal.Log
+	Notes     Notes
+	Sessions  sessions.Store
+	Directory *directory.Directory
+	Limits    Limits
+	CallsAge  time.Duration // how long CALLS keeps a call; default 72 h
+	Offset    time.Duration // of a rehearsal's clock
+	// Incarnation is when the AGENTS stream was created: the fence of Redis.
+	Incarnation string
+	Now         func() time.Time
+	Logger      *slog.Logger
+}
+
+// Service is the orchestrator. Several may run at once: compare-and-set makes
+// them harmless to each other.
+type Service struct {
+	Config
+	index *Index
+	wake  chan struct{}
+}
+
+// New makes a service from its parts.
+func New(c Config) *Service {
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.CallsAge == 0 {
+		c.CallsAge = 72 * time.Hour
+	}
+	if c.Logger == nil {
+		c.Logger = slog.Default()
+	}
+	c.Limits = c.Limits.withDefaults()
+	return &Service{Config: c, index: NewIndex(), wake: make(chan struct{}, 1)}
+}
+
+// Routes lists everything the orchestrator listens to.
+func (s *Service) Routes() []worker.Route {
+	routes := []worker.Route{
+		{Stream: events.StreamCalls, Durable: "orchestrator", Handle: s.onCall},
+		{Stream: events.StreamAgents, Durable: "orchestrator", Handle: s.onAgent},
+		{Stream: events.StreamAgents, Durable: "projector", Handle: s.project},
+	}
+	for _, t := range s.Directory.Tenants() {
+		routes = append(routes, worker.Route{
+			Stream: events.RequestStream(t.Name), Durable: "orchestrator", Handle: s.accept(t), Tenant: t.Name,
+		})
+	}
+	return routes
+}
+
+// onCall looks at a call again after an event that may ask something of the
+// orchestrator. The others are heard by the index alone.
+func (s *Service) onCall(ctx context.Context, d worker.Delivery) ([]journal.Step, error) {
+	r := *d.Record
+	switch r.Name {
+	case events.Requested, events.Failed, events.CancelRequested,
+		events.Withheld, events.Cancelled, events.Started, events.Refused, events.NotPlaced, events.Resolved,
+		events.Ended, events.WrapUp, events.WrappedUp:
+		return []journal.Step{s.advance(r.Tenant, r.Key, logs.FirstSeq(r))}, nil
+	case events.Waiting:
+		return []journal.Step{s.letGo(r, "waiting"), s.advance(r.Tenant, r.Key, logs.FirstSeq(r))}, nil
+	case events.Closed:
+		return []journal.Step{s.letGo(r, "closed")}, nil
+	case events.Orphaned:
+		return []journal.Step{s.letGo(r, "orphaned")}, nil
+	}
+	return nil, nil
+}
+
+// advance does the next thing about a call, whatever it is.
+func (s *Service) advance(tenant, call string, first uint64) journal.Step {
+	var picked *lifecycle.Agent
+	var waited bool
+	return journal.Step{
+		Make: func(ctx context.Context) (*journal.Draft, error) {
+			picked = nil
+			c, err := logs.Call(ctx, s.Log, tenant, call, first)
+			if err != nil {
+				return nil, err
+			}
+			m := Plan(c, s.Now(), s.Limits)
+			if m.Verb != Claim {
+				return s.draft(c, m)
+			}
+			a, err := s.pick(ctx, c)
+			if err != nil {
+				return nil, err
+			}
+			if a == nil {
+				waited = true
+				return s.waitForAgent(c)
+			}
+			picked = a
+			if a.State.Claim != nil { // ours, from a run that ended before the assignment
+				return s.assignment(c, a, a.Fence)
+			}
+			return s.claim(c, a)
+		},
+		Then: func(_ context.Context, done journal.Appended) ([]journal.Step, error) {
+			switch {
+			case picked != nil && done.Record.Family == events.AgentFamily:
+				return []journal.Step{s.assign(tenant, call, first, picked, done.Record.Seq)}, nil
+			case waited:
+				// Somebody may have become ready while the wait was written.
+				return []journal.Step{s.onceMore(tenant, call, first)}, nil
+			}
+			return nil, nil
+		},
+	}
+}
+
+// onceMore looks at the ready queue again after waiting was written.
+func (s *Service) onceMore(tenant, call string, first uint64) journal.Step {
+	again := s.advance(tenant, call, first)
+	then := again.Then
+	again.Then = func(ctx context.Context, done journal.Appended) ([]journal.Step, error) {
+		if done.Record.Name == events.Waiting {
+			return nil, nil
+		}
+		return then(ctx, done)
+	}
+	return again
+}
+
+func (s *Service) waitForAgent(c *lifecycle.Call) (*journal.Draft, error) {
+	if c.State == lifecycle.Waiting && c.Waiting.Reason == events.WaitAgentNotReady && c.Waiting.Until == nil {
+		return nil, nil // said already
+	}
+	return logs.NextOfCall(c, events.Orchestrator, events.Waiting, s.Now(),
+		&events.CallWaiting{Reason: events.WaitAgentNotReady})
+}
+
+// draft puts a decision about a call into an event; nil when there is nothing
+// to say.
+func (s *Service) draft(c *lifecycle.Call, m Move) (*journal.Draft, error) {
+	now := s.Now()
+	switch m.Verb {
+	case Wait:
+		if c.State == lifecycle.Waiting && c.Waiting.Reason == m.Reason && sameTime(c.Waiting.Until, m.Until) {
+			return nil, nil
+		}
+		return logs.NextOfCall(c, events.Orchestrator, events.Waiting, now,
+			&events.CallWaiting{Reason: m.Reason, Until: m.Until})
+	case Cancel:
+		return logs.NextOfCall(c, events.Orchestrator, events.CancelRequested, now,
+			&events.CallCancelRequested{By: events.ByExpiry, Reason: m.Reason})
+	case Close:
+		return s.closing(c, m, now)
+	}
+	return nil, nil
+}
+
+func (s *Service) closing(c *lifecycle.Call, m Move, now time.Time) (*journal.Draft, error) {
+	c.Instants.Closed = now
+	body := &events.CallClosed{
+		Outcome: m.Outcome, Reason: m.Reason, Presumed: m.Presumed, Quarantine: m.Quarantine,
+		Instants: c.Instants, Durations: c.Durations(),
+	}
+	if a := lastAssigned(c); a != nil {
+		body.Agent = a.Agent
+	}
+	return logs.NextOfCall(c, events.Orchestrator, events.Closed, now, body)
+}
+
+func sameTime(a, b *time.Time) bool {
+	return a == b || (a != nil && b != nil && a.Equal(*b))
+}
+
+// lastAssigned is the call's latest assignment, void or not.
+func lastAssigned(c *lifecycle.Call) *events.CallAssigned {
+	for i := len(c.Log) - 1; i >= 0; i-- {
+		if a, ok := c.Log[i].Body.(*events.CallAssigned); ok {
+			return a
+		}
+	}
+	return nil
+}

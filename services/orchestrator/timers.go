@@ -1,0 +1,134 @@
+package orchestrator
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/outdial/outdial/pkg/events"
+	"github.com/outdial/outdial/pkg/events/fault"
+	"github.com/outdial/outdial/pkg/events/lifecycle"
+	"github.com/outdial/outdial/pkg/journal"
+	"github.com/outdial/outdial/pkg/journal/logs"
+	"github.com/outdial/outdial/pkg/sessions"
+)
+
+// Follow feeds the index with every event of CALLS and AGENTS, in order.
+func (s *Service) Follow(r events.Record) {
+	s.index.Take(r)
+	select {
+	case s.wake <- struct{}{}:
+	default:
+	}
+}
+
+// tick is the longest the timers sleep: a wake-up lost between a wait and a
+// readiness is made good within it.
+const tick = time.Second
+
+// Timers looks at calls whose time has come, until the context ends. Several
+// processes may do so at once.
+func (s *Service) Timers(ctx context.Context) error {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	lastSweep := time.Time{}
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-timer.C:
+		case <-s.wake:
+		}
+		next := s.Turn(ctx)
+		if now := s.Now(); now.Sub(lastSweep) >= tick {
+			lastSweep = now
+			s.Sweep(ctx)
+		}
+		wait := tick
+		if !next.IsZero() {
+			wait = min(max(next.Sub(s.Now()), 5*time.Millisecond), tick)
+		}
+		timer.Reset(wait)
+	}
+}
+
+// Turn does once what is due, and says when the next thing will be.
+func (s *Service) Turn(ctx context.Context) time.Time {
+	due, next := s.index.Due(s.Now(), s.Limits)
+	for _, d := range due {
+		if err := journal.Run(ctx, s.Log, s.advance(d.Tenant, d.ID, d.First)); err != nil && ctx.Err() == nil {
+			s.Logger.WarnContext(ctx, "timer", "call", d.ID, "code", fault.Code(err))
+		}
+	}
+	return next
+}
+
+// Sweep makes good what a crash left behind: claims that no call knows of, and
+// turns that nobody was given. It also rebuilds Redis when it finds it empty.
+func (s *Service) Sweep(ctx context.Context) {
+	for _, a := range s.index.Agents("") {
+		var err error
+		switch {
+		case a.State.Claim != nil:
+			err = s.sweepClaim(ctx, a)
+		case a.Claimable():
+			if next, ok := s.index.NextFor(a, s.Now()); ok {
+				err = journal.Run(ctx, s.Log, s.advance(next.Tenant, next.ID, next.First))
+			}
+		}
+		if err != nil && ctx.Err() == nil {
+			s.Logger.WarnContext(ctx, "sweep", "agent", a.ID, "code", fault.Code(err))
+		}
+	}
+	s.index.Forget(s.Now().Add(-s.CallsAge))
+	s.rebuild(ctx)
+}
+
+// sweepClaim releases a claim that is void: its call is closed, waits, or names
+// another agent or fence, and has had time enough to say otherwise.
+func (s *Service) sweepClaim(ctx context.Context, a *lifecycle.Agent) error {
+	claim := a.State.Claim
+	if s.Now().Sub(claim.Since) < s.Limits.ClaimAge {
+		return nil
+	}
+	if s.index.Holds(a.Tenant, claim.Call, a.ID) {
+		return nil
+	}
+	return journal.Run(ctx, s.Log, journal.Step{Make: func(ctx context.Context) (*journal.Draft, error) {
+		c, err := logs.Call(ctx, s.Log, a.Tenant, claim.Call, 0)
+		if err != nil {
+			return nil, err
+		}
+		now, err := logs.Agent(ctx, s.Log, a.Tenant, a.ID)
+		if err != nil || now.State.Claim == nil || now.State.Claim.Call != claim.Call {
+			return nil, err
+		}
+		if c.Open() && c.Assigned != nil && c.Assigned.Agent == a.ID {
+			return nil, nil
+		}
+		return s.release(ctx, a.Tenant, a.ID, claim.Call, "claim_void", c.Closed)
+	}})
+}
+
+// rebuild fills Redis again from the agents' logs when it has lost them. The
+// mark is taken before the agents are listed, so whatever comes later comes by
+// the projector.
+func (s *Service) rebuild(ctx context.Context) {
+	missing, err := s.Sessions.Missing(ctx)
+	if err != nil || !missing {
+		return // Redis away: the index serves meanwhile
+	}
+	seq, agents := s.index.AgentsAt()
+	err = s.Sessions.Rebuild(ctx, sessions.Mark{Incarnation: s.Incarnation, Seq: seq}, func(yield func(sessions.Agent, error) bool) {
+		for _, a := range agents {
+			if !yield(s.session(a), nil) {
+				return
+			}
+		}
+	})
+	if err != nil && !errors.Is(err, sessions.ErrRebuilding) && ctx.Err() == nil {
+		s.Logger.WarnContext(ctx, "rebuild sessions", "code", fault.Code(err))
+		return
+	}
+	s.Logger.InfoContext(ctx, "sessions rebuilt", "agents", len(agents))
+}
