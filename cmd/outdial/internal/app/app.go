@@ -1,0 +1,274 @@
+// Package app runs the four services in one process: NATS embedded unless one
+// is configured, Redis configured, found or in memory, one HTTP address.
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/outdial/outdial/pkg/config"
+	"github.com/outdial/outdial/pkg/process"
+	"github.com/outdial/outdial/pkg/sessions"
+	"github.com/outdial/outdial/pkg/worker"
+	"github.com/outdial/outdial/pkg/worker/clock"
+	"github.com/outdial/outdial/pkg/worker/natsserver"
+	"github.com/outdial/outdial/pkg/worker/provision"
+	"github.com/outdial/outdial/pkg/worker/telemetry"
+	"github.com/outdial/outdial/services/compliance"
+	"github.com/outdial/outdial/services/dialer"
+	bridge "github.com/outdial/outdial/services/events-bridge"
+	"github.com/outdial/outdial/services/orchestrator"
+)
+
+// Options say how to run.
+type Options struct {
+	Config  *config.Config
+	Version string
+	Unsafe  bool      // accept, or run, a server that does not fsync
+	At      time.Time // rehearse as if it were then; zero: the real clock
+	LogTo   io.Writer
+	Level   slog.Level
+	Getenv  func(string) string
+}
+
+// An App is outdial, running.
+type App struct {
+	Setup    process.Setup
+	Addr     string // of HTTP
+	NATS     string // for clients of other processes, "" if there are none
+	Sessions string // where agents' sessions are
+	Clock    *clock.Shifted
+	Logger   *slog.Logger
+
+	store  sessions.Store
+	hosts  map[string]*process.Host
+	closer []func()
+	stop   context.CancelFunc
+	wait   sync.WaitGroup
+	mu     sync.Mutex
+	errs   []error
+}
+
+// Start starts everything and returns when it is at work.
+func Start(ctx context.Context, o Options) (*App, error) {
+	a := &App{hosts: map[string]*process.Host{}}
+	ctx, a.stop = context.WithCancel(ctx)
+	if err := a.start(ctx, o); err != nil {
+		a.Close()
+		return nil, errors.Join(append(a.errs, err)...)
+	}
+	return a, nil
+}
+
+func (a *App) start(ctx context.Context, o Options) error {
+	tele, err := telemetry.Start(ctx, telemetry.Config{Service: "outdial", Version: o.Version, LogTo: o.LogTo, Level: o.Level, Getenv: o.Getenv})
+	if err != nil {
+		return err
+	}
+	a.defers(func() { _ = tele.Shutdown(context.Background()) })
+	a.Logger = tele.Logger
+	process.Say(o.Config, a.Logger)
+	a.Setup = process.Setup{Config: o.Config, Version: o.Version, Unsafe: o.Unsafe, Telemetry: tele}
+	if err := a.server(o); err != nil {
+		return err
+	}
+	if err := a.prepare(ctx, o); err != nil {
+		return err
+	}
+	store, what, stop, err := a.Setup.Sessions(ctx, a.Logger)
+	if err != nil {
+		return err
+	}
+	a.defers(stop)
+	a.Sessions, a.store = what, store
+	return a.services(ctx, o)
+}
+
+func (a *App) defers(f func()) { a.closer = append(a.closer, f) }
+
+// server starts the embedded server, unless one is configured.
+func (a *App) server(o Options) error {
+	n := o.Config.NATS
+	a.NATS = n.URL.String()
+	if n.URL.Reveal() != "" {
+		return nil
+	}
+	srv, err := natsserver.Start(natsserver.Config{StoreDir: n.Store, Listen: n.Listen, Monitor: n.Monitor, UnsafeFsync: o.Unsafe, Log: a.Logger})
+	if err != nil {
+		return err
+	}
+	a.defers(srv.Stop)
+	a.Setup.Embedded, a.NATS = srv, srv.ClientURL()
+	return nil
+}
+
+// prepare makes the streams of an embedded server, checks those of another,
+// and fixes the clock of a rehearsal.
+func (a *App) prepare(ctx context.Context, o Options) error {
+	nc, err := worker.Connect(ctx, a.Setup.Connect("outdial-up"))
+	if err != nil {
+		return err
+	}
+	defer nc.Close()
+	if !o.Unsafe {
+		if err := natsserver.CheckDurability(ctx, nc, o.Config.NATS.Monitor, a.Setup.Embedded); err != nil {
+			return err
+		}
+	}
+	js, err := jetstream.New(nc)
+	if err != nil {
+		return err
+	}
+	if err := Provision(ctx, js, a.Setup, a.Setup.Embedded != nil, io.Discard); err != nil {
+		return err
+	}
+	a.Clock, err = FixClock(ctx, js, o.Config, o.At)
+	return err
+}
+
+// Provision makes the streams and consumers, or only looks whether they are
+// there and as they should be.
+func Provision(ctx context.Context, js jetstream.JetStream, s process.Setup, apply bool, out io.Writer) error {
+	layout, err := provision.Plan(s.Tenants(), provision.Options{CallsKeep: s.Config.CallsAge})
+	if err != nil {
+		return err
+	}
+	walk := provision.Diff
+	if apply {
+		walk = provision.Apply
+	}
+	changes, err := walk(ctx, js, layout)
+	for _, c := range changes {
+		fmt.Fprintln(out, c)
+	}
+	if err == nil && !apply && len(changes) > 0 {
+		return fmt.Errorf("the server is not as it should be (%s, and %d more); run `outdial provision -c FILE`", changes[0], len(changes)-1)
+	}
+	return err
+}
+
+// FixClock shifts the clock of a rehearsal, once. It is refused unless every
+// provider is on this machine.
+func FixClock(ctx context.Context, js jetstream.JetStream, cfg *config.Config, at time.Time) (*clock.Shifted, error) {
+	if at.IsZero() {
+		return clock.Load(ctx, js)
+	}
+	if !cfg.Loopback() {
+		return nil, errors.New("--at is for rehearsals: every provider, and every door, must be on loopback")
+	}
+	return clock.Fix(ctx, js, at)
+}
+
+// services starts the four services and the HTTP server.
+func (a *App) services(ctx context.Context, o Options) error {
+	mux := http.NewServeMux()
+	var hosts []*process.Host
+	for _, name := range []string{"orchestrator", "compliance", "dialer", "events-bridge"} {
+		h, err := a.Setup.Host(ctx, name)
+		if err != nil {
+			return err
+		}
+		a.defers(h.Close)
+		a.hosts[name] = h
+		hosts = append(hosts, h)
+	}
+	rules, err := compliance.Options(a.Setup)
+	if err != nil {
+		return err
+	}
+	process.Health(mux, a.Setup.Telemetry.Metrics, o.Version, hosts...)
+	a.run(ctx, "orchestrator", func(ctx context.Context, h *process.Host) error {
+		return orchestrator.Run(ctx, h, orchestrator.Options(a.Setup, a.store))
+	})
+	a.run(ctx, "compliance", func(ctx context.Context, h *process.Host) error { return compliance.Run(ctx, h, rules) })
+	a.run(ctx, "dialer", func(ctx context.Context, h *process.Host) error { return dialer.Run(ctx, h, dialer.Options(a.Setup)) })
+	a.run(ctx, "events-bridge", func(ctx context.Context, h *process.Host) error {
+		return bridge.Run(ctx, h, bridge.Options(a.Setup, mux))
+	})
+	addr, wait, err := process.ListenAndServe(ctx, o.Config.HTTP.Listen, mux)
+	if err != nil {
+		return err
+	}
+	a.Addr = addr
+	a.wait.Go(func() { a.note("http", wait()) })
+	return a.ready(ctx, hosts)
+}
+
+func (a *App) run(ctx context.Context, name string, f func(context.Context, *process.Host) error) {
+	a.wait.Go(func() {
+		err := f(ctx, a.hosts[name])
+		if ctx.Err() == nil {
+			a.Logger.Error("service ended", "service", name)
+			a.stop() // one that ends takes the others with it: something restarts us
+		}
+		a.note(name, err)
+	})
+}
+
+func (a *App) note(name string, err error) {
+	if err == nil || errors.Is(err, context.Canceled) {
+		return
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.errs = append(a.errs, fmt.Errorf("%s: %w", name, err))
+}
+
+// ready waits until all services are at work.
+func (a *App) ready(ctx context.Context, hosts []*process.Host) error {
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		all := true
+		for _, h := range hosts {
+			all = all && h.Ready()
+		}
+		if all {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			a.wait.Wait()
+			return errors.Join(append(a.errs, errors.New("outdial did not start"))...)
+		case <-tick.C:
+		}
+	}
+}
+
+// Client opens a connection for whoever runs the app, as an outsider.
+func (a *App) Client(name string) (*nats.Conn, error) {
+	if a.Setup.Embedded != nil {
+		return a.Setup.Embedded.Client(nats.Name(name))
+	}
+	return worker.Connect(context.Background(), a.Setup.Connect(name))
+}
+
+// Host is one of the services' hosts.
+func (a *App) Host(service string) *process.Host { return a.hosts[service] }
+
+// Wait waits until every service has ended, and says why they did.
+func (a *App) Wait() error {
+	a.wait.Wait()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return errors.Join(a.errs...)
+}
+
+// Close stops everything, in the order opposite to the start.
+func (a *App) Close() {
+	a.stop()
+	a.wait.Wait()
+	for i := len(a.closer) - 1; i >= 0; i-- {
+		a.closer[i]()
+	}
+	a.closer = nil
+}
