@@ -1,24 +1,192 @@
 // Command outdial is everything in one program: the demonstration, the four
-// services in one process, and the operator's tools.
+// services in one process, the simulators, and the operator's tools.
 package main
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
 	"os"
 	"os/signal"
 	"syscall"
 	"time"
-	"fmt"
 
+	"github.com/alecthomas/kong"
+
+	"github.com/outdial/outdial/cmd/outdial/internal/app"
 	"github.com/outdial/outdial/cmd/outdial/internal/demo"
+	"github.com/outdial/outdial/cmd/outdial/internal/ops"
+	"github.com/outdial/outdial/pkg/config"
+	"github.com/outdial/outdial/pkg/config/kinds"
+	"github.com/outdial/outdial/pkg/process"
 )
+
+// cli is every command and flag.
+type cli struct {
+	Demo       demoCmd       `cmd:"" help:"Run the documents' own samples through everything, with simulated providers."`
+	Up         upCmd         `cmd:"" help:"Run the four services in one process."`
+	Provision  provisionCmd  `cmd:"" help:"Make the streams and consumers."`
+	Doctor     doctorCmd     `cmd:"" help:"Look at everything that must be right, and say what is not."`
+	Audit      auditCmd      `cmd:"" help:"Walk the log and prove or refute invariants I1 to I4."`
+	Call       callCmd       `cmd:"" help:"Ask about calls."`
+	Compliance complianceCmd `cmd:"" help:"Ask what compliance would say."`
+	Sim        simCmd        `cmd:"" help:"Run the provider simulators alone."`
+	Version    versionCmd    `cmd:"" help:"Print the version."`
+}
+
+// env is what commands get from the process.
+type env struct {
+	ctx    context.Context
+	out    io.Writer
+	errOut io.Writer
+	getenv func(string) string
+}
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	_ = time.Now
-	if err := demo.Run(ctx, demo.Options{Out: os.Stdout, Version: "0.1.0-dev"}); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
+	context.AfterFunc(ctx, stop) // a second signal ends the process at once
+	code := run(&env{ctx: ctx, out: os.Stdout, errOut: os.Stderr, getenv: os.Getenv}, os.Args[1:])
+	stop()
+	os.Exit(code)
+}
+
+// run is main without the process. 2 is a wrong command line or configuration.
+func run(e *env, args []string) int {
+	var c cli
+	code := -1
+	parser, err := kong.New(&c, kong.Name("outdial"), kong.Description("Event-driven outbound call orchestration."),
+		kong.Writers(e.out, e.errOut), kong.Exit(func(n int) { code = n }), kong.UsageOnError())
+	if err != nil {
+		fmt.Fprintln(e.errOut, err)
+		return 2
 	}
+	parsed, err := parser.Parse(args)
+	if code >= 0 { // --help
+		return code
+	}
+	if err != nil {
+		fmt.Fprintln(e.errOut, "outdial:", err)
+		return 2
+	}
+	err = parsed.Run(e)
+	switch {
+	case err == nil, errors.Is(err, context.Canceled) && e.ctx.Err() != nil:
+		return 0
+	case isConfig(err):
+		fmt.Fprintln(e.errOut, err)
+		return 2
+	}
+	fmt.Fprintln(e.errOut, "outdial:", err)
+	return 1
+}
+
+func isConfig(err error) bool {
+	_, ok := errors.AsType[*config.Faults](err)
+	return ok
+}
+
+// fileFlag names the configuration.
+type fileFlag struct {
+	Config string `short:"c" placeholder:"FILE" env:"OUTDIAL_CONFIG" help:"Configuration file."`
+}
+
+func (f fileFlag) load(e *env, readOnly, unsafe bool) (*config.Config, error) {
+	return config.Load(f.Config, e.getenv, config.Options{Kinds: kinds.All(), ReadOnly: readOnly, UnsafeFsync: unsafe})
+}
+
+type demoCmd struct {
+	Keep        bool          `help:"Stay up afterwards."`
+	PrintConfig bool          `help:"Show the demonstration's configuration and end."`
+	At          time.Time     `placeholder:"RFC3339" help:"Rehearse as if it were then. Default: an instant inside every sample's window."`
+	Pace        time.Duration `default:"250ms" help:"One step of a simulated call."`
+}
+
+func (c *demoCmd) Run(e *env) error {
+	return demo.Run(e.ctx, demo.Options{Out: e.out, Live: isTerminal(e.out), Keep: c.Keep, PrintConfig: c.PrintConfig,
+		At: c.At, Pace: c.Pace, Version: process.Version()})
+}
+
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	if !ok {
+		return false
+	}
+	info, err := f.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0 && os.Getenv("TERM") != "dumb"
+}
+
+type upCmd struct {
+	fileFlag
+	At          time.Time  `placeholder:"RFC3339" help:"Rehearse as if it were then; every provider must be on loopback."`
+	UnsafeFsync bool       `help:"Accept a NATS server that may lose acknowledged messages on power loss."`
+	LogLevel    slog.Level `default:"info" help:"debug, info, warn or error."`
+}
+
+func (c *upCmd) Run(e *env) error {
+	cfg, err := c.load(e, false, c.UnsafeFsync)
+	if err != nil {
+		return err
+	}
+	a, err := app.Start(e.ctx, app.Options{Config: cfg, Version: process.Version(), Unsafe: c.UnsafeFsync, At: c.At,
+		LogTo: e.errOut, Level: c.LogLevel, Getenv: e.getenv})
+	if err != nil {
+		return err
+	}
+	defer a.Close()
+	fmt.Fprintf(e.out, "outdial %s is up: NATS %s, HTTP http://%s, sessions in %s\n", process.Version(), a.NATS, a.Addr, a.Sessions)
+	if off := a.Clock.Offset(); off != 0 {
+		fmt.Fprintf(e.out, "REHEARSAL: the clock is set to %s\n", a.Clock.Now().UTC().Format(time.RFC3339))
+	}
+	if c.UnsafeFsync {
+		fmt.Fprintln(e.out, "UNSAFE: acknowledged requests may be lost on power loss (--unsafe-fsync)")
+	}
+	return a.Wait()
+}
+
+type provisionCmd struct {
+	fileFlag
+	DryRun      bool      `help:"Show what would change, and change nothing."`
+	At          time.Time `placeholder:"RFC3339" help:"Fix the clock of a rehearsal; every provider must be on loopback."`
+	UnsafeFsync bool      `help:"Accept a NATS server that may lose acknowledged messages on power loss."`
+}
+
+func (c *provisionCmd) Run(e *env) error {
+	cfg, err := c.load(e, true, c.UnsafeFsync)
+	if err != nil {
+		return err
+	}
+	return ops.Provision(e.ctx, cfg, ops.ProvisionOptions{DryRun: c.DryRun, At: c.At, Out: e.out, ErrOut: e.errOut})
+}
+
+type doctorCmd struct{ fileFlag }
+
+func (c *doctorCmd) Run(e *env) error {
+	cfg, err := c.load(e, true, false)
+	if err != nil {
+		return err
+	}
+	return ops.Doctor(e.ctx, cfg, e.out)
+}
+
+type auditCmd struct {
+	fileFlag
+	Ledger []string `placeholder:"FILE" help:"The simulator's ledger, as second witness."`
+	Strict bool     `help:"Calls that are still open are findings too."`
+}
+
+func (c *auditCmd) Run(e *env) error {
+	cfg, err := c.load(e, true, true)
+	if err != nil {
+		return err
+	}
+	return ops.AuditCommand(e.ctx, cfg, c.Ledger, c.Strict, e.out)
+}
+
+type versionCmd struct{}
+
+func (versionCmd) Run(e *env) error {
+	_, err := fmt.Fprintln(e.out, "outdial", process.Version())
+	return err
 }

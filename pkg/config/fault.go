@@ -63,10 +63,22 @@ type notes struct {
 	marks
 	faults   []Fault
 	warnings []string
+
+	at       map[string]bool // places with a fault
+	within   map[string]bool // those, and all that hold one
+	misspelt map[string]bool // places that hold a name that is no setting
 }
 
-func newNotes(file string) *notes {
-	return &notes{marks: marks{file: file, lines: map[string]int{}, envs: map[string]string{}}}
+func newNotes(m marks) *notes {
+	return &notes{marks: m, at: map[string]bool{}, within: map[string]bool{}, misspelt: map[string]bool{}}
+}
+
+func (n *notes) add(f Fault) {
+	n.faults = append(n.faults, f)
+	n.at[f.Place] = true
+	for p := f.Place; p != ""; p = parent(p) {
+		n.within[p] = true
+	}
 }
 
 // say notes a fault at a path. A setting that does not stand in the file gets
@@ -78,33 +90,23 @@ func (n *notes) say(path, format string, args ...any) {
 	} else {
 		f.Line = n.lineOf(path)
 	}
-	n.faults = append(n.faults, f)
+	n.add(f)
 }
 
 // judge notes a fault in a setting, unless the setting could not even be read.
 func (n *notes) judge(path, format string, args ...any) {
-	for _, f := range n.faults {
-		if f.Place == path || f.Place != "" && f.Place == n.envs[path] {
-			return
-		}
+	if env := n.envs[path]; !n.at[path] && (env == "" || !n.at[env]) {
+		n.say(path, format, args...)
 	}
-	n.say(path, format, args...)
 }
 
 // missing notes that a required setting is absent, unless something was said
 // about it, or about a misspelt one beside it, already.
 func (n *notes) missing(path, format string, args ...any) {
-	for _, f := range n.faults {
-		if strings.HasPrefix(f.Place, path) ||
-			parent(f.Place) == parent(path) && strings.HasPrefix(f.Says, unknownSetting) {
-			return
-		}
+	if !n.within[path] && !n.misspelt[parent(path)] {
+		n.say(path, "is missing; "+format, args...)
 	}
-	n.say(path, "is missing; "+format, args...)
 }
-
-// unknownSetting begins the fault of a name that is none.
-const unknownSetting = "is not a setting"
 
 func (n *notes) warn(path, format string, args ...any) {
 	n.warnings = append(n.warnings, path+": "+fmt.Sprintf(format, args...))

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -20,6 +21,9 @@ type Options struct {
 	// Dir is what relative paths in the configuration are relative to; empty
 	// is the working directory of the process.
 	Dir string
+	// Listen is the default of http.listen for a service that runs on its own;
+	// empty is the one of the definition.
+	Listen string
 	// ReadOnly makes no key: a missing one is a fault. For commands that only
 	// look.
 	ReadOnly bool
@@ -57,8 +61,9 @@ func Load(path string, getenv func(string) string, o Options) (*Config, error) {
 func Parse(name string, text []byte, getenv func(string) string, o Options) (*Config, error) {
 	cfg := &Config{}
 	setDefaults(reflect.ValueOf(cfg).Elem())
+	cfg.HTTP.Listen = cmp.Or(o.Listen, cfg.HTTP.Listen)
 	l := &loader{
-		reader:  reader{notes: newNotes(name), kinds: o.Kinds, later: map[string]bool{}},
+		reader:  reader{notes: newNotes(marks{file: name, lines: map[string]int{}, envs: map[string]string{}}), kinds: o.Kinds, later: map[string]bool{}},
 		Options: o, cfg: cfg, getenv: getenv,
 	}
 	if !l.readYAML(text, cfg) {
@@ -96,7 +101,7 @@ func (c *Config) YAML() ([]byte, error) { return yaml.Marshal(c) }
 // CheckRulesets says which tenants name a rule set that does not exist. It is
 // apart from Load because the rule sets are read from where Load says.
 func (c *Config) CheckRulesets(known func(name string) bool) error {
-	n := &notes{marks: c.marks}
+	n := newNotes(c.marks)
 	for name, t := range c.Tenants {
 		if !known(t.Ruleset) {
 			n.say(child(child("tenants", name), "ruleset"), "rule set %q does not exist", cut(t.Ruleset))
@@ -180,6 +185,20 @@ func (l *loader) secretFile(path, file string) (text, says string) {
 		return "", "the file is empty"
 	}
 	return text, ""
+}
+
+// regular says whether there is a file that can be read without waiting.
+func regular(path string) (os.FileInfo, string) {
+	info, err := os.Stat(path)
+	switch {
+	case os.IsNotExist(err):
+		return nil, missingFile
+	case err != nil:
+		return nil, "the file cannot be looked at"
+	case !info.Mode().IsRegular():
+		return nil, "is not a file"
+	}
+	return info, ""
 }
 
 // permissions warns of a secret that more than its owner and group can read.

@@ -34,6 +34,11 @@ func TestMistakes(t *testing.T) {
 			if got != string(want) {
 				t.Errorf("got\n%swant\n%s", got, want)
 			}
+			for _, private := range []string{"hunter2", "8667451900", "2098765", acmeKey} {
+				if strings.Contains(err.Error(), private) {
+					t.Errorf("a fault repeats %s: %v", private, err)
+				}
+			}
 			if made, _ := filepath.Glob(dir + "/secrets/*new*"); len(made) > 0 {
 				t.Errorf("a faulty configuration made %v", made)
 			}

@@ -47,7 +47,7 @@ func (r *reader) readYAML(text []byte, cfg *Config) bool {
 		return false
 	}
 	if err := dec.Decode(&more); !errors.Is(err, io.EOF) {
-		r.faults = append(r.faults, Fault{Line: more.Line, Says: "a second document begins here; there may be one"})
+		r.add(Fault{Line: more.Line, Says: "a second document begins here; there may be one"})
 		return false
 	}
 	root := doc.Content[0]
@@ -69,7 +69,7 @@ func (r *reader) syntax(err error) {
 			f.Says += ": " + m[2]
 		}
 	}
-	r.faults = append(r.faults, f)
+	r.add(f)
 }
 
 // value reads one node into v, which has one of the types the structs use.
@@ -140,11 +140,11 @@ func (r *reader) pairs(path string, n *yaml.Node, each func(key string, k, v *ya
 		at := child(path, k.Value)
 		switch first, twice := seen[k.Value], seen[k.Value] > 0; {
 		case k.Kind != yaml.ScalarNode || k.Tag == "!!null":
-			r.faults = append(r.faults, Fault{Place: path, Line: k.Line, Says: "a name must be a single word"})
+			r.add(Fault{Place: path, Line: k.Line, Says: "a name must be a single word"})
 		case k.Tag == "!!merge":
-			r.faults = append(r.faults, Fault{Place: path, Line: k.Line, Says: "merging with << is not supported; write the settings out"})
+			r.add(Fault{Place: path, Line: k.Line, Says: "merging with << is not supported; write the settings out"})
 		case twice:
-			r.faults = append(r.faults, Fault{Place: at, Line: k.Line, Says: "stands twice, first on line " + strconv.Itoa(first)})
+			r.add(Fault{Place: at, Line: k.Line, Says: "stands twice, first on line " + strconv.Itoa(first)})
 		default:
 			seen[k.Value] = k.Line
 			each(k.Value, k, n.Content[i+1])
@@ -161,11 +161,13 @@ func (r *reader) fields(path string, n *yaml.Node, v reflect.Value, only []strin
 	r.pairs(path, n, func(key string, k, value *yaml.Node) {
 		i, ok := known[key]
 		if !ok || !slices.Contains(only, key) {
-			says := unknownSetting + meant(key, only)
+			says := "is not a setting" + meant(key, only)
 			if ok {
 				says = "is not for this kind, but for " + strings.Join(r.kinds.takes(key), ", ")
+			} else {
+				r.misspelt[path] = true
 			}
-			r.faults = append(r.faults, Fault{Place: child(path, key), Line: k.Line, Says: says})
+			r.add(Fault{Place: child(path, key), Line: k.Line, Says: says})
 			return
 		}
 		r.value(child(path, key), value, v.Field(i))

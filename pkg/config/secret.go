@@ -52,7 +52,7 @@ type Private string
 // Reveal returns the address with everything in it.
 func (p Private) Reveal() string { return string(p) }
 
-// String is the address without user, password and parameters.
+// String is the address without user and password.
 func (p Private) String() string {
 	parts := strings.Split(string(p), ",")
 	for i, one := range parts {
@@ -62,7 +62,11 @@ func (p Private) String() string {
 		case err != nil || u.Opaque != "":
 			parts[i] = "(not a URL)"
 		default:
-			u.User, u.RawQuery, u.Fragment, u.RawFragment = nil, "", "", ""
+			u.User = nil
+			if q := u.Query(); q.Has("password") {
+				q.Del("password")
+				u.RawQuery = q.Encode()
+			}
 			parts[i] = u.String()
 		}
 	}

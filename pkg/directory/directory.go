@@ -87,6 +87,15 @@ func (d *Directory) Tenants() []Tenant {
 	return out
 }
 
+// Keys are the tenants' keys, by tenant.
+func (d *Directory) Keys() map[string]events.Key {
+	out := make(map[string]events.Key, len(d.tenants))
+	for name, t := range d.tenants {
+		out[name] = t.Key
+	}
+	return out
+}
+
 // Connection finds a tenant's connection. Another tenant's is not found.
 func (d *Directory) Connection(tenant, name string) (Connection, bool) {
 	c, ok := d.connections[name]

@@ -265,6 +265,13 @@ func TestAppendStories(t *testing.T) {
 			t.Errorf("err = %v", err)
 		}
 	})
+}
+
+func TestWhatCannotBeAppended(t *testing.T) {
+	t.Parallel()
+	r := rig(t)
+	l := journal.New(r.JS, journal.Options{})
+
 	t.Run("a body of 65 KiB is refused before it is sent", func(t *testing.T) {
 		d := draft("big", events.Bridge, events.Ringing, "x", 0, &events.CallProgress{Reason: strings.Repeat("x", 65<<10)})
 		_, err := l.Append(t.Context(), d)
@@ -290,12 +297,16 @@ func TestAppendStories(t *testing.T) {
 			t.Errorf("err = %v", err)
 		}
 	})
-	t.Run("a body given by value comes back as the pointer a reader gets", func(t *testing.T) {
-		a := must(t, l, draft("value", events.Bridge, events.Ringing, "x", 0, events.CallProgress{Event: "Ring"}))
-		if b, ok := a.Record.Body.(*events.CallProgress); !ok || b.Event != "Ring" {
-			t.Errorf("body is %T", a.Record.Body)
-		}
-	})
+}
+
+func TestABodyIsAPointerAsAReaderGetsIt(t *testing.T) {
+	t.Parallel()
+	r := rig(t)
+	l := journal.New(r.JS, journal.Options{})
+	a := must(t, l, draft("value", events.Bridge, events.Ringing, "x", 0, events.CallProgress{Event: "Ring"}))
+	if b, ok := a.Record.Body.(*events.CallProgress); !ok || b.Event != "Ring" {
+		t.Errorf("given by value, the body is %T", a.Record.Body)
+	}
 }
 
 // The two codes for a lost race, and the errors after which reading back is

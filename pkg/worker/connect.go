@@ -45,9 +45,8 @@ func Connect(ctx context.Context, o ConnectOptions) (*nats.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	up := make(chan struct{}, 1)
-	closed := make(chan struct{}, 1)
-	opts, err := o.options(m, up, closed)
+	first := attempt{up: make(chan struct{}, 1), closed: make(chan struct{}, 1), refused: make(chan error, 1)}
+	opts, err := o.options(m, first)
 	if err != nil {
 		return nil, err
 	}
@@ -59,9 +58,12 @@ func Connect(ctx context.Context, o ConnectOptions) (*nats.Conn, error) {
 		return nc, nil
 	}
 	select {
-	case <-up:
+	case <-first.up:
 		return nc, nil
-	case <-closed:
+	case err := <-first.refused:
+		nc.Close()
+		return nil, fmt.Errorf("connect to NATS: %w", err)
+	case <-first.closed:
 		return nil, fmt.Errorf("connect to NATS: %w", errors.Join(errors.New("closed"), nc.LastError()))
 	case <-ctx.Done():
 		err := nc.LastError()
@@ -70,14 +72,30 @@ func Connect(ctx context.Context, o ConnectOptions) (*nats.Conn, error) {
 	}
 }
 
-func (o ConnectOptions) options(m *metrics, up, closed chan struct{}) ([]nats.Option, error) {
-	log := o.Logger.With("connection", o.Name)
-	signal := func(c chan struct{}) {
+// attempt hears how the first connection goes.
+type attempt struct {
+	up, closed chan struct{}
+	refused    chan error // the credentials are wrong, no patience helps
+}
+
+func (a attempt) failed(err error) {
+	if errors.Is(err, nats.ErrAuthorization) {
 		select {
-		case c <- struct{}{}:
+		case a.refused <- nats.ErrAuthorization:
 		default:
 		}
 	}
+}
+
+func signal(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+func (o ConnectOptions) options(m *metrics, first attempt) ([]nats.Option, error) {
+	log := o.Logger.With("connection", o.Name)
 	opts := []nats.Option{
 		nats.Name(o.Name), nats.CustomInboxPrefix(o.InboxPrefix),
 		nats.MaxReconnects(-1), nats.RetryOnFailedConnect(true),
@@ -86,14 +104,15 @@ func (o ConnectOptions) options(m *metrics, up, closed chan struct{}) ([]nats.Op
 		// What cannot be sent now must fail now: kept in a buffer it would
 		// arrive after somebody had been told that nothing was sent.
 		nats.ReconnectBufSize(-1),
-		nats.ConnectHandler(func(*nats.Conn) { signal(up) }),
-		nats.ClosedHandler(func(*nats.Conn) { signal(closed); log.Warn("NATS connection closed") }),
+		nats.ConnectHandler(func(*nats.Conn) { signal(first.up) }),
+		nats.ReconnectErrHandler(func(_ *nats.Conn, err error) { first.failed(err) }),
+		nats.ClosedHandler(func(*nats.Conn) { signal(first.closed); log.Warn("NATS connection closed") }),
 		nats.DisconnectErrHandler(func(*nats.Conn, error) {
 			m.natsError("disconnected")
 			log.Warn("NATS connection lost")
 		}),
 		nats.ReconnectHandler(func(*nats.Conn) { log.Info("NATS connection is back") }),
-		nats.ErrorHandler(func(_ *nats.Conn, sub *nats.Subscription, err error) {
+		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
 			code := natsCode(err)
 			m.natsError(code)
 			log.Error("NATS refused", "code", code, "what", refusedWhat(err))

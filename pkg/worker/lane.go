@@ -129,8 +129,12 @@ func (l *lane) stalled(ctx context.Context) error {
 	if err != nil {
 		return nil // no word: the connection looks after itself
 	}
-	if info.NumWaiting == 0 {
-		return errStalled // our pull got lost; nobody would be sent anything
+	if info.NumWaiting == 0 { // our pull got lost, or is just being renewed
+		sleep(ctx, 250*time.Millisecond)
+		if info, err = l.cons.Info(ctx); err == nil && info.NumWaiting == 0 {
+			return errStalled
+		}
+		return nil
 	}
 	if info.NumPending == 0 || info.NumAckPending >= info.Config.MaxAckPending {
 		return nil // nothing waiting, or the server holds back by itself
@@ -142,17 +146,18 @@ func (l *lane) stalled(ctx context.Context) error {
 func (l *lane) take(pull, handle context.Context, m jetstream.Msg) {
 	l.arrived.Add(1)
 	select {
-	case l.slots <- struct{}{}:
 	case <-pull.Done():
+	case l.slots <- struct{}{}:
+		if pull.Err() == nil {
+			l.wg.Go(func() {
+				defer func() { <-l.slots }()
+				l.handle(handle, m)
+			})
+			return
+		}
+		<-l.slots
 	}
-	if pull.Err() != nil {
-		_ = m.Nak() // somebody else may have it at once
-		return
-	}
-	l.wg.Go(func() {
-		defer func() { <-l.slots }()
-		l.handle(handle, m)
-	})
+	_ = m.Nak() // somebody else may have it at once
 }
 
 // handle is one message from delivery to settlement.

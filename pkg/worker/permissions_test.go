@@ -2,6 +2,7 @@ package worker
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"testing"
 	"time"
@@ -36,7 +37,7 @@ func guarded(t *testing.T) *server.Server {
 		users = append(users, u)
 	}
 	srv, err := server.NewServer(&server.Options{
-		ServerName: t.Name(), DontListen: true, JetStream: true, StoreDir: t.TempDir(), NoSigs: true, NoLog: true, Users: users,
+		ServerName: t.Name(), Host: "127.0.0.1", Port: server.RANDOM_PORT, JetStream: true, StoreDir: t.TempDir(), NoSigs: true, NoLog: true, Users: users,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -75,6 +76,28 @@ func as(t *testing.T, srv *server.Server, user string, reader *sdkmetric.ManualR
 	return nc
 }
 
+// link is what one service adds to a call, and upon what.
+type link struct {
+	role    events.Role
+	stream  string
+	trigger events.Name // "" = any message, and the log is empty
+	name    events.Name
+	body    any
+}
+
+func (l link) handle(_ context.Context, d Delivery) ([]journal.Step, error) {
+	draft := journal.Draft{
+		Family: events.CallFamily, Tenant: "acme", Key: "c1", Role: l.role, Name: l.name, Cause: "x", Time: noon, Body: l.body,
+	}
+	if l.trigger != "" {
+		if d.Record.Name != l.trigger {
+			return nil, nil
+		}
+		draft.After = d.Seq
+	}
+	return []journal.Step{{Make: func(context.Context) (*journal.Draft, error) { return &draft, nil }}}, nil
+}
+
 func TestEveryServiceCanDoItsWork(t *testing.T) {
 	t.Parallel()
 	srv := guarded(t)
@@ -93,38 +116,15 @@ func TestEveryServiceCanDoItsWork(t *testing.T) {
 
 	// The orchestrator turns the request into an event, compliance into a pass,
 	// the dialer into an intent: each with its own user and its own durable.
-	chain := []struct {
-		role    events.Role
-		stream  string
-		trigger events.Name
-		name    events.Name
-		body    any
-		cas     bool
-	}{
-		{events.Orchestrator, "REQUESTS_acme", "", events.Requested, &events.CallRequested{}, false},
-		{events.Compliance, "CALLS", events.Requested, events.Passed, &events.CallPassed{}, true},
-		{events.Dialer, "CALLS", events.Passed, events.Dialing, &events.CallDialing{}, true},
-	}
-	for _, link := range chain {
+	for _, link := range []link{
+		{events.Orchestrator, "REQUESTS_acme", "", events.Requested, &events.CallRequested{}},
+		{events.Compliance, "CALLS", events.Requested, events.Passed, &events.CallPassed{}},
+		{events.Dialer, "CALLS", events.Passed, events.Dialing, &events.CallDialing{}},
+	} {
 		nc := as(t, srv, string(link.role), nil)
 		js := jetstreamOf(t, nc)
 		c := Config{NC: nc, Name: string(link.role), Rejecter: NewRejecter(js, link.role, tenantKey), Grace: 5 * time.Second}
-		handle := func(_ context.Context, d Delivery) ([]journal.Step, error) {
-			if link.trigger != "" && d.Record.Name != link.trigger {
-				return nil, nil
-			}
-			return []journal.Step{{Make: func(context.Context) (*journal.Draft, error) {
-				draft := &journal.Draft{
-					Family: events.CallFamily, Tenant: "acme", Key: "c1", Role: link.role, Name: link.name,
-					Cause: "x", Time: noon, Body: link.body,
-				}
-				if link.cas {
-					draft.After = d.Seq
-				}
-				return draft, nil
-			}}}, nil
-		}
-		run(t, c, Route{Stream: link.stream, Durable: string(link.role), Handle: handle})
+		run(t, c, Route{Stream: link.stream, Durable: string(link.role), Handle: link.handle})
 		tl, err := Tail(t.Context(), js, "CALLS", []string{"calls.>"}, 0, func(context.Context, Delivery, error) error { return nil })
 		if err != nil {
 			t.Fatalf("%s cannot follow CALLS: %v", link.role, err)
@@ -187,6 +187,17 @@ func TestNobodyCanDoAnothersWork(t *testing.T) {
 			}
 			eventually(t, "the refusal is counted", func() bool { return refusals(t, reader) >= 1 })
 		})
+	}
+}
+
+func TestAWrongPasswordIsToldAtOnce(t *testing.T) {
+	t.Parallel()
+	srv := guarded(t)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	_, err := Connect(ctx, ConnectOptions{URL: srv.ClientURL(), Name: "dialer", Options: []nats.Option{nats.UserInfo("dialer", "wrong")}})
+	if !errors.Is(err, nats.ErrAuthorization) || ctx.Err() != nil {
+		t.Errorf("err = %v", err)
 	}
 }
 

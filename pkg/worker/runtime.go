@@ -78,29 +78,22 @@ func (r *Runtime) Run(ctx context.Context, routes ...Route) error {
 	if len(routes) == 0 {
 		return errors.New("worker: no routes")
 	}
+	pull, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	handle, abort := context.WithCancel(context.WithoutCancel(ctx))
+	defer abort()
+	defer r.watch(pull, stop)()
 	lanes := make([]*lane, 0, len(routes))
 	for _, route := range routes {
-		l, err := r.bind(ctx, route.withDefaults())
+		l, err := r.bind(pull, route.withDefaults())
+		if cause := context.Cause(pull); err != nil && pull.Err() != nil && !errors.Is(cause, ErrClosed) {
+			return nil // asked to end before it had begun
+		}
 		if err != nil {
 			return err
 		}
 		lanes = append(lanes, l)
 	}
-	pull, stop := context.WithCancelCause(ctx)
-	defer stop(nil)
-	handle, abort := context.WithCancel(context.WithoutCancel(ctx))
-	defer abort()
-	closed := r.cfg.NC.StatusChanged(nats.CLOSED)
-	defer r.cfg.NC.RemoveStatusListener(closed)
-	go func() {
-		select {
-		case <-r.drain:
-			stop(nil)
-		case <-closed:
-			stop(ErrClosed)
-		case <-pull.Done():
-		}
-	}()
 	var wg sync.WaitGroup
 	errs := make([]error, len(lanes))
 	for i, l := range lanes {
@@ -123,6 +116,25 @@ func (r *Runtime) Run(ctx context.Context, routes ...Route) error {
 	return errors.Join(errs...)
 }
 
+// watch stops the pulling when Drain is called or the connection closes for
+// good; the returned function ends the watch.
+func (r *Runtime) watch(pull context.Context, stop context.CancelCauseFunc) (end func()) {
+	closed := r.cfg.NC.StatusChanged(nats.CLOSED)
+	if r.cfg.NC.IsClosed() {
+		stop(ErrClosed)
+	}
+	go func() {
+		select {
+		case <-r.drain:
+			stop(nil)
+		case <-closed:
+			stop(ErrClosed)
+		case <-pull.Done():
+		}
+	}()
+	return func() { r.cfg.NC.RemoveStatusListener(closed) }
+}
+
 // await gives handlers their grace, then cuts them short.
 func (r *Runtime) await(finished chan struct{}, abort func()) error {
 	for _, step := range []func(){abort, func() {}} {
@@ -138,22 +150,26 @@ func (r *Runtime) await(finished chan struct{}, abort func()) error {
 	return fmt.Errorf("worker: handlers did not finish within %s", 2*r.cfg.Grace)
 }
 
-// Drain ends Run in good order and waits until it has returned.
+// Drain ends Run in good order and waits until it has returned. It is for a
+// runtime that Run was called on.
 func (r *Runtime) Drain() {
 	r.once.Do(func() { close(r.drain) })
 	<-r.done
 }
 
-// bind finds a route's consumer. Workers never make one.
+// bind finds a route's consumer, and waits for a broker that is away. Workers
+// never make a consumer.
 func (r *Runtime) bind(ctx context.Context, route Route) (*lane, error) {
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
-	defer cancel()
-	cons, err := r.js.Consumer(ctx, route.Stream, route.Durable)
-	if missing(err) {
-		return nil, fmt.Errorf("consumer %s does not exist: run outdial provision", route.name())
-	}
-	if err != nil {
-		return nil, fmt.Errorf("consumer %s: %w", route.name(), err)
+	cons, err := r.find(ctx, route)
+	for ; err != nil; cons, err = r.find(ctx, route) {
+		if missing(err) {
+			return nil, fmt.Errorf("consumer %s does not exist: run outdial provision", route.name())
+		}
+		if ctx.Err() != nil || r.cfg.NC.IsClosed() {
+			return nil, fmt.Errorf("consumer %s: %w", route.name(), errors.Join(context.Cause(ctx), err))
+		}
+		r.cfg.Logger.Warn("broker does not answer, waiting for it", "stream", route.Stream, "consumer", route.Durable)
+		sleep(ctx, 500*time.Millisecond)
 	}
 	if wait := cons.CachedInfo().Config.AckWait; route.AckWait <= 0 || route.AckWait > wait {
 		route.AckWait = wait
@@ -164,6 +180,12 @@ func (r *Runtime) bind(ctx context.Context, route Route) (*lane, error) {
 		failures: newFailures(r.cfg.MaxFailures),
 		log:      r.cfg.Logger.With("stream", route.Stream, "consumer", route.Durable),
 	}, nil
+}
+
+func (r *Runtime) find(ctx context.Context, route Route) (jetstream.Consumer, error) {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	return r.js.Consumer(ctx, route.Stream, route.Durable)
 }
 
 func missing(err error) bool {

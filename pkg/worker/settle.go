@@ -46,7 +46,7 @@ func (l *lane) settle(ctx context.Context, m jetstream.Msg, d Delivery, err erro
 		return ending{resultDone, ""}
 	case errors.As(err, &s):
 		l.log.Debug("snoozed", "seq", d.Seq, "for", s.after, "why", s.why)
-		l.nak(m, s.after)
+		l.nak(m, max(s.after, time.Millisecond))
 		return ending{resultSnooze, ""}
 	case errors.Is(err, events.ErrUnknownEvent):
 		return l.hold(ctx, m, d)

@@ -149,6 +149,14 @@ func TestATailStories(t *testing.T) {
 			t.Errorf("heard %v", got)
 		}
 	})
+}
+
+func TestATailObeysItsHandler(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, 30*time.Second)
+	for _, call := range []string{"one", "two", "three"} {
+		b.requested(t, call)
+	}
 	t.Run("a handler may ask for the same again", func(t *testing.T) {
 		ctx, stop := context.WithCancel(t.Context())
 		defer stop()

@@ -71,7 +71,7 @@ func (s *Service) understand(ctx context.Context, m *message) ([]journal.Step, e
 	var steps []journal.Step
 	for _, o := range seen {
 		c := Match(o, calls)
-		if o.Call != "" && c != nil {
+		if o.Call != "" && o.Manual && c != nil {
 			steps = append(steps, s.progress(m, o, c))
 		}
 		if p := presenceFrom(o, c); p.Presence != "" {
@@ -254,6 +254,9 @@ func (s *Service) presence(m *message, o providers.Observation, c *lifecycle.Cal
 			if v == lifecycle.Illegal || (v == lifecycle.Known && !Ask(a, c)) {
 				return nil, nil
 			}
+			if m.raw.Via == viaDesktop {
+				after.Provider = merged(after.Provider, o.IDs) // e.g. the Workspace's version
+			}
 			body := &events.AgentPresence{Reason: o.Reason, Event: o.Event, Evidence: m.raw.Via, RawSeq: m.seq,
 				Call: m.raw.Call, CallSeq: max(m.callSeq, m.raw.CallSeq), State: after}
 			if c != nil && !m.polled() {
@@ -268,4 +271,17 @@ func (s *Service) presence(m *message, o providers.Observation, c *lifecycle.Cal
 			return nil, nil
 		},
 	}
+}
+
+func merged(a, b map[string]string) map[string]string {
+	if len(b) == 0 {
+		return a
+	}
+	out := map[string]string{}
+	for _, m := range []map[string]string{a, b} {
+		for k, v := range m {
+			out[k] = v
+		}
+	}
+	return out
 }

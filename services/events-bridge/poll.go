@@ -205,7 +205,9 @@ func (s *Service) sessionEvent(ctx context.Context, tenant, agent string, on eve
 		} else {
 			after.Session = ""
 		}
-		return logs.NextOfAgent(a, events.Bridge, on, now, &events.AgentPresence{Reason: reason, State: after}), nil
+		d := logs.NextOfAgent(a, events.Bridge, on, now, &events.AgentPresence{Reason: reason, State: after})
+		d.Cause = a.Last.ID + "." + events.EventID(session, string(on), agent) // two sessions are never one
+		return d, nil
 	}})
 }
 

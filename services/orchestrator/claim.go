@@ -71,7 +71,11 @@ func (s *Service) claim(c *lifecycle.Call, a *lifecycle.Agent) (*journal.Draft, 
 	if v != lifecycle.Move {
 		return nil, fault.New(fault.Transient, "claim agent", "conflict", nil)
 	}
-	return logs.NextOfAgent(a, events.Orchestrator, events.Claimed, now, &events.AgentClaimed{Call: c.ID, State: after}), nil
+	d := logs.NextOfAgent(a, events.Orchestrator, events.Claimed, now, &events.AgentClaimed{Call: c.ID, State: after})
+	// The call is the cause: two calls that want the same agent must never
+	// take each other's claim for their own when they read it back.
+	d.Cause = c.Last().ID
+	return d, nil
 }
 
 // assign writes the claimed agent into the call, or gives it back if the call
@@ -89,6 +93,13 @@ func (s *Service) assign(tenant, call string, first uint64, a *lifecycle.Agent, 
 			return s.assignment(c, a, fence)
 		}
 		return s.release(ctx, tenant, a.ID, call, "claim_unused", nil)
+	}, Then: func(_ context.Context, done journal.Appended) ([]journal.Step, error) {
+		b, ok := done.Record.Body.(*events.CallAssigned)
+		if !ok || done.Won || (b.Agent == a.ID && b.Fence == fence) {
+			return nil, nil
+		}
+		// Another orchestrator assigned another agent in the same instant.
+		return []journal.Step{s.assign(tenant, call, first, a, fence)}, nil
 	}}
 }
 

@@ -114,7 +114,9 @@ func (s *Service) enrolment(t directory.Tenant, a *lifecycle.Agent, in Enrolment
 		}
 		body.Token = sealed
 	}
-	return logs.NextOfAgent(a, events.Orchestrator, events.Enrolled, now, body), nil
+	d := logs.NextOfAgent(a, events.Orchestrator, events.Enrolled, now, body)
+	d.Cause = events.RandomID() // the command: two of them are never one
+	return d, nil
 }
 
 // sameEnrolment reports whether the roster says this already, token included.

@@ -170,6 +170,19 @@ test("an agent who is not ready is not dialed", () => {
   assert.equal(p.posted.length, 0);
 });
 
+test("a reconnect amid a call does not say ready", () => {
+  for (const begin of [(p) => p.ask("a1"), (p) => p.bus(CALL)]) {
+    const p = page();
+    begin(p);
+    p.socket.drop(); p.later(); p.socket.hello();
+    same(p.socket.presence(), [{ outdial: "presence", status: "not_ready", reason: "on_call", version: "3.21.2410" }]);
+    p.outdial.ready();
+    assert.equal(p.socket.presence().at(-1).status, "ready");
+    p.socket.drop(); p.later(); p.socket.hello();
+    same(p.socket.presence().map((m) => m.status), ["ready"]);
+  }
+});
+
 test("events wait while the bridge is away, and presence comes last", () => {
   const p = page();
   p.socket.drop();

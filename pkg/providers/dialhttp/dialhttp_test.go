@@ -94,7 +94,7 @@ func TestOnce(t *testing.T) {
 	})
 	t.Run("the deadline passes while the answer is awaited: uncertain", func(t *testing.T) {
 		t.Parallel()
-		url := server(t, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
+		url := server(t, silent)
 		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 		defer cancel()
 		_, err := once.Do(ctx, request(url))
@@ -116,6 +116,12 @@ func TestOnce(t *testing.T) {
 			t.Errorf("status %d", a.Status)
 		}
 	})
+}
+
+// silent hears and says nothing until the caller gives up.
+func silent(_ http.ResponseWriter, r *http.Request) {
+	_, _ = io.Copy(io.Discard, r.Body) // or the server would not notice that the caller left
+	<-r.Context().Done()
 }
 
 // bare answers the first request with a text, and closes.
@@ -220,7 +226,7 @@ func TestReads(t *testing.T) {
 	})
 	t.Run("silence may be asked again", func(t *testing.T) {
 		t.Parallel()
-		url := server(t, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
+		url := server(t, silent)
 		reads := dialhttp.NewReads(dialhttp.Options{Timeout: 50 * time.Millisecond})
 		defer reads.Close()
 		_, err := reads.Do(t.Context(), request(url))

@@ -3,6 +3,7 @@ package sim
 import (
 	"encoding/json"
 	"net/http"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -207,5 +208,12 @@ func e164In(call map[string]json.RawMessage) string {
 
 func allDigits(s string) bool { return s != "" && strings.Trim(s, "0123456789") == "" }
 
-// sameJSON compares as texts what may be quoted or not, and lists as they are.
-func sameJSON(a, b json.RawMessage) bool { return asText(a) == asText(b) }
+// sameJSON compares as texts what may be quoted or not, and lists by what they
+// hold, in order.
+func sameJSON(a, b json.RawMessage) bool {
+	if asText(a) == asText(b) {
+		return true
+	}
+	var x, y []any
+	return json.Unmarshal(a, &x) == nil && json.Unmarshal(b, &y) == nil && reflect.DeepEqual(x, y)
+}

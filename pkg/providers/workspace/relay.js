@@ -13,7 +13,7 @@
 //       target: window.parent,                        // where requests are posted
 //       version: "3.21.2410"                          // of the Workspace
 //     });
-//     outdial.ready();             // whenever the agent becomes ready
+//     outdial.ready();             // whenever the agent becomes ready, after each call too
 //     outdial.notReady("lunch");   // and whenever not
 //   </script>
 //
@@ -38,6 +38,7 @@
   var clock = null; // the bridge's time at hello, and ours
   var presence = null; // the last word, told anew on every socket
   var untold = false; // it has not been sent on this socket
+  var stale = false; // a call came after it
   var queue = []; // texts that are not stored yet
   var onSocket = []; // what was sent on this socket, in order: {text, event}
   var wait = FIRST_WAIT;
@@ -84,6 +85,7 @@
       if (text !== null) { parsed = JSON.parse(text); } else { text = JSON.stringify(parsed); }
     } catch (err) { return; }
     if (!isEvent(parsed) || bytes(text) > MAX_BYTES) { return; }
+    stale = true;
     queue.push(text);
     if (queue.length > MAX_EVENTS) { queue.shift(); state.dropped++; }
     flush();
@@ -94,13 +96,23 @@
     socket.send(text);
   }
 
+  // current is what a new socket is told. A "ready" from before a call is not
+  // repeated in its midst: the bridge would take it for the call's end. Until
+  // the page says ready anew, the agent is taken to be on the call.
+  function current() {
+    if (!stale || presence.status !== "ready") { return presence; }
+    var m = { outdial: "presence", status: "not_ready", reason: "on_call" };
+    if (presence.version) { m.version = presence.version; }
+    return m;
+  }
+
   // flush sends what happened in its order; ready or not comes after it.
   function flush() {
     if (!open) { return; }
     while (queue.length > 0 && onSocket.length < MAX_ON_SOCKET) { put(queue.shift(), true); }
     if (queue.length === 0 && untold && presence) {
       untold = false;
-      put(JSON.stringify(presence), false);
+      put(JSON.stringify(current()), false);
     }
   }
 
@@ -109,6 +121,7 @@
     if (reason) { presence.reason = String(reason); }
     if (options && options.version) { presence.version = String(options.version); }
     untold = true;
+    stale = false;
     flush();
   }
 
@@ -154,6 +167,7 @@
     if (m.message === null || typeof m.message !== "object") { answer(m.attempt, "bad_request"); return; }
     // Remembered first: a page that dies in between must not post it twice.
     remember(m.attempt);
+    stale = true;
     options.target.postMessage(m.message, options.workspaceOrigin);
     answer(m.attempt);
   }

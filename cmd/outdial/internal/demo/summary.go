@@ -18,7 +18,7 @@ func (s *show) summary(ctx context.Context) error {
 	wrong := s.table.judge(s.sim.Ledger().Entries())
 	fmt.Fprintln(s.Out)
 	h := s.app.Host("orchestrator")
-	report, err := ops.Audit(ctx, h.JS, h.Directory, s.sim.Ledger().Entries(), h.Now(), true)
+	report, err := ops.Audit(ctx, h.JS, h.Directory, s.sim.Ledger().Entries(), h.Clock, true)
 	if err != nil {
 		return fmt.Errorf("audit: %w", err)
 	}
@@ -28,7 +28,7 @@ func (s *show) summary(ctx context.Context) error {
 	for _, w := range wrong {
 		fmt.Fprintln(s.Out, "  ✗", w)
 	}
-	if len(wrong) > 0 || len(report.Findings) > 0 {
+	if len(wrong) > 0 || !report.Kept() {
 		return ErrNotAsPromised
 	}
 	fmt.Fprintf(s.Out, "\nAll %d scenes went as they should; the log and the simulator's ledger agree.\n", len(s.table.rows))

@@ -4,18 +4,85 @@ package ops
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"io"
+	"os"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/outdial/outdial/pkg/audit"
+	"github.com/outdial/outdial/pkg/config"
+	"github.com/outdial/outdial/pkg/config/kinds"
 	"github.com/outdial/outdial/pkg/directory"
 	"github.com/outdial/outdial/pkg/providers/sim"
+	"github.com/outdial/outdial/pkg/worker/clock"
 )
 
-type Report struct{ Findings []string }
+// Audit judges what the log says, and what the simulators' ledger says where
+// there is one (nil: there is none).
+func Audit(ctx context.Context, js jetstream.JetStream, d *directory.Directory, ledger []sim.Entry, c *clock.Shifted, strict bool) (audit.Report, error) {
+	j := audit.New(audit.Options{Keys: d.Keys(), Strict: strict})
+	if ledger != nil {
+		j.Ledger(ledger)
+	}
+	if err := audit.Read(ctx, js, j); err != nil {
+		return audit.Report{}, err
+	}
+	return j.Report(c.Now()), nil
+}
 
-func (Report) Write(io.Writer) error { return nil }
-func Audit(ctx context.Context, js jetstream.JetStream, d *directory.Directory, l []sim.Entry, now time.Time, strict bool) (Report, error) {
-	return Report{}, nil
+// ErrBroken says that an audit found a promise broken.
+var ErrBroken = errors.New("the audit found a promise broken")
+
+// AuditCommand audits the system that a configuration names.
+func AuditCommand(ctx context.Context, cfg *config.Config, ledgers []string, strict bool, out io.Writer) error {
+	nc, _, err := connect(ctx, cfg, "outdial-audit")
+	if err != nil {
+		return err
+	}
+	defer nc.Close()
+	js, err := jetstream.New(nc)
+	if err != nil {
+		return err
+	}
+	c, err := clock.Load(ctx, js)
+	if err != nil {
+		return err
+	}
+	d, err := config.Directory(cfg, kinds.All(), config.Deps{Now: time.Now})
+	if err != nil {
+		return err
+	}
+	entries, err := readLedgers(ledgers)
+	if err != nil {
+		return err
+	}
+	report, err := Audit(ctx, js, d, entries, c, strict)
+	if err != nil {
+		return err
+	}
+	if err := report.Write(out); err != nil {
+		return err
+	}
+	if !report.Kept() {
+		return ErrBroken
+	}
+	return nil
+}
+
+func readLedgers(files []string) ([]sim.Entry, error) {
+	var all []sim.Entry
+	for _, name := range files {
+		if _, err := os.Stat(name); err != nil {
+			return nil, fmt.Errorf("ledger: %w", err)
+		}
+		entries, err := sim.ReadLedger(name)
+		if err != nil {
+			return nil, fmt.Errorf("ledger %s: %w", name, err)
+		}
+		all = append(all, entries...)
+	}
+	return all, nil
 }

@@ -29,6 +29,7 @@ type Desktop struct {
 	reason   string
 	call     string   // the provider's id of the call under way, "" when free
 	untold   bool     // presence is not sent on this socket
+	onCall   bool     // this socket is to be told that a call is under way
 	queue    [][]byte // not sent
 	onSocket []sent   // sent, not stored
 	attempts []string // ever seen
@@ -139,7 +140,7 @@ type fromHub struct {
 func (d *Desktop) greet(conn *websocket.Conn, m fromHub) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.conn, d.session, d.untold = conn, m.Session, true
+	d.conn, d.session, d.untold, d.onCall = conn, m.Session, true, d.call != ""
 	d.offset = time.UnixMilli(m.Time).Sub(d.cfg.Now())
 	d.wake()
 }
@@ -223,18 +224,27 @@ func (d *Desktop) next(conn *websocket.Conn) []byte {
 		d.queue = d.queue[1:]
 		d.onSocket = append(d.onSocket, sent{text, true})
 		return text
-	case d.untold && d.call == "":
-		d.untold = false
+	case d.untold && (d.call == "" || d.onCall):
 		text := d.presenceText()
+		if d.call == "" {
+			d.untold = false
+		}
+		d.onCall = false
 		d.onSocket = append(d.onSocket, sent{text, false})
 		return text
 	}
 	return nil
 }
 
+// presenceText is the agent's own word, or, on a socket that opens amid a
+// call, that there is one.
 func (d *Desktop) presenceText() []byte {
+	status, reason := d.presence, d.reason
+	if d.call != "" {
+		status, reason = "not_ready", "on_call"
+	}
 	text, _ := json.Marshal(map[string]string{ // a map of strings always marshals
-		"outdial": "presence", "status": d.presence, "reason": d.reason, "version": d.cfg.Version,
+		"outdial": "presence", "status": status, "reason": reason, "version": d.cfg.Version,
 	})
 	return text
 }

@@ -140,7 +140,10 @@ func TestWhatGoesWrongWithARequest(t *testing.T) { // WXC-33, F9-30, X-03
 				t.Errorf("got %v, want %s %s", err, tc.class, tc.code)
 			}
 			if tc.events {
-				r.until("talking wrap_up wrapped_up ready")
+				r.count("wrapped_up", 1)
+				if story := r.until("ready"); strings.Count(story, " ready") != 1 {
+					t.Errorf("ready amid the call: %s", story)
+				}
 			}
 			if starts := r.starts(); len(starts) != tc.starts {
 				t.Errorf("%d starts on the ledger, want %d", len(starts), tc.starts)
@@ -240,7 +243,8 @@ func TestWhatWasNotStoredIsSentAgain(t *testing.T) {
 	if err := r.dial(american, "a1", soon); err != nil {
 		t.Fatal(err)
 	}
-	r.until("wrapped_up ready")
+	r.count("wrapped_up", 1)
+	r.until("ready")
 	var calls []string
 	for _, o := range r.observations() {
 		if o.Call != "" {

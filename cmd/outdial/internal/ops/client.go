@@ -1,0 +1,122 @@
+package ops
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/outdial/outdial/pkg/config"
+	"github.com/outdial/outdial/pkg/events"
+	"github.com/outdial/outdial/pkg/process"
+	"github.com/outdial/outdial/pkg/worker"
+	"github.com/outdial/outdial/pkg/worker/telemetry"
+)
+
+// quiet is a telemetry for commands: nothing is exported.
+func quiet(ctx context.Context) (*telemetry.Telemetry, error) {
+	return telemetry.Start(ctx, telemetry.Config{Service: "outdial-tool", Version: process.Version(), LogTo: io.Discard,
+		Level: slog.LevelError, Getenv: func(string) string { return "" }})
+}
+
+// connect reaches the server that a configuration names: its url, or where the
+// embedded one listens.
+func connect(ctx context.Context, cfg *config.Config, name string) (*nats.Conn, process.Setup, error) {
+	tele, err := quiet(ctx)
+	if err != nil {
+		return nil, process.Setup{}, err
+	}
+	s := process.Setup{Config: cfg, Version: process.Version(), Telemetry: tele}
+	o := s.Connect(name)
+	if o.URL == "" {
+		o.URL = "nats://" + cfg.NATS.Listen
+	}
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	nc, err := worker.Connect(ctx, o)
+	if err != nil {
+		return nil, s, fmt.Errorf("no NATS server at %s: is outdial up? (%w)", config.Private(o.URL), err)
+	}
+	return nc, s, nil
+}
+
+// ClientOptions say whom to ask and how to print.
+type ClientOptions struct {
+	Config *config.Config // nil: Server
+	Server string
+	Tenant string
+	JSON   bool
+	Out    io.Writer
+}
+
+// A Client asks the services' commands and queries over NATS.
+type Client struct {
+	ClientOptions
+	nc *nats.Conn
+}
+
+// Dial connects.
+func Dial(ctx context.Context, o ClientOptions) (*Client, error) {
+	if !events.IsToken(o.Tenant) {
+		return nil, errors.New("--tenant must be a name of [A-Za-z0-9_-]")
+	}
+	if o.Config != nil {
+		nc, _, err := connect(ctx, o.Config, "outdial-tool")
+		return &Client{o, nc}, err
+	}
+	if o.Server == "" {
+		o.Server = "nats://127.0.0.1:4222"
+	}
+	nc, err := nats.Connect(o.Server, nats.Name("outdial-tool"), nats.Timeout(3*time.Second))
+	if err != nil {
+		return nil, fmt.Errorf("no NATS server at %s: is outdial up? (%w)", config.Private(o.Server), err)
+	}
+	return &Client{o, nc}, nil
+}
+
+// Close disconnects.
+func (c *Client) Close() { c.nc.Close() }
+
+// ask sends one command and decodes its answer.
+func (c *Client) ask(ctx context.Context, group, verb string, body any) ([]byte, error) {
+	raw, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, 12*time.Second)
+	defer cancel()
+	m, err := c.nc.RequestWithContext(ctx, events.ServiceSubject(c.Tenant, group, verb), raw)
+	if errors.Is(err, nats.ErrNoResponders) {
+		return nil, fmt.Errorf("nobody answers %s.%s: are the services up?", group, verb)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if code := m.Header.Get("Nats-Service-Error-Code"); code != "" {
+		return nil, fmt.Errorf("%s.%s: %s (%s)", group, verb, m.Header.Get("Nats-Service-Error"), code)
+	}
+	return m.Data, nil
+}
+
+// show asks, and prints the answer as it came or by print.
+func show[T any](c *Client, ctx context.Context, group, verb string, body any, print func(T)) error {
+	raw, err := c.ask(ctx, group, verb, body)
+	if err != nil {
+		return err
+	}
+	if c.JSON {
+		_, err := fmt.Fprintln(c.Out, string(raw))
+		return err
+	}
+	var v T
+	if err := json.Unmarshal(raw, &v); err != nil {
+		return err
+	}
+	print(v)
+	return nil
+}

@@ -1,0 +1,138 @@
+package ops
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/outdial/outdial/cmd/outdial/internal/app"
+	"github.com/outdial/outdial/pkg/config"
+	"github.com/outdial/outdial/pkg/sessions"
+	"github.com/outdial/outdial/pkg/worker/clock"
+	"github.com/outdial/outdial/pkg/worker/natsserver"
+)
+
+// ProvisionOptions say how to provision.
+type ProvisionOptions struct {
+	DryRun bool
+	At     time.Time
+	Out    io.Writer
+	ErrOut io.Writer
+}
+
+// Provision makes the streams and consumers on the server that the
+// configuration names, and fixes the clock of a rehearsal.
+func Provision(ctx context.Context, cfg *config.Config, o ProvisionOptions) error {
+	nc, setup, err := connect(ctx, cfg, "outdial-provision")
+	if err != nil {
+		return err
+	}
+	defer nc.Close()
+	js, err := jetstream.New(nc)
+	if err != nil {
+		return err
+	}
+	var changes strings.Builder
+	err = app.Provision(ctx, js, setup, !o.DryRun, &changes)
+	fmt.Fprint(o.Out, changes.String())
+	switch {
+	case err != nil && !(o.DryRun && changes.Len() > 0):
+		return err
+	case changes.Len() == 0:
+		fmt.Fprintln(o.Out, "everything is as it should be")
+	}
+	if o.DryRun || o.At.IsZero() {
+		return nil
+	}
+	c, err := app.FixClock(ctx, js, cfg, o.At)
+	if err == nil {
+		fmt.Fprintf(o.Out, "REHEARSAL: the clock is set to %s\n", c.Now().UTC().Format(time.RFC3339))
+	}
+	return err
+}
+
+// ErrUnwell says that the doctor found something.
+var ErrUnwell = errors.New("not everything is well")
+
+// Doctor looks at everything that must be right and says, line by line, what
+// is and what is not, and what to do about it.
+func Doctor(ctx context.Context, cfg *config.Config, out io.Writer) error {
+	d := &doctor{out: out}
+	d.say("configuration", nil, fmt.Sprintf("%d tenants, %d connections, %d agents", len(cfg.Tenants), len(cfg.Connections), len(cfg.Agents)))
+	for _, w := range cfg.Warnings {
+		fmt.Fprintln(out, "  !  warning       ", w)
+	}
+	nc, setup, err := connect(ctx, cfg, "outdial-doctor")
+	d.say("NATS", err, "")
+	if err == nil {
+		defer nc.Close()
+		js, _ := jetstream.New(nc)
+		if cfg.NATS.URL.Reveal() != "" || cfg.NATS.Monitor != "" {
+			d.say("durability", natsserver.CheckDurability(ctx, nc, cfg.NATS.Monitor, nil), "every message is on disk before it is acknowledged")
+		} else {
+			d.say("durability", natsserver.CheckVersion(nc.ConnectedServerVersion()), "embedded: `outdial up` checks it at every start; server "+nc.ConnectedServerVersion())
+		}
+		d.say("streams", app.Provision(ctx, js, setup, false, io.Discard), "as they should be")
+		c, err := clock.Load(ctx, js)
+		if err == nil && c.Offset() != 0 {
+			fmt.Fprintln(out, "  !  clock          REHEARSAL: set to", c.Now().UTC().Format(time.RFC3339))
+		} else {
+			d.say("clock", err, "not shifted")
+		}
+		d.services(ctx, nc)
+	}
+	d.redis(ctx, cfg)
+	if d.bad > 0 {
+		return fmt.Errorf("%w: %d findings", ErrUnwell, d.bad)
+	}
+	return nil
+}
+
+type doctor struct {
+	out io.Writer
+	bad int
+}
+
+func (d *doctor) say(what string, err error, good string) {
+	if err != nil {
+		d.bad++
+		fmt.Fprintf(d.out, "  ✗  %-14s %v\n", what, err)
+		return
+	}
+	fmt.Fprintf(d.out, "  ✓  %-14s %s\n", what, good)
+}
+
+// services asks who answers for each of the four.
+func (d *doctor) services(ctx context.Context, nc *nats.Conn) {
+	for _, name := range []string{"orchestrator", "compliance", "dialer", "events-bridge"} {
+		ctx, cancel := context.WithTimeout(ctx, time.Second)
+		_, err := nc.RequestWithContext(ctx, "$SRV.PING.outdial-"+name, nil)
+		cancel()
+		if err != nil {
+			err = errors.New("nobody answers; start it, or look at its log")
+		}
+		d.say(name, err, "answers")
+	}
+}
+
+func (d *doctor) redis(ctx context.Context, cfg *config.Config) {
+	url := cfg.Redis.URL.Reveal()
+	if url == "" {
+		fmt.Fprintln(d.out, "  ✓  Redis          none configured: `outdial up` runs one of its own, or keeps sessions in memory")
+		return
+	}
+	client, err := sessions.Dial(url)
+	if err == nil {
+		defer client.Close()
+		ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+		defer cancel()
+		err = client.Ping(ctx).Err()
+	}
+	d.say("Redis", err, "answers")
+}

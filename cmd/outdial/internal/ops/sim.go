@@ -1,0 +1,82 @@
+package ops
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/outdial/outdial/pkg/process"
+	"github.com/outdial/outdial/pkg/providers"
+	"github.com/outdial/outdial/pkg/providers/sim"
+	"github.com/outdial/outdial/pkg/providers/sim/desktopsim"
+)
+
+// SimOptions say what to simulate.
+type SimOptions struct {
+	Listen   string
+	Ledger   string
+	Agents   int
+	Desktops []string // kind:connection/agent
+	Bridge   string
+	Token    string
+	Pace     time.Duration
+	Seed     uint64
+	Out      io.Writer
+	ErrOut   io.Writer
+}
+
+// Sim runs the simulators until ctx ends.
+func Sim(ctx context.Context, o SimOptions) error {
+	s, err := sim.New(sim.Options{LedgerPath: o.Ledger, Seed: o.Seed, Pace: o.Pace})
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	tcn, err := s.TCN(sim.TCNOptions{Agents: sim.TCNAgents(o.Agents)})
+	if err != nil {
+		return err
+	}
+	if err := desktops(ctx, s, o); err != nil {
+		return err
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok\n") })
+	mux.Handle("/sim/", s.Management())
+	mux.Handle("/", tcn)
+	addr, wait, err := process.ListenAndServe(ctx, o.Listen, mux)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(o.Out, "simulated TCN at http://%s with %d agents, %d desktops; management at http://%s/sim/ledger, /sim/faults, /sim/agents, /sim/answers\n",
+		addr, o.Agents, len(o.Desktops), addr)
+	return wait()
+}
+
+func desktops(ctx context.Context, s *sim.Simulator, o SimOptions) error {
+	fleets := map[providers.Kind]*desktopsim.Fleet{}
+	for _, d := range o.Desktops {
+		kind, seat, ok := strings.Cut(d, ":")
+		connection, agent, ok2 := strings.Cut(seat, "/")
+		if !ok || !ok2 {
+			return fmt.Errorf("--desktops %q: want KIND:CONNECTION/AGENT, e.g. webexcc:webex-desk/agent4", d)
+		}
+		k := providers.Kind(kind)
+		if fleets[k] == nil {
+			fleets[k] = desktopsim.NewFleet(s, k)
+		}
+		if _, err := fleets[k].Add(desktopsim.Config{URL: o.Bridge, Connection: connection, Agent: agent, Token: o.Token, Pace: o.Pace}); err != nil {
+			return fmt.Errorf("--desktops %q: %w", d, err)
+		}
+	}
+	for _, f := range fleets {
+		go func() {
+			if err := f.Run(ctx); err != nil && ctx.Err() == nil {
+				fmt.Fprintln(o.ErrOut, "desktops:", err)
+			}
+		}()
+	}
+	return nil
+}

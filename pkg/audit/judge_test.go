@@ -1,0 +1,459 @@
+package audit_test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/outdial/outdial/pkg/audit"
+	"github.com/outdial/outdial/pkg/events"
+	"github.com/outdial/outdial/pkg/providers/sim"
+)
+
+func TestHonestRecordsGiveNoFindings(t *testing.T) {
+	t.Parallel()
+	for story, write := range map[string]func(w *world){
+		"nothing happened":      func(*world) {},
+		"a good call":           func(w *world) { w.talked("c1") },
+		"two calls, one agent":  func(w *world) { w.talked("c1"); w.talked("c2") },
+		"two calls, two agents": twoAgents,
+		"refused by compliance": func(w *world) { w.call("c1").adds(events.Assigned, events.Failed, events.Closed) },
+		"the provider refused": func(w *world) {
+			w.call("c1").adds(events.Assigned, events.Passed, events.Dialing, events.Refused, events.Closed)
+		},
+		"cancelled while cleared": func(w *world) {
+			w.call("c1").adds(events.Assigned, events.Passed, events.CancelRequested, events.Closed)
+		},
+		"the second pass counts": func(w *world) {
+			w.call("c1").adds(events.Assigned, events.Passed, events.Withheld, events.Waiting, events.Assigned, events.Passed, events.Dialing).
+				rings(time.Second).adds(events.Started, events.Closed)
+		},
+		"an orphan that was noticed": func(w *world) {
+			w.call("c1").adds(events.Assigned, events.Passed, events.Dialing, events.Unknown, events.NotPlaced).
+				rings(time.Second).adds(events.Closed, events.Orphaned)
+		},
+		"news after the end": func(w *world) { w.talked("c1").adds(events.Talking, events.Annotated) },
+		"a quarantined agent": func(w *world) {
+			p := w.call("c1").adds(events.Assigned, events.Passed, events.Dialing).rings(time.Second).adds(events.Unknown)
+			p.fence = 0
+			p.add(events.Closed)
+			w.quarantine(agentID, "c1")
+			w.presence(agentID, events.Ready)
+			w.release(agentID, "c1")
+			w.talked("c2")
+		},
+		"presence comes and goes": func(w *world) {
+			p := w.call("c1").adds(events.Assigned)
+			w.presence(agentID, events.Ready)
+			p.adds(events.Passed, events.Dialing).rings(time.Second).adds(events.Started, events.Closed)
+		},
+		"a claim that was too late": func(w *world) {
+			w.talked("c1")
+			w.claim(agentID, "c1")
+			w.release(agentID, "c1")
+		},
+		"an assignment void from the start": func(w *world) {
+			p := w.call("c1")
+			p.fence = p.claim(agentID, "c1")
+			p.release(agentID, "c1")
+			p.write(events.CallFamily, "c1", events.Orchestrator, events.Assigned, &events.CallAssigned{Agent: agentID, Fence: p.fence})
+			p.fence = 0
+			p.adds(events.Waiting, events.Closed)
+		},
+	} {
+		w := newWorld()
+		write(w)
+		for _, strict := range []bool{false, true} {
+			if r := w.judge(audit.Options{Strict: strict}); !r.Kept() {
+				t.Errorf("%s (strict %v):\n%s", story, strict, text(r))
+			}
+		}
+	}
+}
+
+func twoAgents(w *world) {
+	w.enroll("agent5", "77")
+	w.talked("c1")
+	p := w.call("c2")
+	p.agent = "agent5"
+	p.adds(events.Assigned, events.Passed, events.Dialing).rings(9*time.Second).adds(events.Started, events.Closed)
+	w.dials[1].Agent, w.dials[1].At = "77", w.dials[1].At.Add(100*time.Millisecond)
+}
+
+// Each story spoils one thing of a good record, and exactly that is found.
+func TestEveryRuleFindsWhatItIsFor(t *testing.T) {
+	t.Parallel()
+	dialing := func(w *world) *events.CallDialing { return w.at(events.Dialing, 1).Body.(*events.CallDialing) }
+	pass := func(w *world) *events.CallPassed { return w.at(events.Passed, 1).Body.(*events.CallPassed) }
+	rehash := func(w *world) { dialing(w).PassHash = hashOf(*w.at(events.Passed, 1)) }
+	for story, tc := range map[string]struct {
+		spoil func(w *world)
+		want  string
+		says  string
+	}{
+		"no pass": {func(w *world) { w.drop(w.at(events.Passed, 1)) }, "I1", "no pass is on record"},
+		"the pass came after the dial": {func(w *world) {
+			w.swap(w.at(events.Passed, 1), w.at(events.Dialing, 1))
+		}, "I1 I3", "no pass is on record"},
+		"the pass is of another fence":      {func(w *world) { pass(w).Fence++; rehash(w) }, "I1", "by a pass for fence"},
+		"the pass names another assignment": {func(w *world) { pass(w).Refs.Assigned--; rehash(w) }, "I1", "made on assignment"},
+		"the pass is over another number":   {func(w *world) { pass(w).Number = acmeKey.Number(stranger); rehash(w) }, "I1", "the pass is not over"},
+		"another number than requested": {func(w *world) {
+			dialing(w).Number = acmeKey.Number(stranger)
+			pass(w).Number = acmeKey.Number(stranger)
+			rehash(w)
+		}, "I1", "not the request's"},
+		"the pass had run out":      {func(w *world) { pass(w).ValidUntil = noon; rehash(w) }, "I1", "had run out"},
+		"another pass is named":     {func(w *world) { dialing(w).PassID = "x" }, "I1", "names another pass"},
+		"another content is named":  {func(w *world) { dialing(w).PassHash = "x" }, "I1", "another content"},
+		"another sequence is named": {func(w *world) { dialing(w).Refs.Passed++ }, "I1", "as its pass"},
+
+		"two intents":  {func(w *world) { w.again(events.Dialing, events.Started) }, "I2", "a second dialing"},
+		"closed twice": {func(w *world) { w.again(events.Closed, "") }, "I3", "closed a second time"},
+
+		"another fence at the dial": {func(w *world) { dialing(w).Fence++ }, "I4", "dialing with fence"},
+		"another agent at the dial": {func(w *world) { dialing(w).Agent = "agent9" }, "I4", "another agent"},
+		"a hole in the log":         {func(w *world) { w.calls = slices.Delete(w.calls, 6, 7) }, "log", "place 8 follows place 6"},
+		"no request": {func(w *world) {
+			w.calls = w.calls[1:]
+			w.at(events.Assigned, 1).Seq = 1
+			w.at(events.Assigned, 1).Body.(*events.CallAssigned).Refs.Requested = 1
+		}, "log", "begins with assigned"},
+	} {
+		w := newWorld()
+		w.talked("c1")
+		if r := w.judge(audit.Options{Strict: true}); !r.Kept() {
+			t.Fatalf("not good to begin with:\n%s", text(r))
+		}
+		tc.spoil(w)
+		r := w.judge(audit.Options{Strict: true})
+		if found(r) != tc.want || !strings.Contains(r.Findings[0].What, tc.says) || r.Findings[0].Call != "c1" {
+			t.Errorf("%s: want %s: %s\n%s", story, tc.want, tc.says, text(r))
+		}
+	}
+}
+
+// again writes an event a second time, before another or at the end.
+func (w *world) again(name, before events.Name) {
+	r := *w.at(name, 1)
+	i := len(w.calls)
+	if before != "" {
+		i = slices.IndexFunc(w.calls, func(o events.Record) bool { return o.Name == before })
+	}
+	w.calls = slices.Insert(w.calls, i, r)
+	w.renumber(r.Key)
+}
+
+// renumber gives every event of CALLS the next sequence and place. References
+// by sequence to what comes before i stay right.
+func (w *world) renumber(id string) {
+	for i := range w.calls {
+		w.calls[i].Seq = uint64(i + 1)
+	}
+	w.replace(id)
+}
+
+func TestWhatForbidsTheDialAfterThePass(t *testing.T) {
+	t.Parallel()
+	for _, veto := range []events.Name{events.Failed, events.CancelRequested, events.Withheld} {
+		w := newWorld()
+		w.call("c1").adds(events.Assigned, events.Passed, veto, events.Dialing).rings(time.Second).adds(events.Started, events.Closed)
+		expect(t, w.judge(audit.Options{}), "I1", string(veto)+" came after the pass")
+	}
+}
+
+func TestAPassOfAnEarlierAssignmentDoesNotCount(t *testing.T) {
+	t.Parallel()
+	w := newWorld()
+	w.call("c1").adds(events.Assigned, events.Passed, events.Withheld, events.Waiting, events.Assigned, events.Dialing).
+		rings(time.Second).adds(events.Started, events.Closed)
+	expect(t, w.judge(audit.Options{}), "I1", "of an earlier assignment")
+}
+
+func TestAnEventThatTheTableForbids(t *testing.T) {
+	t.Parallel()
+	w := newWorld()
+	w.call("c1").adds(events.Assigned, events.Started, events.Failed, events.Closed)
+	expect(t, w.judge(audit.Options{}), "I3", "illegal event: started while assigned")
+}
+
+func TestOpenCallsAreListedAndInTimeFound(t *testing.T) {
+	t.Parallel()
+	open := func() *world {
+		w := newWorld()
+		w.call("c1").add(events.Waiting)
+		return w
+	}
+	r := open().judge(audit.Options{})
+	expect(t, r, "")
+	if len(r.Open) != 1 || r.Open[0].Call != "c1" || r.Open[0].State != "waiting" || r.Open[0].Age != 2*time.Second {
+		t.Errorf("open calls: %+v", r.Open)
+	}
+	expect(t, open().judge(audit.Options{Strict: true}), "I3", "not closed: still waiting")
+
+	w := open()
+	w.now = w.now.Add(74 * time.Minute) // expired 15 min after noon
+	expect(t, w.judge(audit.Options{}), "")
+	w.now = w.now.Add(2 * time.Minute)
+	expect(t, w.judge(audit.Options{}), "I3", "not closed 1h0m0s after its expiry")
+
+	// A conversation may last longer than its request was good for.
+	w = newWorld()
+	w.call("c1").adds(events.Assigned, events.Passed, events.Dialing).rings(5*time.Hour).adds(events.Started, events.Talking)
+	w.now = w.now.Add(3 * time.Hour)
+	expect(t, w.judge(audit.Options{}), "")
+	w.now = w.now.Add(4 * time.Hour)
+	expect(t, w.judge(audit.Options{}), "I3 I4", "not closed 6h0m0s after its intent", "longer than any call can last")
+}
+
+func TestAgents(t *testing.T) {
+	t.Parallel()
+	for story, tc := range map[string]struct {
+		write func(w *world)
+		want  string
+		says  string
+	}{
+		"claimed by two calls at once": {func(w *world) {
+			a := w.call("c1").add(events.Assigned)
+			b := w.call("c2").add(events.Assigned)
+			a.fence = 0
+			b.add(events.Closed)
+			a.add(events.Closed)
+		}, "I4", "claimed while call c1 holds the agent"},
+		"an assignment without a claim": {func(w *world) {
+			p := w.call("c1").add(events.Assigned)
+			w.at(events.Assigned, 1).Body.(*events.CallAssigned).Fence = 99
+			p.add(events.Closed)
+		}, "I4", "assigned with fence 99"},
+		"the claim of another call": {func(w *world) {
+			w.talked("c1")
+			p := w.call("c2").add(events.Assigned)
+			w.at(events.Assigned, 2).Body.(*events.CallAssigned).Fence = w.at(events.Claimed, 1).Seq
+			p.add(events.Closed)
+		}, "I4", "no claim of this agent for this call"},
+		"released by somebody else": {func(w *world) {
+			w.talked("c1")
+			w.at(events.Released, 1).Body.(*events.AgentReleased).Call = "c7"
+		}, "I4", "in the name of another call"},
+		"released before the dial": {func(w *world) {
+			p := w.call("c1").adds(events.Assigned, events.Passed)
+			w.release(agentID, "c1")
+			p.add(events.Dialing).rings(time.Second).add(events.Started)
+			p.fence = 0
+			p.add(events.Closed)
+		}, "I4", "over before the call was dialed"},
+		"released during the call": {func(w *world) {
+			p := w.call("c1").adds(events.Assigned, events.Passed, events.Dialing).rings(time.Second).add(events.Started)
+			w.release(agentID, "c1")
+			p.fence = 0
+			p.add(events.Closed)
+		}, "I4", "released before its call let the agent go"},
+		"released, and the call goes on": {func(w *world) {
+			w.call("c1").adds(events.Assigned, events.Passed, events.Dialing).rings(time.Second).add(events.Started)
+			w.release(agentID, "c1")
+			w.now = w.now.Add(2 * time.Minute)
+		}, "I4", "its call still has the agent"},
+		"never given back after the end": {func(w *world) {
+			p := w.call("c1").add(events.Assigned)
+			p.fence = 0
+			p.add(events.Closed)
+			w.now = w.now.Add(61 * time.Second)
+		}, "I4", "still claimed by a call that is closed, for 1m2s"},
+		"never given back while waiting": {func(w *world) {
+			p := w.call("c1").add(events.Assigned)
+			p.fence = 0
+			p.add(events.Waiting)
+			w.now = w.now.Add(2 * time.Minute)
+		}, "I4", "is waiting and not assigned by this claim"},
+		"claimed by a call nobody knows": {func(w *world) {
+			w.claim(agentID, "c9")
+			w.now = w.now.Add(2 * time.Minute)
+		}, "I4", "is not on record"},
+		"presence forgets the claim": {func(w *world) {
+			p := w.call("c1").add(events.Assigned)
+			w.presence(agentID, events.OnCall)
+			w.at(events.OnCall, 1).Body.(*events.AgentPresence).State.Claim = nil
+			p.add(events.Closed)
+		}, "I4", "held by nobody, the log says c1"},
+		"a claim longer than any call": {func(w *world) {
+			p := w.call("c1").add(events.Assigned)
+			w.now = w.now.Add(7 * time.Hour)
+			p.add(events.Closed)
+		}, "I4", "longer than any call can last"},
+		"events out of order": {func(w *world) {
+			w.talked("c1")
+			w.at(events.Released, 1).Place = 1
+		}, "log", "out of order"},
+	} {
+		w := newWorld()
+		tc.write(w)
+		r := w.judge(audit.Options{})
+		if found(r) != tc.want || !strings.Contains(r.Findings[0].What, tc.says) {
+			t.Errorf("%s: want %s: %s\n%s", story, tc.want, tc.says, text(r))
+		}
+	}
+}
+
+func TestAtRestEveryAgentIsBackAtOnce(t *testing.T) {
+	t.Parallel()
+	w := newWorld()
+	p := w.call("c1").add(events.Assigned)
+	p.fence = 0
+	p.add(events.Closed)
+	expect(t, w.judge(audit.Options{}), "")
+	expect(t, w.judge(audit.Options{Strict: true}), "I4", "still claimed by a call that is closed")
+}
+
+// AGENTS keeps the last events of a kind. What it has forgotten is no fault of
+// the agent's, and what it still has is judged.
+func TestWhatAgentsHasForgotten(t *testing.T) {
+	t.Parallel()
+	forgetful := func(spoil func(*world)) audit.Report {
+		w := newWorld()
+		for i := range 9 {
+			p := w.call(fmt.Sprint("c", i)).add(events.Assigned)
+			w.presence(agentID, events.OnCall)
+			p.add(events.Closed)
+		}
+		if spoil != nil {
+			spoil(w)
+		}
+		kept := map[events.Name]int{}
+		for i := len(w.agents) - 1; i >= 0; i-- {
+			n := w.agents[i].Name
+			if kept[n]++; kept[n] > 4 {
+				w.agents = slices.Delete(w.agents, i, i+1)
+			}
+		}
+		return w.judge(audit.Options{AgentKeeps: 4})
+	}
+	expect(t, forgetful(nil), "")
+	expect(t, forgetful(func(w *world) {
+		// A release more than claims: the claim before is kept, its end is not.
+		w.release(agentID, "")
+		w.release(agentID, "")
+	}), "")
+	expect(t, forgetful(func(w *world) {
+		w.at(events.Released, 8).Body.(*events.AgentReleased).Call = "c0"
+	}), "I4", "in the name of another call")
+}
+
+func TestWhatCallsHasForgotten(t *testing.T) {
+	t.Parallel()
+	w := newWorld()
+	w.talked("c1")
+	w.talked("c2")
+	w.calls = w.calls[5:] // the log begins in the middle of c1
+	r := w.judge(audit.Options{Strict: true})
+	expect(t, r, "")
+	if r.Aged != 1 || r.Calls != 1 || r.Dialed != 2 {
+		t.Errorf("aged %d, judged %d, dials %d", r.Aged, r.Calls, r.Dialed)
+	}
+
+	w.calls = w.calls[7:] // nothing of c1 is left
+	r = w.judge(audit.Options{})
+	if r.Unjudged != 1 || strings.Contains(found(r), "I1") || strings.Contains(found(r), "I2") {
+		t.Errorf("a dial older than the log was judged by it:\n%s", text(r))
+	}
+}
+
+func TestTheSameEventAgainIsIgnored(t *testing.T) {
+	t.Parallel()
+	w := newWorld()
+	w.talked("c1")
+	w.calls = append(w.calls, w.calls...)
+	w.agents = append(w.agents, w.agents...)
+	expect(t, w.judge(audit.Options{Strict: true}), "")
+}
+
+func TestAnEventNobodyCanRead(t *testing.T) {
+	t.Parallel()
+	w := newWorld()
+	w.talked("c1")
+	j := audit.New(audit.Options{})
+	for _, r := range w.calls {
+		if r.Name == events.Ringing {
+			j.Unreadable(r.Subject(), r.Seq, "unknown_event")
+			continue
+		}
+		j.Take(r)
+	}
+	for _, r := range w.agents {
+		j.Take(r)
+	}
+	j.Unreadable("agents.acme.agent4.bridge.dreaming", 99, "unknown_event")
+	j.Unreadable("ops.acme.alarm", 100, "bad_subject") // of no log
+	expect(t, j.Report(w.now), "I3 I4", "cannot be read (unknown_event)", "cannot be read (unknown_event)")
+}
+
+func TestTheReportForAPerson(t *testing.T) {
+	t.Parallel()
+	w := newWorld()
+	w.talked("c1")
+	w.call("c2").add(events.Waiting)
+	good := text(w.judge(audit.Options{}))
+	for _, want := range []string{"all promises kept", "2 judged: 1 closed (completed 1), 1 open", "1 dial\n", "c2", "waiting"} {
+		if !strings.Contains(good, want) {
+			t.Errorf("the report does not say %q:\n%s", want, good)
+		}
+	}
+	w.dials = append(w.dials, audit.Dialed{At: w.now, Provider: "tcn", Agent: sid, Number: stranger})
+	r := w.judge(audit.Options{})
+	bad := text(r)
+	for _, want := range []string{"2 FINDINGS", "I1", "BROKEN, 1 finding\n", events.Mask(stranger), "agent " + agentID} {
+		if !strings.Contains(bad, want) {
+			t.Errorf("the report does not say %q:\n%s", want, bad)
+		}
+	}
+	for _, f := range r.Findings {
+		bad += f.String()
+	}
+	if strings.Contains(bad, stranger) || strings.Contains(bad, stranger[1:]) || strings.Contains(good, customer[1:]) {
+		t.Errorf("a number in clear:\n%s", bad)
+	}
+	j := audit.New(audit.Options{})
+	if s := text(j.Report(noon)); !strings.Contains(s, "not judged, there is no ledger") {
+		t.Errorf("a report without a ledger claims to have one:\n%s", s)
+	}
+}
+
+func TestTheReportIsTheSameEveryTime(t *testing.T) {
+	t.Parallel()
+	w := newWorld()
+	for i := range 12 {
+		p := w.call(fmt.Sprint("c", i)).adds(events.Assigned, events.Dialing).rings(time.Minute)
+		p.add(events.Closed)
+		p.rings(time.Minute)
+	}
+	first := text(w.judge(audit.Options{}))
+	if !strings.Contains(first, "FINDINGS") {
+		t.Fatal(first)
+	}
+	for range 5 {
+		if again := text(w.judge(audit.Options{})); again != first {
+			t.Fatalf("%s\nthen\n%s", first, again)
+		}
+	}
+}
+
+func TestASimulatorsLedgerIsRead(t *testing.T) {
+	t.Parallel()
+	at := func(s int) time.Time { return noon.Add(time.Duration(s) * time.Second) }
+	e := func(s int, k sim.Kind, agent, call string) sim.Entry {
+		return sim.Entry{N: s, At: at(s), Provider: "tcn", Agent: agent, Number: customer, ProviderCall: call, Correlation: "x", Kind: k}
+	}
+	got := audit.DialsOf([]sim.Entry{
+		e(1, sim.Prepare, "a", "1"), e(2, sim.Scrub, "a", "1"), e(3, sim.Start, "a", "1"), e(4, sim.Start, "b", "2"),
+		e(5, sim.Ring, "a", "1"), e(6, sim.End, "a", "1"), e(7, sim.Wrap, "a", "1"), e(8, sim.Ready, "a", "1"), e(9, sim.Start, "a", "3"),
+	})
+	want := []audit.Dialed{
+		{At: at(3), Until: at(6), Provider: "tcn", Agent: "a", Number: customer, ProviderCall: "1", Correlation: "x"},
+		{At: at(4), Provider: "tcn", Agent: "b", Number: customer, ProviderCall: "2", Correlation: "x"},
+		{At: at(9), Provider: "tcn", Agent: "a", Number: customer, ProviderCall: "3", Correlation: "x"},
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %+v\nwant %+v", got, want)
+	}
+}
