@@ -146,7 +146,7 @@ type simCmd struct {
 	Desktops []string      `placeholder:"KIND:CONNECTION/AGENT" help:"Simulated desktops, e.g. webexcc:webex-desk/agent4."`
 	Bridge   string        `default:"http://127.0.0.1:8080" help:"Where the desktops connect to."`
 	Token    string        `env:"OUTDIAL_SIM_TOKEN" help:"The desktops' bearer token."`
-	Pace     time.Duration `default:"300ms" help:"One step of a call."`
+	Pace     time.Duration `default:"1s" help:"One step of a call."`
 	Seed     uint64        `default:"1" help:"Ids are made from it."`
 }
 

@@ -115,7 +115,7 @@ func (s *Service) pollAgent(ctx context.Context, tenant, agent string) {
 			return
 		case <-timer.C:
 		}
-		err := s.pollOnce(ctx, tenant, agent)
+		busy, err := s.pollOnce(ctx, tenant, agent)
 		if err != nil && ctx.Err() == nil {
 			if failures++; failures == 1 {
 				s.Logger.WarnContext(ctx, "poll", "tenant", tenant, "agent", agent, "code", fault.Code(err))
@@ -123,29 +123,48 @@ func (s *Service) pollAgent(ctx context.Context, tenant, agent string) {
 		} else {
 			failures = 0
 		}
-		timer.Reset(min(s.PollEvery<<min(failures, 5), 30*time.Second))
+		timer.Reset(s.pause(busy, failures))
 	}
 }
 
-// pollOnce asks the provider once and stores what is news. What the logs say
-// is read before the provider is asked, so that an answer never claims to know
-// more than it can.
-func (s *Service) pollOnce(ctx context.Context, tenant, agent string) error {
+// pause is how long until the next poll: shorter while a call is up, because a
+// conversation that comes and goes between two polls would pass for none.
+func (s *Service) pause(busy bool, failures int) time.Duration {
+	switch {
+	case failures > 0:
+		return min(s.PollEvery<<min(failures, 5), 30*time.Second)
+	case busy:
+		return max(s.PollEvery/5, 50*time.Millisecond)
+	}
+	return s.PollEvery
+}
+
+// pollOnce asks the provider once and stores what is news; busy says that a
+// call of ours is under way. What the logs say is read before the provider is
+// asked, so that an answer never claims to know more than it can.
+func (s *Service) pollOnce(ctx context.Context, tenant, agent string) (busy bool, err error) {
 	a, calls, err := s.known(ctx, tenant, agent)
 	if err != nil || !a.Enrolled() {
-		return err
+		return false, err
 	}
 	conn, ok := s.Directory.Connection(tenant, a.State.Connection)
 	if !ok || conn.Provider.Poller == nil {
-		return nil
+		return false, nil
 	}
 	ref, err := s.book.Agent(ctx, a)
 	if err != nil {
-		return err
+		return false, err
 	}
 	if a.State.Session == "" || a.State.Presence == events.Lost || a.State.Presence == events.Offline {
-		return s.open(ctx, a, ref, conn.Provider.Poller)
+		return true, s.open(ctx, a, ref, conn.Provider.Poller)
 	}
+	c := first(calls)
+	busy = c != nil && (c.Dialing != nil || c.State == lifecycle.Cleared)
+	return busy, s.ask(ctx, a, calls, ref, conn)
+}
+
+// ask polls one agent's status and stores it if it says anything new.
+func (s *Service) ask(ctx context.Context, a *lifecycle.Agent, calls []*lifecycle.Call, ref providers.AgentRef, conn directory.Connection) error {
 	status, body, err := conn.Provider.Poller.Poll(ctx, ref)
 	if err != nil {
 		return s.pollFailed(ctx, a, err)
@@ -155,13 +174,13 @@ func (s *Service) pollOnce(ctx context.Context, tenant, agent string) error {
 	if c := first(calls); c != nil {
 		raw.Call, raw.CallSeq = c.ID, c.Seq()
 	}
-	t, _ := s.Directory.Tenant(tenant)
+	t, _ := s.Directory.Tenant(a.Tenant)
 	m := &message{raw: raw, conn: conn, home: t.HomeRegion(), agent: a.ID}
 	seen, err := s.read(m, a, calls)
 	if err != nil || len(seen) == 0 {
 		return err // nothing new
 	}
-	_, err = s.Store.Raw(ctx, tenant, raw, "")
+	_, err = s.Store.Raw(ctx, a.Tenant, raw, "")
 	return err
 }
 
