@@ -45,7 +45,13 @@ func (s *Service) judge(ctx context.Context, c *lifecycle.Call, d demands) (rule
 	t, _ := s.Directory.Tenant(c.Tenant)
 	f := s.facts(q, t, d)
 	s.companyList(ctx, c.Tenant, t.Key, q, &f)
-	return rules.Decide(s.ruleset(t, q, d), f, s.Zones), nil
+	dec := rules.Decide(s.ruleset(t, q, d), f, s.Zones)
+	if d.known && !d.Enabled {
+		dec.Allowed, dec.NextAllowedAt = false, nil
+		dec.Reasons = append(dec.Reasons, events.Reason{Code: "MANUAL_DIAL_DISABLED", Rule: "provider-settings",
+			Detail: "the agent's hunt group does not allow manual dialing", Source: "TCN manual dial, step 2"})
+	}
+	return dec, nil
 }
 
 func (s *Service) facts(q events.DialRequest, t directory.Tenant, d demands) rules.Facts {

@@ -131,7 +131,7 @@ func (s *Service) impossible(r events.Record, cause error, touched bool) journal
 // call may try again.
 func Impossible(err error) (code string, retry bool) {
 	switch fault.Code(err) {
-	case "agent_not_ready", "session_mismatch", "session_lost", "claim_lost":
+	case "agent_not_ready", "session_mismatch", "session_lost", "claim_lost", "unauthorized":
 		return "AGENT_NOT_READY", true
 	case "metadata_missing":
 		return rules.MetadataMissing, false

@@ -15,11 +15,11 @@ import (
 // refused with every fault; the same one again is folded into its call.
 func (s *Service) accept(t directory.Tenant) worker.Handler {
 	return func(ctx context.Context, d worker.Delivery) ([]journal.Step, error) {
-		roster, err := s.roster(ctx, t, d)
-		if err != nil {
-			return nil, err
+		var lookup error // a roster that could not be read decides nothing
+		in, faults, who := events.ReadRequest(d.Subject, d.Header, d.Data, s.roster(ctx, t, d, &lookup))
+		if lookup != nil {
+			return nil, lookup
 		}
-		in, faults, who := events.ReadRequest(d.Subject, d.Header, d.Data, roster)
 		if len(faults) > 0 {
 			return nil, s.refuse(ctx, t, d, in, faults, who)
 		}
@@ -29,20 +29,18 @@ func (s *Service) accept(t directory.Tenant) worker.Handler {
 
 // roster is what the request is checked against. The agents it may name are
 // looked up in the log, because a request may follow its agent.put at once.
-func (s *Service) roster(ctx context.Context, t directory.Tenant, d worker.Delivery) (events.RequestContext, error) {
-	var lookup error
-	known := func(agent string) bool {
-		a, err := logs.Agent(ctx, s.Log, t.Name, events.AgentToken(agent))
-		if err != nil {
-			lookup = err
-			return true
-		}
-		return a.Enrolled()
-	}
-	c := events.RequestContext{
+func (s *Service) roster(ctx context.Context, t directory.Tenant, d worker.Delivery, failed *error) events.RequestContext {
+	return events.RequestContext{
 		Tenant: t.Name, Now: s.Now(), Stored: d.Stored, CallsAge: s.CallsAge,
 		CallerIDs: t.CallerIDs, DefaultFrom: t.DefaultFrom(),
-		Known:      known,
+		Known: func(agent string) bool {
+			a, err := logs.Agent(ctx, s.Log, t.Name, events.AgentToken(agent))
+			if err != nil {
+				*failed = err
+				return true
+			}
+			return a.Enrolled()
+		},
 		HuntGroups: func(g string) bool { return s.index.HuntGroup(t.Name, g) },
 		Connection: func(name string) (string, bool) {
 			conn, ok := s.Directory.Connection(t.Name, name)
@@ -52,11 +50,6 @@ func (s *Service) roster(ctx context.Context, t directory.Tenant, d worker.Deliv
 		SupportsQueue:     func(string) bool { return false }, // none of the kinds built has queues of its own
 		Key:               t.Key, ClockOffset: s.Offset,
 	}
-	// The check runs twice only if a lookup failed; then nothing is decided.
-	if _, _, _ = events.ReadRequest(d.Subject, d.Header, d.Data, c); lookup != nil {
-		return c, lookup
-	}
-	return c, nil
 }
 
 // refuse rejects a request, unless it is the repetition of one that was

@@ -101,7 +101,35 @@ func planWaiting(c *lifecycle.Call, now time.Time) Move {
 	if c.State == lifecycle.Waiting && c.Waiting.Until != nil && c.Waiting.Until.After(now) {
 		return Move{Verb: Nothing, Again: earlier(again, *c.Waiting.Until)}
 	}
+	if attempts(c) >= maxAttempts {
+		return Move{Verb: Close, Outcome: events.OutcomeFailed, Reason: "too_many_attempts"}
+	}
 	return Move{Verb: Claim, Again: again}
+}
+
+// maxAttempts bounds how often a call is assigned: a log keeps 64 events of a
+// kind, and a call that failed so often has no better luck coming.
+const maxAttempts = 40
+
+// attempts counts the assignments of a call.
+func attempts(c *lifecycle.Call) int {
+	n := 0
+	for _, r := range c.Log {
+		if r.Name == events.Assigned {
+			n++
+		}
+	}
+	return n
+}
+
+// backoff is the pause before the next attempt: doubled each time, one minute
+// at most.
+func backoff(c *lifecycle.Call, l Limits) time.Duration {
+	d := l.Retry
+	for i := 1; i < attempts(c) && d < time.Minute; i++ {
+		d *= 2
+	}
+	return min(d, time.Minute)
 }
 
 // expiredOutcome: a call that compliance blocked until too late was blocked;
@@ -154,14 +182,17 @@ func planRefused(c *lifecycle.Call, now time.Time, l Limits) Move {
 	switch {
 	case cause(c) == events.Withheld:
 		outcome, reason = events.OutcomeFailed, c.Withheld.Reason
-		until := now.Add(l.Retry)
+		until := now.Add(backoff(c, l))
 		wait = Move{Verb: Wait, Reason: withheldWait(reason), Until: &until}
 	case c.Failed.Retry:
 		outcome, reason = events.OutcomeFailed, primary(c.Failed)
-		until := now.Add(l.Retry)
+		until := now.Add(backoff(c, l))
 		wait = Move{Verb: Wait, Reason: retryWait(reason), Until: &until}
 	default:
 		reason = primary(c.Failed)
+		if c.Failed.Reasons != nil && c.Failed.Reasons[0].Rule == "provider" {
+			outcome = events.OutcomeFailed // preparing was impossible; nothing forbade the call
+		}
 		if at := c.Failed.NextAllowedAt; at != nil {
 			wait = Move{Verb: Wait, Reason: events.WaitWindow, Until: at}
 		}

@@ -22,6 +22,10 @@ func (s *Service) Follow(r events.Record) {
 	}
 }
 
+// turn is the least time between two looks at the open calls, however many
+// events come.
+const turn = 20 * time.Millisecond
+
 // tick is the longest the timers sleep: a wake-up lost between a wait and a
 // readiness is made good within it.
 const tick = time.Second
@@ -31,14 +35,19 @@ const tick = time.Second
 func (s *Service) Timers(ctx context.Context) error {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
-	lastSweep := time.Time{}
+	var last, lastSweep time.Time
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-timer.C:
 		case <-s.wake:
+			if early := turn - time.Since(last); early > 0 {
+				timer.Reset(early)
+				continue
+			}
 		}
+		last = time.Now()
 		next := s.Turn(ctx)
 		if now := s.Now(); now.Sub(lastSweep) >= tick {
 			lastSweep = now
