@@ -35,8 +35,9 @@ for user in orchestrator compliance dialer bridge provision operator analytics a
 	set_env "$name" "$("$nats" auth nkey show "$seed")"
 done
 [ -s "$secrets/tenant-acme.key" ] || random >"$secrets/tenant-acme.key"
-# The simulator takes any token; put the agent's own here for a real provider.
-[ -s "$secrets/tcn.token" ] || random >"$secrets/tcn.token"
+# What the simulator knows its first agent by; put the agent's own here for a
+# real provider.
+[ -s "$secrets/tcn.token" ] || printf token-2098765 >"$secrets/tcn.token"
 if [ ! -s "$secrets/valkey.password" ]; then
 	random | tr '+/' '-_' | tr -d = >"$secrets/valkey.password"
 fi

@@ -172,7 +172,8 @@ func (j *Judge) agent(k key) *agent {
 // Report judges what was taken so far, as of now by outdial's clock. It may be
 // asked again after more was taken.
 func (j *Judge) Report(now time.Time) Report {
-	r := Report{At: now, Agents: len(j.agents), Closed: map[string]int{}, Strict: j.opts.Strict,
+	r := Report{At: now, Agents: len(j.agents), Strict: j.opts.Strict,
+		Closed: map[string]int{}, Open: []Open{}, Findings: []Finding{}, // scripts like [] better than null
 		Witnessed: j.asked, Dialed: len(j.dials)}
 	for _, c := range j.sortedCalls() {
 		j.tally(&r, c, now)

@@ -88,6 +88,11 @@ func TestTheLedgerAgainstTheLog(t *testing.T) {
 		"not placed, but the orphan was noticed": {func(w *world) {
 			placed(w, "c1").rings(time.Second).adds(events.Unknown, events.NotPlaced, events.Closed, events.Orphaned)
 		}, "", ""},
+		"a late dial is the unknown's, not the refused's": {func(w *world) {
+			placed(w, "c1").adds(events.Unknown, events.Closed)
+			placed(w, "c2").adds(events.Refused, events.Closed).rings(time.Second)
+			w.anonymous()
+		}, "", ""},
 		"refused, and nobody rang": {func(w *world) {
 			placed(w, "c1").adds(events.Refused, events.Closed)
 		}, "", ""},
@@ -205,13 +210,19 @@ func TestClocksMayBeApartIfOneSaysSo(t *testing.T) {
 // with the server's time of storage.
 func TestARehearsalsClock(t *testing.T) {
 	t.Parallel()
-	w := newWorld()
-	w.talked("c1")
-	for _, log := range [][]events.Record{w.calls, w.agents} {
-		for i := range log {
-			log[i].Time = log[i].Time.Add(-1000 * time.Hour)
+	for _, shift := range []time.Duration{-1000 * time.Hour, 1000 * time.Hour} {
+		w := newWorld()
+		w.talked("c1")
+		for _, log := range [][]events.Record{w.calls, w.agents} {
+			for i := range log {
+				log[i].Time = log[i].Time.Add(shift)
+				if p, ok := log[i].Body.(*events.CallPassed); ok {
+					p.ValidUntil = p.ValidUntil.Add(shift)
+				}
+			}
 		}
+		w.at(events.Dialing, 1).Body.(*events.CallDialing).PassHash = hashOf(*w.at(events.Passed, 1))
+		w.now = w.now.Add(shift)
+		expect(t, w.judge(audit.Options{Strict: true}), "")
 	}
-	w.now = w.now.Add(-1000 * time.Hour)
-	expect(t, w.judge(audit.Options{Strict: true}), "")
 }

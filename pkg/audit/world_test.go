@@ -38,10 +38,12 @@ type world struct {
 	attempts      int
 	tenant        string
 	key           events.Key
+	numbers       map[string]events.Number // by tenant and number: masking one is slow
 }
 
 func newWorld() *world {
-	w := &world{now: noon, tenant: "acme", key: acmeKey, seq: map[events.Family]uint64{}, states: map[string]events.AgentState{}, places: map[string]int{}}
+	w := &world{now: noon, tenant: "acme", key: acmeKey, seq: map[events.Family]uint64{}, states: map[string]events.AgentState{}, places: map[string]int{},
+		numbers: map[string]events.Number{}}
 	w.enroll(agentID, sid)
 	return w
 }
@@ -143,7 +145,7 @@ func roleOf(name events.Name) events.Role {
 
 // body is what the services would say. An assigned claims the agent first.
 func (p *phone) body(name events.Name) any {
-	common := events.Common{Number: p.key.Number(p.to), Refs: p.refs}
+	common := events.Common{Number: p.number(), Refs: p.refs}
 	switch name {
 	case events.Requested:
 		return &events.CallRequested{Common: common, Request: events.DialRequest{To: p.to}, ExpiresAt: p.now.Add(15 * time.Minute)}
@@ -170,6 +172,14 @@ func (p *phone) body(name events.Name) any {
 		}
 	}
 	panic("no such event: " + string(name))
+}
+
+func (p *phone) number() events.Number {
+	k := p.tenant + p.to
+	if _, ok := p.numbers[k]; !ok {
+		p.numbers[k] = p.key.Number(p.to)
+	}
+	return p.numbers[k]
 }
 
 func (p *phone) sid() string { return "sid-" + p.id }

@@ -43,6 +43,10 @@ type AgentClaim struct {
 	Call   string    `json:"call"`
 	Since  time.Time `json:"since"`
 	Reason string    `json:"reason,omitempty"`
+	// CallSeq is the call's last sequence when the claim was decided on. The
+	// claim may become an assignment at this very place of the call's log and
+	// nowhere else: once the log has moved on, it is void.
+	CallSeq uint64 `json:"callSeq,omitempty"`
 }
 
 // AgentEnrolled puts an agent on the roster, or changes its entry.

@@ -1,6 +1,7 @@
 package journal_test
 
 import (
+	"bytes"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -55,7 +56,7 @@ type proxy struct {
 	ln      net.Listener
 	to      string
 	mute    atomic.Bool
-	dropped chan struct{} // gets one signal for the first answer swallowed
+	dropped chan struct{} // closed with the first acknowledgement swallowed
 	once    sync.Once
 }
 
@@ -88,26 +89,28 @@ func (p *proxy) serve(client net.Conn) {
 	defer server.Close()
 	go func() {
 		defer server.Close()
-		pump(server, client, func() bool { return true })
+		pump(server, client, func([]byte) bool { return true })
 	}()
-	pump(client, server, func() bool {
+	pump(client, server, func(b []byte) bool {
 		if !p.mute.Load() {
 			return true
 		}
-		p.once.Do(func() { close(p.dropped) })
+		if bytes.Contains(b, []byte(`"stream":"CALLS"`)) { // other chatter gets lost as well
+			p.once.Do(func() { close(p.dropped) })
+		}
 		return false
 	})
 }
 
 // pump copies while both ends live, and only what pass lets through.
-func pump(to, from net.Conn, pass func() bool) {
+func pump(to, from net.Conn, pass func([]byte) bool) {
 	buf := make([]byte, 64<<10)
 	for {
 		n, err := from.Read(buf)
 		if err != nil {
 			return
 		}
-		if !pass() {
+		if !pass(buf[:n]) {
 			continue
 		}
 		if _, err := to.Write(buf[:n]); err != nil {

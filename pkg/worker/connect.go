@@ -106,8 +106,11 @@ func (o ConnectOptions) options(m *metrics, first attempt) ([]nats.Option, error
 		nats.ReconnectBufSize(-1),
 		nats.ConnectHandler(func(*nats.Conn) { signal(first.up) }),
 		nats.ReconnectErrHandler(func(_ *nats.Conn, err error) { first.failed(err) }),
-		nats.ClosedHandler(func(*nats.Conn) { signal(first.closed); log.Warn("NATS connection closed") }),
-		nats.DisconnectErrHandler(func(*nats.Conn, error) {
+		nats.ClosedHandler(func(*nats.Conn) { signal(first.closed); log.Debug("NATS connection closed") }),
+		nats.DisconnectErrHandler(func(nc *nats.Conn, err error) {
+			if nc.IsClosed() || err == nil {
+				return // our own doing
+			}
 			m.natsError("disconnected")
 			log.Warn("NATS connection lost")
 		}),

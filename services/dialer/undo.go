@@ -32,6 +32,8 @@ func (s *Service) lookup(ctx context.Context, r events.Record) ([]journal.Step, 
 	if wait := c.Dialing.NotAfter.Add(s.Settle).Sub(s.Now()); wait > 0 {
 		return nil, snooze(wait, "an unknown's lookup")
 	}
+	ctx, cancel := context.WithTimeout(ctx, s.Answer)
+	defer cancel()
 	found, err := conn.Provider.Starter.Lookup(ctx, o)
 	if err == nil && found.Verdict == providers.NotPlaced {
 		// Two negative answers some time apart: the first may have been early.
@@ -85,8 +87,15 @@ func (s *Service) undo(ctx context.Context, r events.Record) ([]journal.Step, er
 	if err != nil {
 		return nil, err
 	}
-	evidence, err := conn.Provider.Starter.Withdraw(ctx, o)
+	evidence, err := s.withdraw(ctx, conn.Provider.Starter, o)
 	return s.withdrawn(r, evidence, err)
+}
+
+// withdraw gives the provider as long as it has for an answer.
+func (s *Service) withdraw(ctx context.Context, p providers.Starter, o providers.Order) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.Answer)
+	defer cancel()
+	return p.Withdraw(ctx, o)
 }
 
 // withdrawn records how a withdrawal ended; one that may yet succeed is tried
@@ -122,7 +131,7 @@ func (s *Service) withdrawPlaced(ctx context.Context, c *lifecycle.Call, a *life
 	if !conn.Provider.Can.Withdraw {
 		return s.withdrawn(r, "", fault.New(fault.Permanent, "withdraw", "unsupported", nil))
 	}
-	evidence, err := conn.Provider.Starter.Withdraw(ctx, o)
+	evidence, err := s.withdraw(ctx, conn.Provider.Starter, o)
 	return s.withdrawn(r, evidence, err)
 }
 
@@ -135,7 +144,7 @@ func (s *Service) orphan(ctx context.Context, r events.Record) ([]journal.Step, 
 	}
 	undone := false
 	if o, conn, err := s.book.For(ctx, c, a); err == nil && conn.Provider.Can.Withdraw {
-		_, err := conn.Provider.Starter.Withdraw(ctx, o)
+		_, err := s.withdraw(ctx, conn.Provider.Starter, o)
 		undone = err == nil
 	}
 	return []journal.Step{{

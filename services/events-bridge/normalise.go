@@ -202,7 +202,8 @@ func (s *Service) progress(m *message, o providers.Observation, c *lifecycle.Cal
 			body.Late = v == lifecycle.Known && lifecycle.Rank(lifecycle.State(o.Call)) > 0
 			d, err := logs.NextOfCall(c, events.Bridge, o.Call, s.Now(), body)
 			if d != nil {
-				d.Cause = m.id
+				// The call's own trace goes on: a poll is nobody's request.
+				d.Cause, d.TraceParent = m.id, c.Log[0].TraceParent
 			}
 			return d, err
 		},
@@ -264,6 +265,9 @@ func (s *Service) presence(m *message, o providers.Observation, c *lifecycle.Cal
 			}
 			d := logs.NextOfAgent(a, events.Bridge, o.Presence, now, body)
 			d.Cause = m.id
+			if c != nil {
+				d.TraceParent = c.Log[0].TraceParent
+			}
 			return d, nil
 		},
 		Then: func(_ context.Context, done journal.Appended) ([]journal.Step, error) {

@@ -2,6 +2,7 @@ package orchestrator
 
 import (
 	"context"
+	"time"
 
 	"github.com/outdial/outdial/pkg/directory"
 	"github.com/outdial/outdial/pkg/events"
@@ -20,11 +21,24 @@ func (s *Service) accept(t directory.Tenant) worker.Handler {
 		if lookup != nil {
 			return nil, lookup
 		}
+		if tooEarly(faults, s.Now().Sub(d.Stored.Add(s.Offset))) {
+			return nil, worker.Snooze(lag/8, "a roster that is behind")
+		}
 		if len(faults) > 0 {
 			return nil, s.refuse(ctx, t, d, in, faults, who)
 		}
 		return []journal.Step{s.request(t, d, in, who)}, nil
 	}
+}
+
+// lag is how far behind the agents' log the index of a process may be.
+const lag = 2 * time.Second
+
+// tooEarly says that the only thing wrong is a hunt group this process has not
+// heard of, and that it may hear of it yet: agent.put may have been answered
+// by another process a moment ago.
+func tooEarly(faults []events.Fault, age time.Duration) bool {
+	return len(faults) == 1 && faults[0].Code == events.FaultUnknownHuntGroup && age < lag
 }
 
 // roster is what the request is checked against. The agents it may name are
@@ -76,20 +90,30 @@ func (s *Service) reject(t directory.Tenant, d worker.Delivery, faults []events.
 
 // request appends requested, or finds it there.
 func (s *Service) request(t directory.Tenant, d worker.Delivery, in events.Intake, who events.Identity) journal.Step {
-	tried := false
-	return journal.Step{Make: func(ctx context.Context) (*journal.Draft, error) {
-		if tried || d.Tries > 1 {
-			c, err := logs.Call(ctx, s.Log, t.Name, in.Call, 0)
-			if err != nil {
-				return nil, err
+	look := d.Tries > 1
+	var again journal.Step
+	again = journal.Step{
+		Make: func(ctx context.Context) (*journal.Draft, error) {
+			if look {
+				c, err := logs.Call(ctx, s.Log, t.Name, in.Call, 0)
+				if err != nil {
+					return nil, err
+				}
+				if c.Request != nil {
+					return nil, s.duplicate(ctx, t, d, c, in, who)
+				}
 			}
-			if c.Request != nil {
-				return nil, s.duplicate(ctx, t, d, c, in, who)
+			look = true
+			return s.requested(t, d, in)
+		},
+		Then: func(_ context.Context, done journal.Appended) ([]journal.Step, error) {
+			if done.Won {
+				return nil, nil
 			}
-		}
-		tried = true
-		return s.requested(t, d, in)
-	}}
+			return []journal.Step{again}, nil // it was there: is it the same?
+		},
+	}
+	return again
 }
 
 // duplicate folds a request that is on record, or refuses another body under

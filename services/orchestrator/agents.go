@@ -42,7 +42,7 @@ func (s *Service) proven(r events.Record) journal.Step {
 			return nil, err
 		}
 		if c.State == lifecycle.Closed { // closed, and a crash came before the release
-			return s.release(ctx, r.Tenant, r.Key, c.ID, "closed", c.Closed)
+			return s.releaseClaim(ctx, r.Tenant, r.Key, c, "closed")
 		}
 		if p.Call != c.ID {
 			return nil, nil

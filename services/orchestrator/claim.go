@@ -12,12 +12,17 @@ import (
 	"github.com/outdial/outdial/pkg/journal/logs"
 )
 
+// A claim is good for one place in the call's log, the one it was decided at
+// (its CallSeq): there it may become an assignment, by whoever finds it. So it
+// may be released, without a glance at the clock, as soon as the call's log
+// has moved on; and whoever wants it released before moves the log first.
+
 // hintAge is how long a claim hint in Redis keeps others from trying the same
 // agent. It is comfort only; the agent's log decides.
 const hintAge = 5 * time.Second
 
-// pick finds an agent that may be claimed for the call, or that the call holds
-// already. Nil: nobody now.
+// pick finds an agent that may be claimed for the call, or that is claimed for
+// it already. Nil: nobody now.
 func (s *Service) pick(ctx context.Context, c *lifecycle.Call) (*lifecycle.Agent, error) {
 	q := c.Request.Request
 	if q.Agent != "" {
@@ -27,7 +32,7 @@ func (s *Service) pick(ctx context.Context, c *lifecycle.Call) (*lifecycle.Agent
 		}
 		return a, nil
 	}
-	for _, id := range s.candidates(ctx, c.Tenant, q.HuntGroup) {
+	for _, id := range s.candidates(ctx, c) {
 		a, err := logs.Agent(ctx, s.Log, c.Tenant, id)
 		if err != nil {
 			return nil, err
@@ -39,25 +44,34 @@ func (s *Service) pick(ctx context.Context, c *lifecycle.Call) (*lifecycle.Agent
 	return nil, nil
 }
 
-// fits reports whether the agent may take the call, or holds it already.
+// fits reports whether the agent may take the call, or is claimed for it at
+// this place by a run that ended before the assignment.
 func (s *Service) fits(a *lifecycle.Agent, c *lifecycle.Call) bool {
 	if want := c.Request.Request.Connection; want != "" && a.State.Connection != want {
 		return false
 	}
-	if a.State.Claim != nil && a.State.Claim.Call == c.ID && a.Last.Name == events.Claimed {
+	if a.State.Presence == events.Ready && unused(a, c) {
 		return true
 	}
 	return a.Claimable()
 }
 
-// candidates are the agents of a hunt group who wait longest. Redis says so;
-// without it the index of this process does.
-func (s *Service) candidates(ctx context.Context, tenant, huntGroup string) []string {
-	ids, err := s.Sessions.Ready(ctx, tenant, huntGroup, 16)
+// unused reports whether the agent's claim is the call's and may still become
+// its assignment.
+func unused(a *lifecycle.Agent, c *lifecycle.Call) bool {
+	return a.State.Claim != nil && a.State.Claim.Call == c.ID && a.State.Claim.CallSeq == c.Seq()
+}
+
+// candidates are the agents of a hunt group who wait longest, after one that
+// the call holds already. Redis says so; without it the index of this process
+// does.
+func (s *Service) candidates(ctx context.Context, c *lifecycle.Call) []string {
+	group := c.Request.Request.HuntGroup
+	ids, err := s.Sessions.Ready(ctx, c.Tenant, group, 16)
 	if err != nil || len(ids) == 0 {
-		return s.index.ReadyAgents(tenant, huntGroup)
+		ids = s.index.ReadyAgents(c.Tenant, group)
 	}
-	return ids
+	return append(s.index.ClaimedFor(c.Tenant, c.ID), ids...)
 }
 
 func (s *Service) hinted(ctx context.Context, a *lifecycle.Agent, call string) bool {
@@ -71,36 +85,41 @@ func (s *Service) claim(c *lifecycle.Call, a *lifecycle.Agent) (*journal.Draft, 
 	if v != lifecycle.Move {
 		return nil, fault.New(fault.Transient, "claim agent", "conflict", nil)
 	}
+	after.Claim.CallSeq = c.Seq()
 	d := logs.NextOfAgent(a, events.Orchestrator, events.Claimed, now, &events.AgentClaimed{Call: c.ID, State: after})
-	// The call is the cause: two calls that want the same agent must never
-	// take each other's claim for their own when they read it back.
-	d.Cause = c.Last().ID
+	// Two calls that race for the agent follow the same event of it. Their
+	// claims are two events, or the loser would be told that its own is stored.
+	d.ID = events.EventID(a.Last.ID, events.TypeOf(d.Family, d.Name), a.ID+"@"+c.ID)
 	return d, nil
 }
 
-// assign writes the claimed agent into the call, or gives it back if the call
-// does not need it any more.
-func (s *Service) assign(tenant, call string, first uint64, a *lifecycle.Agent, fence uint64) journal.Step {
-	return journal.Step{Make: func(ctx context.Context) (*journal.Draft, error) {
-		c, err := logs.Call(ctx, s.Log, tenant, call, first)
-		if err != nil {
-			return nil, err
-		}
-		if c.Assigned != nil && c.Assigned.Agent == a.ID && c.Assigned.Fence == fence {
-			return nil, nil // a run before this one got as far
-		}
-		if (c.State == lifecycle.Requested || c.State == lifecycle.Waiting) && s.Now().Before(c.Request.ExpiresAt) {
+// assign writes the claimed agent into the call, at the place the claim was
+// decided at, or gives it back if the call went on without it.
+func (s *Service) assign(tenant, call string, first, at uint64, a *lifecycle.Agent, fence uint64) journal.Step {
+	return journal.Step{
+		Make: func(ctx context.Context) (*journal.Draft, error) {
+			c, err := logs.Call(ctx, s.Log, tenant, call, first)
+			if err != nil {
+				return nil, err
+			}
+			if c.Assigned != nil && c.Assigned.Agent == a.ID && c.Assigned.Fence == fence {
+				return nil, nil // a run before this one got as far
+			}
+			if c.Seq() != at {
+				return s.releaseClaim(ctx, tenant, a.ID, c, "claim_unused")
+			}
+			if m := Plan(c, s.Now(), s.Limits); m.Verb != Claim {
+				return s.draft(c, m) // its time ran out in between
+			}
 			return s.assignment(c, a, fence)
-		}
-		return s.release(ctx, tenant, a.ID, call, "claim_unused", nil)
-	}, Then: func(_ context.Context, done journal.Appended) ([]journal.Step, error) {
-		b, ok := done.Record.Body.(*events.CallAssigned)
-		if !ok || done.Won || (b.Agent == a.ID && b.Fence == fence) {
-			return nil, nil
-		}
-		// Another orchestrator assigned another agent in the same instant.
-		return []journal.Step{s.assign(tenant, call, first, a, fence)}, nil
-	}}
+		},
+		Then: func(_ context.Context, done journal.Appended) ([]journal.Step, error) {
+			if done.Record.Name == events.Assigned || done.Record.Family == events.AgentFamily {
+				return nil, nil
+			}
+			return []journal.Step{s.assign(tenant, call, first, at, a, fence)}, nil
+		},
+	}
 }
 
 func (s *Service) assignment(c *lifecycle.Call, a *lifecycle.Agent, fence uint64) (*journal.Draft, error) {
@@ -114,24 +133,25 @@ func (s *Service) assignment(c *lifecycle.Call, a *lifecycle.Agent, fence uint64
 	return logs.NextOfCall(c, events.Orchestrator, events.Assigned, s.Now(), body)
 }
 
-// release drafts the agent's release (or quarantine) if this call holds it.
-func (s *Service) release(ctx context.Context, tenant, agent, call, cause string, closed *events.CallClosed) (*journal.Draft, error) {
+// releaseClaim drafts the agent's release (or quarantine) if this call holds
+// it by a claim that can no longer become an assignment.
+func (s *Service) releaseClaim(ctx context.Context, tenant, agent string, c *lifecycle.Call, cause string) (*journal.Draft, error) {
 	a, err := logs.Agent(ctx, s.Log, tenant, agent)
 	if err != nil {
 		return nil, err
 	}
-	if a.State.Claim == nil || a.State.Claim.Call != call {
+	if a.State.Claim == nil || a.State.Claim.Call != c.ID || (c.Open() && unused(a, c)) {
 		return nil, nil
 	}
 	now := s.Now()
-	if closed != nil && closed.Quarantine {
-		after, _ := a.After(events.Quarantined, call, closed.Reason, now)
+	if c.Closed != nil && c.Closed.Quarantine {
+		after, _ := a.After(events.Quarantined, c.ID, c.Closed.Reason, now)
 		return logs.NextOfAgent(a, events.Orchestrator, events.Quarantined, now,
-			&events.AgentQuarantined{Call: call, Reason: closed.Reason, State: after}), nil
+			&events.AgentQuarantined{Call: c.ID, Reason: c.Closed.Reason, State: after}), nil
 	}
-	after, _ := a.After(events.Released, call, cause, now)
+	after, _ := a.After(events.Released, c.ID, cause, now)
 	return logs.NextOfAgent(a, events.Orchestrator, events.Released, now,
-		&events.AgentReleased{Call: call, Cause: cause, State: after}), nil
+		&events.AgentReleased{Call: c.ID, Cause: cause, State: after}), nil
 }
 
 // letGo frees the agent that a call held once the call can no longer dial with
@@ -152,7 +172,7 @@ func (s *Service) letGo(r events.Record, cause string) journal.Step {
 		if c.State != lifecycle.Waiting && c.State != lifecycle.Closed {
 			return nil, nil // assigned again since
 		}
-		return s.release(ctx, c.Tenant, a.Agent, c.ID, cause, c.Closed)
+		return s.releaseClaim(ctx, c.Tenant, a.Agent, c, cause)
 	}}
 }
 

@@ -89,6 +89,7 @@ func (s *Service) Enrol(ctx context.Context, t directory.Tenant, in Enrolment) (
 		},
 		Then: func(_ context.Context, done journal.Appended) ([]journal.Step, error) {
 			out = lifecycle.FoldAgent(t.Name, id, done.Record)
+			s.index.Learn(done.Record)
 			return nil, nil
 		},
 	})
@@ -261,7 +262,8 @@ func (s *Service) stopForRelease(ctx context.Context, tenant, call string, in ag
 			return nil, api.Conflict("the call that holds the agent is at the provider; cancel the call and wait for its end")
 		}
 		if c.State == lifecycle.Requested || c.State == lifecycle.Waiting {
-			return nil, nil // it does not hold the agent any more
+			// It does not hold the agent any more, or not yet: then it must not.
+			return s.waiting(c, asBefore(c, "released"))
 		}
 		return logs.NextOfCall(c, events.Orchestrator, events.CancelRequested, s.Now(),
 			&events.CallCancelRequested{By: events.ByOperator, Reason: in.Reason})

@@ -52,7 +52,7 @@ func (x *Index) Take(r events.Record) {
 	defer x.mu.Unlock()
 	key := callKey{r.Tenant, r.Key}
 	if r.Family == events.AgentFamily {
-		x.agents[key] = lifecycle.FoldAgent(r.Tenant, r.Key, r)
+		x.agent(r)
 		x.seq = r.Seq
 		return
 	}
@@ -71,11 +71,29 @@ func (x *Index) Take(r events.Record) {
 	}
 }
 
+// Learn adds an agent's event that this process has just appended, ahead of
+// its turn, so that a request which follows its agent.put finds the agent.
+func (x *Index) Learn(r events.Record) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.agent(r)
+}
+
+func (x *Index) agent(r events.Record) {
+	key := callKey{r.Tenant, r.Key}
+	if was := x.agents[key]; was == nil || was.Last.Seq < r.Seq {
+		x.agents[key] = lifecycle.FoldAgent(r.Tenant, r.Key, r)
+	}
+}
+
 func line(c *lifecycle.Call) Line {
 	l := Line{Call: c.ID, State: string(c.State)}
 	if c.Request != nil {
 		l.Number, l.Campaign, l.Reference, l.Contact = c.Request.Number, c.Request.Campaign, c.Request.Reference, c.Request.Contact
-		l.Agent, l.HuntGroup = c.Request.Request.Agent, c.Request.Request.HuntGroup
+		l.HuntGroup = c.Request.Request.HuntGroup
+		if q := c.Request.Request.Agent; q != "" {
+			l.Agent = events.AgentToken(q)
+		}
 		l.Requested, l.First = c.Instants.Requested, c.Refs.Requested
 	}
 	if c.Assigned != nil {
@@ -190,6 +208,20 @@ func (x *Index) ReadyAgents(tenant, huntGroup string) []string {
 	return ids
 }
 
+// ClaimedFor lists the agents that a call holds.
+func (x *Index) ClaimedFor(tenant, call string) []string {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	var ids []string
+	for _, a := range x.agents {
+		if a.Tenant == tenant && a.State.Claim != nil && a.State.Claim.Call == call {
+			ids = append(ids, a.ID)
+		}
+	}
+	slices.Sort(ids)
+	return ids
+}
+
 // Agents lists what is known of every agent, of one tenant or of all ("").
 func (x *Index) Agents(tenant string) []*lifecycle.Agent {
 	x.mu.Lock()
@@ -253,4 +285,15 @@ func (x *Index) AgentsAt() (uint64, []*lifecycle.Agent) {
 	seq := x.seq
 	x.mu.Unlock()
 	return seq, x.Agents("")
+}
+
+// OpenByState counts the open calls.
+func (x *Index) OpenByState() map[string]int64 {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	out := map[string]int64{}
+	for _, c := range x.open {
+		out[string(c.State)]++
+	}
+	return out
 }

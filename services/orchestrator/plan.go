@@ -71,19 +71,41 @@ func Plan(c *lifecycle.Call, now time.Time, l Limits) Move {
 	}
 	switch c.State {
 	case lifecycle.Requested, lifecycle.Waiting:
-		return planWaiting(c, now)
+		return bounded(c, planWaiting(c, now))
 	case lifecycle.Assigned:
 		return planAssigned(c, now)
 	case lifecycle.Preparing, lifecycle.Cleared:
 		return expire(c, now, Move{Verb: Cancel, Reason: "expired"})
 	case lifecycle.Failed, lifecycle.Withheld, lifecycle.Undone:
-		return planRefused(c, now, l)
+		return bounded(c, planRefused(c, now, l))
 	case lifecycle.Cancelling, lifecycle.Cancelled:
 		return planCancelled(c, now, l)
 	case lifecycle.Refused, lifecycle.NotPlaced, lifecycle.Withdrawn:
 		return undone(c, now, l, Move{Verb: Close, Outcome: events.OutcomeFailed, Reason: givenUpReason(c)})
 	}
 	return planPlaced(c, now, l)
+}
+
+// maxWaits is how often a call may be made to wait. The broker keeps 64 events
+// of a kind on one log: a call that reached it could not be told anything.
+const maxWaits = 60
+
+// bounded closes a call instead of letting it wait once more without end.
+func bounded(c *lifecycle.Call, m Move) Move {
+	if m.Verb != Wait || waits(c) < maxWaits {
+		return m
+	}
+	return Move{Verb: Close, Outcome: events.OutcomeFailed, Reason: "tried_too_often", Presumed: m.Presumed, Quarantine: m.Quarantine}
+}
+
+func waits(c *lifecycle.Call) int {
+	n := 0
+	for _, r := range c.Log {
+		if r.Name == events.Waiting {
+			n++
+		}
+	}
+	return n
 }
 
 func planWaiting(c *lifecycle.Call, now time.Time) Move {
@@ -242,7 +264,7 @@ func withheldWait(reason string) string {
 func planCancelled(c *lifecycle.Call, now time.Time, l Limits) Move {
 	m := Move{Verb: Close, Outcome: events.OutcomeCancelled, Reason: "cancelled"}
 	switch {
-	case c.Dialing != nil:
+	case c.Dialing != nil && gaveUp(c):
 		m.Outcome, m.Reason = events.OutcomeFailed, givenUpReason(c)
 	case c.Cancel != nil && c.Cancel.By == events.ByExpiry:
 		m.Outcome, m.Reason = events.OutcomeExpired, "expired"
@@ -250,6 +272,23 @@ func planCancelled(c *lifecycle.Call, now time.Time, l Limits) Move {
 		m.Reason = c.Cancel.By
 	}
 	return undone(c, now, l, m)
+}
+
+// gaveUp reports whether the intent came to nothing by itself, rather than
+// being withdrawn on request.
+func gaveUp(c *lifecycle.Call) bool {
+	dialed := false
+	for _, r := range c.Log {
+		switch r.Name {
+		case events.Dialing:
+			dialed = true
+		case events.Refused, events.NotPlaced, events.Withheld:
+			if dialed {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 func givenUpReason(c *lifecycle.Call) string {
@@ -319,40 +358,6 @@ func endReason(c *lifecycle.Call) string {
 		return "not_connected"
 	}
 	return c.EndReason
-}
-
-// Proof is what an agent's readiness proves about the call that holds it.
-// The provider was asked after seq was on record; if the intent was on record
-// by then and the provider shows the agent free, the call is over.
-func Proof(c *lifecycle.Call, seq uint64, polled bool) (Move, bool) {
-	if c.Dialing == nil || c.State == lifecycle.Dialing || !c.Open() {
-		return Move{}, false
-	}
-	after := lifecycle.Rank(c.State) >= lifecycle.Rank(lifecycle.Ended)
-	if !after && (!polled || seq < intentSeq(c)) {
-		return Move{}, false // a desktop's word, or old news, proves nothing of a live call
-	}
-	m := Move{Verb: Close, Outcome: events.OutcomeFailed, Reason: "presumed_over", Presumed: !after}
-	switch {
-	case c.Talked:
-		m.Outcome, m.Reason = events.OutcomeCompleted, "completed"
-	case after:
-		m.Reason = endReason(c)
-	}
-	switch c.State {
-	case lifecycle.Refused, lifecycle.NotPlaced, lifecycle.Withdrawn, lifecycle.Cancelled:
-		return Move{}, false // closed by their own rules
-	}
-	return m, true
-}
-
-func intentSeq(c *lifecycle.Call) uint64 {
-	for _, r := range c.Log {
-		if r.Name == events.Dialing {
-			return r.Seq
-		}
-	}
-	return 0
 }
 
 func earlier(a, b time.Time) time.Time {

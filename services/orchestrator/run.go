@@ -26,8 +26,12 @@ func Run(ctx context.Context, h *process.Host, o RunOptions) error {
 	c.Log, c.Notes, c.Sessions, c.Directory = h.Log, h, o.Sessions, h.Directory
 	c.Incarnation, c.Offset, c.Now, c.Logger = sessions.Incarnation(h.Incarnation), h.Clock.Offset(), h.Now, h.Logger
 	s := New(c)
+	count, err := s.measure(h.Telemetry.Meter)
+	if err != nil {
+		return err
+	}
 	for _, stream := range []string{events.StreamAgents, events.StreamCalls} {
-		if err := h.Follow(ctx, stream, s.Follow); err != nil {
+		if err := h.Follow(ctx, stream, func(r events.Record) { s.Follow(r); count.take(r) }); err != nil {
 			return err
 		}
 	}
@@ -45,7 +49,7 @@ func Run(ctx context.Context, h *process.Host, o RunOptions) error {
 	if o.Ready != nil {
 		o.Ready()
 	}
-	err := h.Run(ctx, s.Routes()...)
+	err = h.Run(ctx, s.Routes()...)
 	stop()
 	wg.Wait()
 	return errors.Join(err, timers)

@@ -94,10 +94,11 @@ func (s *Service) onCall(ctx context.Context, d worker.Delivery) ([]journal.Step
 // advance does the next thing about a call, whatever it is.
 func (s *Service) advance(tenant, call string, first uint64) journal.Step {
 	var picked *lifecycle.Agent
+	var at uint64 // where in the call's log it was picked
 	var waited bool
 	return journal.Step{
 		Make: func(ctx context.Context) (*journal.Draft, error) {
-			picked = nil
+			picked, waited = nil, false
 			c, err := logs.Call(ctx, s.Log, tenant, call, first)
 			if err != nil {
 				return nil, err
@@ -114,7 +115,7 @@ func (s *Service) advance(tenant, call string, first uint64) journal.Step {
 				waited = true
 				return s.waitForAgent(c)
 			}
-			picked = a
+			picked, at = a, c.Seq()
 			if a.State.Claim != nil { // ours, from a run that ended before the assignment
 				return s.assignment(c, a, a.Fence)
 			}
@@ -123,7 +124,7 @@ func (s *Service) advance(tenant, call string, first uint64) journal.Step {
 		Then: func(_ context.Context, done journal.Appended) ([]journal.Step, error) {
 			switch {
 			case picked != nil && done.Record.Family == events.AgentFamily:
-				return []journal.Step{s.assign(tenant, call, first, picked, done.Record.Seq)}, nil
+				return []journal.Step{s.assign(tenant, call, first, at, picked, done.Record.Seq)}, nil
 			case waited:
 				// Somebody may have become ready while the wait was written.
 				return []journal.Step{s.onceMore(tenant, call, first)}, nil
@@ -150,8 +151,24 @@ func (s *Service) waitForAgent(c *lifecycle.Call) (*journal.Draft, error) {
 	if c.State == lifecycle.Waiting && c.Waiting.Reason == events.WaitAgentNotReady && c.Waiting.Until == nil {
 		return nil, nil // said already
 	}
-	return logs.NextOfCall(c, events.Orchestrator, events.Waiting, s.Now(),
-		&events.CallWaiting{Reason: events.WaitAgentNotReady})
+	return s.waiting(c, events.CallWaiting{Reason: events.WaitAgentNotReady})
+}
+
+// asBefore is the wait that the call is in, said again: it only moves the log.
+func asBefore(c *lifecycle.Call, detail string) events.CallWaiting {
+	w := events.CallWaiting{Reason: events.WaitAgentNotReady, Detail: detail}
+	if c.State == lifecycle.Waiting {
+		w.Reason, w.Until = c.Waiting.Reason, c.Waiting.Until
+	}
+	return w
+}
+
+// waiting drafts a wait, or the end of a call that has waited too often.
+func (s *Service) waiting(c *lifecycle.Call, w events.CallWaiting) (*journal.Draft, error) {
+	if m := (Move{Verb: Wait, Reason: w.Reason}); bounded(c, m).Verb == Close {
+		return s.closing(c, bounded(c, m), s.Now())
+	}
+	return logs.NextOfCall(c, events.Orchestrator, events.Waiting, s.Now(), &w)
 }
 
 // draft puts a decision about a call into an event; nil when there is nothing

@@ -94,7 +94,7 @@ func (s *Service) Sweep(ctx context.Context) {
 }
 
 // sweepClaim releases a claim that is void: its call is closed, waits, or names
-// another agent or fence, and has had time enough to say otherwise.
+// another agent, and has had time enough to say otherwise.
 func (s *Service) sweepClaim(ctx context.Context, a *lifecycle.Agent) error {
 	claim := a.State.Claim
 	if s.Now().Sub(claim.Since) < s.Limits.ClaimAge {
@@ -103,20 +103,35 @@ func (s *Service) sweepClaim(ctx context.Context, a *lifecycle.Agent) error {
 	if s.index.Holds(a.Tenant, claim.Call, a.ID) {
 		return nil
 	}
-	return journal.Run(ctx, s.Log, journal.Step{Make: func(ctx context.Context) (*journal.Draft, error) {
-		c, err := logs.Call(ctx, s.Log, a.Tenant, claim.Call, 0)
-		if err != nil {
+	return journal.Run(ctx, s.Log, s.voidClaim(a.Tenant, a.ID, claim.Call), s.dropClaim(a.Tenant, a.ID, claim.Call))
+}
+
+// voidClaim moves the log of a call whose claim nobody has used, so that it
+// cannot become an assignment any more, by anybody.
+func (s *Service) voidClaim(tenant, agent, call string) journal.Step {
+	return journal.Step{Make: func(ctx context.Context) (*journal.Draft, error) {
+		a, err := logs.Agent(ctx, s.Log, tenant, agent)
+		if err != nil || a.State.Claim == nil || a.State.Claim.Call != call {
 			return nil, err
 		}
-		now, err := logs.Agent(ctx, s.Log, a.Tenant, a.ID)
-		if err != nil || now.State.Claim == nil || now.State.Claim.Call != claim.Call {
+		c, err := logs.Call(ctx, s.Log, tenant, call, 0)
+		if err != nil || !unused(a, c) || (c.State != lifecycle.Requested && c.State != lifecycle.Waiting) {
 			return nil, err
 		}
-		if c.Open() && c.Assigned != nil && c.Assigned.Agent == a.ID {
-			return nil, nil
+		return s.waiting(c, asBefore(c, "claim_void"))
+	}}
+}
+
+// dropClaim releases a claim that its call cannot use: the call is closed,
+// waits, or names another agent.
+func (s *Service) dropClaim(tenant, agent, call string) journal.Step {
+	return journal.Step{Make: func(ctx context.Context) (*journal.Draft, error) {
+		c, err := logs.Call(ctx, s.Log, tenant, call, 0)
+		if err != nil || (c.Open() && c.Assigned != nil && c.Assigned.Agent == agent) {
+			return nil, err
 		}
-		return s.release(ctx, a.Tenant, a.ID, claim.Call, "claim_void", c.Closed)
-	}})
+		return s.releaseClaim(ctx, tenant, agent, c, "claim_void")
+	}}
 }
 
 // rebuild fills Redis again from the agents' logs when it has lost them. The

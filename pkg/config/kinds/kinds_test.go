@@ -45,8 +45,10 @@ func TestTCNAsksWhereItIsTold(t *testing.T) {
 
 func TestTCNWaitsNoLongerThanItIsTold(t *testing.T) {
 	t.Parallel()
-	srv := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }))
+	done := make(chan struct{})
+	srv := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-done }))
 	defer srv.Close()
+	defer close(done)
 	p := build(t, config.Connection{Kind: "tcn", BaseURL: srv.URL, Timeout: 50 * time.Millisecond}, config.Deps{})
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 	defer cancel()

@@ -39,7 +39,7 @@ type Dialect struct {
 }
 
 // patience is how long the client is given where the company keeps silent.
-const patience = 300 * time.Millisecond
+const patience = time.Second
 
 // slack is how much longer it may take than it was given.
 const slack = 3 * time.Second

@@ -152,7 +152,7 @@ func TestCarelessClientsFail(t *testing.T) {
 type deaf struct{}
 
 func (deaf) RoundTrip(r *http.Request) (*http.Response, error) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), 5*time.Second)
-	time.AfterFunc(5*time.Second, cancel)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), 6*time.Second)
+	time.AfterFunc(6*time.Second, cancel)
 	return (&http.Transport{DisableKeepAlives: true}).RoundTrip(r.WithContext(ctx))
 }

@@ -127,7 +127,7 @@ func (p *Plan) Remove(id int) {
 func (p *Plan) List() []Fault {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return slices.Clone(p.faults)
+	return append([]Fault{}, p.faults...)
 }
 
 func fits(want, got string) bool { return want == "" || want == got }

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"slices"
 	"sync"
 	"time"
 )
@@ -114,7 +113,7 @@ func (l *Ledger) Append(e Entry) error {
 func (l *Ledger) Entries() []Entry {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return slices.Clone(l.entries)
+	return append([]Entry{}, l.entries...)
 }
 
 // Count says how many entries are of a kind; agent "" counts everybody's.

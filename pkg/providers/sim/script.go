@@ -25,7 +25,7 @@ type Part struct {
 	Ring    Duration `json:"ring,omitempty"` // 0: the simulator's pace
 	Talk    Duration `json:"talk,omitempty"`
 	Wrap    Duration `json:"wrap,omitempty"`
-	Hold    bool     `json:"hold,omitempty"` // puts the customer on hold for one pace amid the talk
+	Hold    bool     `json:"hold,omitempty"` // puts the customer on hold amid the talk, for as long as each of its halves
 }
 
 // A Script holds the parts; the last one set for a number counts.
@@ -77,7 +77,7 @@ func (s *Script) For(number string) Part {
 func (s *Script) List() []Part {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return slices.Clone(s.parts)
+	return append([]Part{}, s.parts...)
 }
 
 // Clear forgets all parts.

@@ -8,23 +8,6 @@ import (
 	"time"
 )
 
-// A Clock is the time the simulated world lives by, so that it can run on
-// virtual time. Faults' delays on the wire are real time whatever it says.
-type Clock interface {
-	Now() time.Time
-	// AfterFunc calls f once, in its own goroutine, after d; stop prevents it.
-	AfterFunc(d time.Duration, f func()) (stop func() bool)
-}
-
-// RealClock is the machine's.
-type RealClock struct{}
-
-// Now implements Clock.
-func (RealClock) Now() time.Time { return time.Now() }
-
-// AfterFunc implements Clock.
-func (RealClock) AfterFunc(d time.Duration, f func()) func() bool { return time.AfterFunc(d, f).Stop }
-
 // DefaultPace is what one step of a call takes where nothing else is said.
 const DefaultPace = 300 * time.Millisecond
 
@@ -136,14 +119,20 @@ type Exchange struct {
 	Body      string    `json:"body,omitempty"`   // of the request
 }
 
-// keptExchanges bounds the history.
-const keptExchanges = 10000
+// What the history keeps at most.
+const (
+	keptExchanges = 10000
+	keptBody      = 8 << 10 // bytes of each
+)
 
 // Saw adds a request to the history.
 func (s *Simulator) Saw(e Exchange) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	e.At = s.clock.Now().UTC()
+	if len(e.Body) > keptBody {
+		e.Body = e.Body[:keptBody]
+	}
 	if len(s.history) >= keptExchanges {
 		s.history = append(s.history[:0], s.history[keptExchanges/10:]...)
 	}
@@ -154,7 +143,7 @@ func (s *Simulator) Saw(e Exchange) {
 func (s *Simulator) History(provider, operation, agent string) []Exchange {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var out []Exchange
+	out := []Exchange{}
 	for _, e := range s.history {
 		if fits(provider, e.Provider) && fits(operation, e.Operation) && fits(agent, e.Agent) {
 			out = append(out, e)

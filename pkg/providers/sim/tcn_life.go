@@ -90,7 +90,7 @@ func (t *TCN) talk(a *tcnAgent, d time.Duration) {
 	t.later(a, d, func() {
 		t.become(a, tcnHeld)
 		t.witness(a, Hold, "")
-		t.later(a, 0, func() {
+		t.later(a, d, func() {
 			t.become(a, tcnPeered)
 			t.later(a, d, func() { t.wrap(a, "completed") })
 		})

@@ -110,9 +110,13 @@ func (c *Client) openSession(ctx context.Context, a providers.AgentRef) (voice s
 }
 
 // Poll implements providers.Poller. The question keeps the session alive; TCN
-// wants it about every 30 s. The answer of any status but 401, 403 and a server
+// wants it about every 30 s. Without a session (Open first) it is Transient
+// no_session. The answer of any status but 401, 403 and a server
 // error is returned without an error, for the Reader to judge.
 func (c *Client) Poll(ctx context.Context, a providers.AgentRef) (int, []byte, error) {
+	if a.Session == "" {
+		return 0, nil, fault.New(fault.Transient, verb(OpStatus), "no_session", nil)
+	}
 	res, err := c.post(ctx, c.reads, OpStatus, a.Token, c.statusOf(a.Session), time.Time{})
 	if err != nil {
 		return res.Status, nil, fault.New(fault.Transient, verb(OpStatus), "provider_down", err)

@@ -59,6 +59,15 @@ func TestPoll(t *testing.T) {
 			t.Errorf("status %d", status)
 		}
 	})
+	t.Run("without a session nothing is asked", func(t *testing.T) {
+		t.Parallel()
+		r := newRig(t, sim.TCNOptions{}, nil)
+		a := agentRef()
+		a.Session = ""
+		_, _, err := r.Poll(r.within(5*time.Second), a)
+		wantFault(t, err, fault.Transient, "no_session")
+		r.wantAsked(tcn.OpStatus, 0)
+	})
 	t.Run("a server error is to be asked again", func(t *testing.T) {
 		t.Parallel()
 		r := newRig(t, sim.TCNOptions{}, nil)

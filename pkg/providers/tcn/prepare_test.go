@@ -202,7 +202,7 @@ func TestAPreparationThatGoesWrong(t *testing.T) {
 			t.Parallel()
 			r := newRig(t, sim.TCNOptions{}, nil)
 			r.fault(tc.fault)
-			_, touched, err := r.Prepare(r.within(400*time.Millisecond), order())
+			_, touched, err := r.Prepare(r.within(time.Second), order())
 			wantFault(t, err, tc.class, tc.code)
 			if !touched {
 				t.Error("it says that TCN was not touched")

@@ -43,7 +43,13 @@ const pace = 15 * time.Millisecond
 
 func newRig(t *testing.T, o sim.TCNOptions, shape func(*tcn.Config)) *rig {
 	t.Helper()
-	s, err := sim.New(sim.Options{Seed: 1, Pace: pace})
+	return newRigOn(t, nil, o, shape)
+}
+
+// newRigOn is a rig whose company lives by another clock.
+func newRigOn(t *testing.T, clock sim.Clock, o sim.TCNOptions, shape func(*tcn.Config)) *rig {
+	t.Helper()
+	s, err := sim.New(sim.Options{Seed: 1, Pace: pace, Clock: clock})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -104,7 +104,7 @@ func TestStartIsSaidOnceWhateverTheAnswer(t *testing.T) {
 			o := r.prepared(order())
 			tc.fault.Operation = tcn.OpStart
 			r.fault(tc.fault)
-			_, err := r.Start(r.within(300*time.Millisecond), o)
+			_, err := r.Start(r.within(time.Second), o)
 			if (err == nil) != tc.ok || (err != nil && fault.Of(err) != tc.class) {
 				t.Errorf("got %v, want class %v", err, tc.class)
 			}

@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"os"
 	"strconv"
 	"time"
 
@@ -53,6 +54,7 @@ type Config struct {
 type Server struct {
 	srv  *server.Server
 	opts *server.Options
+	lock *os.File
 }
 
 // Start starts a server and waits until it takes connections.
@@ -61,14 +63,22 @@ func Start(c Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := vacant(c.Listen, c.Monitor); err != nil {
+		return nil, err
+	}
+	held, err := lock(c.StoreDir)
+	if err != nil {
+		return nil, err
+	}
 	srv, err := server.NewServer(opts)
 	if err != nil {
+		_ = held.Close()
 		return nil, fmt.Errorf("embedded nats-server: %w", err)
 	}
 	if c.Log != nil {
 		srv.SetLoggerV2(logger{c.Log}, false, false, false)
 	}
-	s := &Server{srv, opts}
+	s := &Server{srv, opts, held}
 	srv.Start()
 	if !srv.ReadyForConnections(startWait) {
 		s.Stop()
@@ -79,6 +89,22 @@ func Start(c Config) (*Server, error) {
 		return nil, errors.New("embedded nats-server: JetStream did not start")
 	}
 	return s, nil
+}
+
+// vacant says at once that an address is taken, rather than after the server
+// has tried for a while.
+func vacant(addresses ...string) error {
+	for _, a := range addresses {
+		if a == "" {
+			continue
+		}
+		l, err := net.Listen("tcp", a)
+		if err != nil {
+			return fmt.Errorf("embedded nats-server: %w; does another outdial run here?", err)
+		}
+		_ = l.Close()
+	}
+	return nil
 }
 
 func (c Config) options() (*server.Options, error) {
@@ -173,6 +199,7 @@ func (s *Server) StoreDir() string { return s.opts.StoreDir }
 func (s *Server) Stop() {
 	s.srv.Shutdown()
 	s.srv.WaitForShutdown()
+	_ = s.lock.Close() // a second time does no harm
 }
 
 // logger passes the server's warnings and errors on and drops its chatter.

@@ -90,7 +90,7 @@ func (t *Telemetry) metrics(res *resource.Resource) error {
 			return err
 		}
 	}
-	exp, err := otelprom.New(otelprom.WithRegisterer(reg))
+	exp, err := otelprom.New(otelprom.WithRegisterer(reg), otelprom.WithoutScopeInfo())
 	if err != nil {
 		return err
 	}

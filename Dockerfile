@@ -1,0 +1,36 @@
+# One image with every binary of outdial, and one of the NATS server with its
+# configuration. Neither has more in it than it runs.
+#
+#   docker build --target outdial -t outdial .
+#   docker build --target nats -t outdial-nats .
+
+FROM golang:1.26.8-bookworm AS build
+WORKDIR /src
+ENV CGO_ENABLED=0 GOFLAGS=-trimpath
+COPY go.work go.work.sum ./
+COPY cmd ./cmd
+COPY pkg ./pkg
+COPY services ./services
+COPY test ./test
+COPY deploy/healthcheck ./deploy/healthcheck
+RUN mkdir -p /out/bin \
+ && go build -ldflags="-s -w" -o /out/bin/outdial ./cmd/outdial \
+ && for role in orchestrator compliance dialer events-bridge; do \
+      go build -ldflags="-s -w" -o /out/bin/outdial-$role ./services/$role/cmd/outdial-$role || exit 1; \
+    done \
+ && go build -ldflags="-s -w" -o /out/bin/healthcheck ./deploy/healthcheck/main.go
+
+# No shell, no package manager, no user but ours: only the programs, and the
+# certificates by which they know providers.
+FROM scratch AS outdial
+COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
+COPY --from=build /out/bin /bin
+USER 10001:10001
+ENTRYPOINT ["/bin/outdial"]
+
+FROM nats:2.15.2-alpine AS nats
+RUN mkdir /data && chown 10002:10002 /data
+COPY deploy/nats/nats.conf deploy/nats/accounts.conf /etc/nats/
+USER 10002:10002
+ENTRYPOINT ["nats-server"]
+CMD ["--config", "/etc/nats/nats.conf"]

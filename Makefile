@@ -1,0 +1,89 @@
+# What it takes to build, run and test outdial: Go, and for the race detector a
+# C compiler. No root, no container; Redis is found or unpacked by itself.
+#
+#   make          explains itself
+
+GO ?= go
+MODULES := pkg/events pkg services/orchestrator services/compliance services/dialer services/events-bridge cmd/outdial test
+ROLES   := orchestrator compliance dialer events-bridge
+FUZZTIME ?= 60s
+
+# Without a C compiler tests run all the same, and say what they lack.
+RACE := $(shell command -v cc >/dev/null 2>&1 && echo -race)
+
+# Everything that a command of ours may have written, and that is kept.
+STATE := find cmd docs pkg services test deploy go.work go.work.sum -type f -not -path '*/node_modules/*' -not -path 'deploy/secrets/*' -exec cksum {} + | LC_ALL=C sort -k3
+
+.DEFAULT_GOAL := help
+.PHONY: help demo build test check gen lint interop long fuzz redis nats clean
+
+help: ## this list
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' Makefile
+
+demo: ## everything in one process: simulated providers, sample requests, a live table
+	@OUTDIAL_REDIS_SERVER=$$(sh deploy/scripts/redis.sh) || OUTDIAL_REDIS_SERVER=; export OUTDIAL_REDIS_SERVER; $(GO) run ./cmd/outdial demo
+
+build: ## bin/outdial and the four services' own binaries
+	$(GO) build -o bin/outdial ./cmd/outdial
+	@for role in $(ROLES); do \
+		echo "$(GO) build -o bin/outdial-$$role"; \
+		$(GO) build -o bin/outdial-$$role ./services/$$role/cmd/outdial-$$role || exit 1; \
+	done
+
+test: ## every test, against real NATS servers and a real Redis
+	@[ -n "$(RACE)" ] || echo "make test: no C compiler here, so the race detector is off" >&2
+	@OUTDIAL_REDIS_SERVER=$$(sh deploy/scripts/redis.sh) && export OUTDIAL_REDIS_SERVER && \
+	$(GO) test $(RACE) -count=1 -timeout 20m work
+
+check: ## what must hold before a change goes in: format, vet, lint, modules, printed files, imports
+	@echo "gofmt"; unformatted=$$(gofmt -l cmd pkg services test deploy); \
+	[ -z "$$unformatted" ] || { printf 'not formatted, run gofmt -w:\n%s\n' "$$unformatted"; exit 1; }
+	$(GO) vet work
+	@for m in $(MODULES); do echo "$$m: go mod tidy -diff"; (cd $$m && GOWORK=off $(GO) mod tidy -diff) || exit 1; done
+	@for m in $(MODULES); do echo "$$m: builds without the workspace"; (cd $$m && GOWORK=off $(GO) build ./...) || exit 1; done
+	@mkdir -p bin; $(STATE) >bin/.before; \
+	echo "go work sync and make gen leave no difference"; \
+	$(GO) work sync && $(MAKE) -s gen && $(STATE) >bin/.after && \
+	diff bin/.before bin/.after || { echo "files were out of date; they are right now, keep them"; exit 1; }
+	@rm -f bin/.before bin/.after
+	@$(MAKE) -s lint
+	cd test && $(GO) test -count=1 ./imports ./deploy
+
+gen: ## prints what is made from the code: schemas, lifecycle, rules, configuration
+	cd pkg/events && $(GO) run ./cmd/eventsgen
+	@mkdir -p bin; cd pkg && $(GO) run ./config/configdoc >../bin/.configuration.md && cat ../bin/.configuration.md >../docs/configuration.md && rm ../bin/.configuration.md
+	@for m in $(MODULES); do (cd $$m && $(GO) generate ./...) || exit 1; done
+
+lint: bin/staticcheck ## staticcheck, module by module
+	@for m in $(MODULES); do echo "$$m: staticcheck"; (cd $$m && $(CURDIR)/bin/staticcheck ./...) || exit 1; done
+
+interop: ## CloudEvents, AsyncAPI and the desktop relay against their npm counterparts (needs Node and npm)
+	sh test/interop/run.sh
+
+long: ## the tests three times over in any order, then five minutes of each fuzz target
+	@OUTDIAL_REDIS_SERVER=$$(sh deploy/scripts/redis.sh) && export OUTDIAL_REDIS_SERVER && \
+	OUTDIAL_LONG=1 $(GO) test $(RACE) -shuffle=on -count=3 -timeout 120m work
+	@$(MAKE) -s fuzz FUZZTIME=5m
+
+fuzz: ## each fuzz target for a minute (FUZZTIME=…)
+	@grep -rl '^func Fuzz' --include='*_test.go' pkg services cmd test | while read -r file; do \
+		for target in $$(sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\).*/\1/p' "$$file"); do \
+			dir=$$(dirname "$$file"); echo "$$dir: $$target, $(FUZZTIME)"; \
+			(cd "$$dir" && $(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) .) || exit 1; \
+		done || exit 1; \
+	done
+
+redis: ## finds a redis-server or unpacks one into .cache, and prints its path
+	@sh deploy/scripts/redis.sh
+
+nats: bin/nats ## bin/nats, the NATS command line
+
+bin/nats: tools/go.mod tools/go.sum
+	cd tools && GOWORK=off $(GO) build -mod=mod -o ../bin/nats github.com/nats-io/natscli/nats
+
+bin/staticcheck: tools/go.mod tools/go.sum
+	cd tools && GOWORK=off $(GO) build -mod=mod -o ../bin/staticcheck honnef.co/go/tools/cmd/staticcheck
+
+clean: ## removes bin and what was built; keeps data, secrets and .cache
+	rm -rf bin
+	$(GO) clean -testcache

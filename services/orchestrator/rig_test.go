@@ -1,0 +1,347 @@
+package orchestrator
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/outdial/outdial/pkg/directory"
+	"github.com/outdial/outdial/pkg/events"
+	"github.com/outdial/outdial/pkg/events/lifecycle"
+	"github.com/outdial/outdial/pkg/journal"
+	"github.com/outdial/outdial/pkg/journal/journaltest"
+	"github.com/outdial/outdial/pkg/journal/logs"
+	"github.com/outdial/outdial/pkg/providers"
+	"github.com/outdial/outdial/pkg/sessions"
+	"github.com/outdial/outdial/pkg/worker"
+)
+
+// noon is when the stories begin. Nothing in them looks at a real clock.
+var noon = time.Date(2026, 3, 9, 12, 0, 0, 0, time.UTC)
+
+const tokyo = "+81312345678" // any number; nothing here asks whether it may be called
+
+// world is everything outside one or more orchestrators.
+type world struct {
+	t   testing.TB
+	log *journaltest.Log
+	dir *directory.Directory
+
+	mu  sync.Mutex
+	now time.Time
+	ops []events.Ops
+
+	s     *Service // the first orchestrator
+	crew  []*Service
+	heard map[*Service]map[events.Family]uint64 // what each has handled
+	told  map[*Service]map[events.Family]uint64 // what each index has heard
+}
+
+func (w *world) Now() time.Time {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.now
+}
+
+func (w *world) pass(d time.Duration) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.now = w.now.Add(d)
+}
+
+func (w *world) Ops(_ context.Context, o events.Ops) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.ops = append(w.ops, o)
+	return nil
+}
+
+// newWorld makes a world with one orchestrator, the tenants acme and globex,
+// and acme's connections tcn (reports talking) and desk (does not).
+func newWorld(t testing.TB) *world {
+	t.Helper()
+	key := events.Key(strings.Repeat("k", 32))
+	dir, err := directory.New(
+		[]directory.Tenant{
+			{Name: "acme", Countries: []string{"US"}, Connection: "tcn", CallerIDs: []string{"+18667451900"}, Key: key},
+			{Name: "globex", Countries: []string{"US"}, Key: events.Key(strings.Repeat("g", 32))},
+		},
+		[]directory.Connection{
+			{Name: "tcn", Tenant: "acme", Kind: providers.TCN, Provider: providers.Provider{Can: providers.Capabilities{Talking: true}}},
+			{Name: "desk", Tenant: "acme", Kind: providers.WebexCC, Provider: providers.Provider{Can: providers.Capabilities{Desktop: true}}},
+		})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &world{t: t, dir: dir, now: noon,
+		heard: map[*Service]map[events.Family]uint64{}, told: map[*Service]map[events.Family]uint64{}}
+	w.log = journaltest.New(w.Now)
+	w.s = w.join()
+	return w
+}
+
+// join adds an orchestrator, as a second process or after a crash.
+func (w *world) join() *Service {
+	s := New(Config{
+		Log: w.log, Notes: w, Sessions: sessions.NewMemory(w.Now), Directory: w.dir,
+		Incarnation: sessions.Incarnation(noon), Now: w.Now,
+	})
+	w.crew = append(w.crew, s)
+	w.heard[s], w.told[s] = map[events.Family]uint64{}, map[events.Family]uint64{}
+	return s
+}
+
+func (w *world) tenant() directory.Tenant {
+	t, _ := w.dir.Tenant("acme")
+	return t
+}
+
+// tell brings the index of every orchestrator up to date.
+func (w *world) tell() {
+	w.t.Helper()
+	for _, s := range w.crew {
+		for _, f := range []events.Family{events.AgentFamily, events.CallFamily} {
+			for _, r := range w.since(f, w.told[s][f]) {
+				s.Follow(r)
+				w.told[s][f] = r.Seq
+			}
+		}
+	}
+}
+
+func (w *world) since(f events.Family, seq uint64) []events.Record {
+	w.t.Helper()
+	rs, err := w.log.From(f, seq+1)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return rs
+}
+
+// work lets an orchestrator handle everything it has not heard, until nothing
+// is left.
+func (w *world) work(s *Service) {
+	w.t.Helper()
+	for range 500 {
+		w.tell()
+		n := 0
+		for f, handle := range map[events.Family]worker.Handler{events.AgentFamily: s.onAgent, events.CallFamily: s.onCall} {
+			for _, r := range w.since(f, w.heard[s][f]) {
+				w.heard[s][f] = r.Seq
+				w.handle(s, handle, r)
+				n++
+				break // one at a time, so that the other log is heard in between
+			}
+		}
+		if n == 0 {
+			return
+		}
+	}
+	w.t.Fatal("the orchestrator never comes to rest")
+}
+
+func (w *world) handle(s *Service, h worker.Handler, r events.Record) {
+	w.t.Helper()
+	if r.Family == events.AgentFamily {
+		if _, err := s.project(context.Background(), worker.Delivery{Record: &r}); err != nil {
+			w.t.Fatalf("project %s: %v", r.Name, err)
+		}
+	}
+	steps, err := h(context.Background(), worker.Delivery{Record: &r, Seq: r.Seq})
+	if err == nil {
+		err = journal.Run(context.Background(), s.Log, steps...)
+	}
+	if err != nil {
+		w.t.Fatalf("handle %s at %d: %v", r.Name, r.Seq, err)
+	}
+}
+
+// turn lets an orchestrator do what is due, and sweep.
+func (w *world) turn(s *Service) {
+	w.t.Helper()
+	w.tell()
+	s.Turn(context.Background())
+	w.tell()
+	s.Sweep(context.Background())
+	w.work(s)
+}
+
+// enrol puts an agent on the roster and makes it ready.
+func (w *world) enrol(agent string, groups ...string) {
+	w.t.Helper()
+	if _, err := w.s.Enrol(context.Background(), w.tenant(), Enrolment{Agent: agent, HuntGroups: groups}); err != nil {
+		w.t.Fatal(err)
+	}
+	w.presence(agent, events.SessionStarted, "")
+	w.presence(agent, events.Ready, "")
+}
+
+// presence is what the bridge would write about an agent.
+func (w *world) presence(agent string, on events.Name, evidence string) {
+	w.t.Helper()
+	a := w.agent(agent)
+	after, v := a.After(on, "", "", w.Now())
+	if v == lifecycle.Illegal {
+		w.t.Fatalf("%s of %s is illegal", on, agent)
+	}
+	if on == events.SessionStarted {
+		after.Session = "session-" + agent
+	}
+	b := &events.AgentPresence{Evidence: evidence, State: after}
+	if c := a.State.Claim; c != nil {
+		b.Call, b.CallSeq = c.Call, w.call(c.Call).Seq()
+	}
+	d := logs.NextOfAgent(a, events.Bridge, on, w.Now(), b)
+	if _, err := w.log.Append(context.Background(), *d); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func (w *world) agent(id string) *lifecycle.Agent {
+	w.t.Helper()
+	a, err := logs.Agent(context.Background(), w.log, "acme", id)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return a
+}
+
+func (w *world) call(id string) *lifecycle.Call {
+	w.t.Helper()
+	c, err := logs.Call(context.Background(), w.log, "acme", id, 0)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return c
+}
+
+// request is what an upstream system publishes; change edits its data.
+func (w *world) request(id string, data map[string]any) worker.Delivery {
+	w.t.Helper()
+	if data["to"] == nil {
+		data["to"] = tokyo
+	}
+	body, err := json.Marshal(data)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return worker.Delivery{
+		Stream: "REQUESTS_acme", Subject: "dial.requests.acme", Seq: 1, Stored: w.Now(), Tries: 1, Data: body,
+		Header: events.Header{"ce-specversion": {"1.0"}, "ce-type": {events.TypeDialRequested},
+			"ce-source": {"/crm"}, "ce-id": {id}, "content-type": {"application/json"}},
+	}
+}
+
+// accept lets an orchestrator read a request and returns the call's id.
+func (w *world) accept(s *Service, d worker.Delivery) (string, error) {
+	w.t.Helper()
+	w.tell()
+	steps, err := s.accept(w.tenant())(context.Background(), d)
+	if err == nil {
+		err = journal.Run(context.Background(), s.Log, steps...)
+	}
+	return events.CallID("acme", "/crm", d.Header["ce-id"][0]), err
+}
+
+// ask accepts a request that must be good.
+func (w *world) ask(id string, data map[string]any) string {
+	w.t.Helper()
+	call, err := w.accept(w.s, w.request(id, data))
+	if err != nil {
+		w.t.Fatalf("request %s: %v", id, err)
+	}
+	return call
+}
+
+// say appends what another service would write about a call.
+func (w *world) say(call string, role events.Role, name events.Name, body any) {
+	w.t.Helper()
+	d, err := logs.NextOfCall(w.call(call), role, name, w.Now(), body)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if _, err := w.log.Append(context.Background(), *d); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// clear and dial bring an assigned call as far as its intent.
+func (w *world) clear(call string) {
+	c := w.call(call)
+	w.say(call, events.Compliance, events.Passed, &events.CallPassed{Fence: c.Assigned.Fence, ValidUntil: w.Now().Add(time.Hour)})
+}
+
+func (w *world) dial(call string) {
+	w.clear(call)
+	w.say(call, events.Dialer, events.Dialing, &events.CallDialing{Attempt: "attempt", NotAfter: w.Now().Add(5 * time.Second)})
+}
+
+// names lists a log's events, for comparison.
+func names(rs []events.Record) string {
+	var out []string
+	for _, r := range rs {
+		out = append(out, string(r.Name))
+	}
+	return strings.Join(out, " ")
+}
+
+func (w *world) wantCall(call, want string) {
+	w.t.Helper()
+	if got := names(w.call(call).Log); got != want {
+		w.t.Errorf("the call's log is\n  %s\nwant\n  %s", got, want)
+	}
+}
+
+// wantAgent compares the orchestrator's events of an agent.
+func (w *world) wantAgent(agent, want string) {
+	w.t.Helper()
+	var mine []events.Record
+	for _, r := range w.since(events.AgentFamily, 0) {
+		if r.Key == agent && r.Role == events.Orchestrator {
+			mine = append(mine, r)
+		}
+	}
+	if got := names(mine); got != want {
+		w.t.Errorf("the orchestrator said of %s\n  %s\nwant\n  %s", agent, got, want)
+	}
+}
+
+// holders says which open calls may dial with an agent: assigned under its
+// present claim, or placed already.
+func (w *world) holders(agent string) []string {
+	w.t.Helper()
+	a := w.agent(agent)
+	seen := map[string]bool{}
+	var out []string
+	for _, r := range w.since(events.CallFamily, 0) {
+		if seen[r.Key] {
+			continue
+		}
+		seen[r.Key] = true
+		c := w.call(r.Key)
+		if !c.Open() || c.Assigned == nil || c.Assigned.Agent != agent {
+			continue
+		}
+		if c.Dialing != nil || c.Assigned.Fence == a.Fence {
+			out = append(out, c.ID)
+		}
+	}
+	return out
+}
+
+func wantReject(t *testing.T, err error, code string) {
+	t.Helper()
+	var r *events.RejectError
+	if !errors.As(err, &r) || len(r.Note.Faults) == 0 || r.Note.Faults[0].Code != code {
+		t.Errorf("err = %v, want a rejection with %s", err, code)
+	}
+}
+
+func ptr[T any](v T) *T { return &v }
+
+var _ = fmt.Sprint

@@ -1,0 +1,205 @@
+package deploy
+
+import (
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/compose-spec/compose-go/v2/loader"
+	"github.com/compose-spec/compose-go/v2/types"
+)
+
+const composeFile = "docker-compose.yml"
+
+// environment is what deploy/nats/keys.sh puts into .env.
+func environment() types.Mapping {
+	env := types.Mapping{}
+	for _, u := range users {
+		env["NATS_NKEY_"+strings.ToUpper(u)] = "U" + strings.ToUpper(u)
+	}
+	return env
+}
+
+// compose loads a compose file as docker compose would.
+func compose(t *testing.T, text []byte, env types.Mapping, profiles ...string) (*types.Project, error) {
+	t.Helper()
+	dir, err := filepath.Abs(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return loader.LoadWithContext(t.Context(), types.ConfigDetails{
+		WorkingDir: dir, Environment: env,
+		ConfigFiles: []types.ConfigFile{{Filename: filepath.Join(dir, composeFile), Content: text}},
+	}, func(o *loader.Options) { o.SetProjectName("outdial", true); o.Profiles = profiles })
+}
+
+func read(t *testing.T, path ...string) []byte {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(append([]string{root}, path...)...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
+}
+
+func project(t *testing.T, profiles ...string) *types.Project {
+	t.Helper()
+	p, err := compose(t, read(t, composeFile), environment(), profiles...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func TestComposeLoads(t *testing.T) {
+	t.Parallel()
+	core := []string{"compliance", "dialer", "events-bridge", "nats", "orchestrator", "provision", "simulator", "valkey"}
+	if got := slices.Sorted(maps.Keys(project(t).Services)); !slices.Equal(got, core) {
+		t.Errorf("by default: %v, want %v", got, core)
+	}
+	more := slices.Sorted(slices.Values(append(slices.Clone(core), "grafana", "nats-exporter", "otel-collector", "prometheus")))
+	if got := slices.Sorted(maps.Keys(project(t, "observability").Services)); !slices.Equal(got, more) {
+		t.Errorf("observed: %v, want %v", got, more)
+	}
+}
+
+// What is wrong with a service, in words; nothing for a sound one.
+func unsound(name string, s types.ServiceConfig) []string {
+	var wrong []string
+	check := func(ok bool, says string) {
+		if !ok {
+			wrong = append(wrong, name+": "+says)
+		}
+	}
+	uid, err := strconv.Atoi(strings.SplitN(s.User, ":", 2)[0])
+	check(err == nil && uid > 0, "runs as root, or as nobody knows whom")
+	check(s.ReadOnly, "may write to its root file system")
+	check(slices.Equal(s.CapDrop, []string{"ALL"}) && len(s.CapAdd) == 0 && !s.Privileged, "keeps capabilities")
+	check(slices.Contains(s.SecurityOpt, "no-new-privileges:true"), "may gain privileges")
+	check(s.MemLimit > 0 && s.PidsLimit > 0, "has no limits")
+	once := s.Restart == "no"
+	watched := s.HealthCheck != nil && !s.HealthCheck.Disable && len(s.HealthCheck.Test) > 0
+	check(once || watched || s.Labels["outdial.health"] != "", "is neither examined nor one-shot")
+	check(s.NetworkMode == "" && s.Pid == "" && s.Ipc == "", "shares a name space with the machine")
+	if s.Build == nil {
+		tag := s.Image[strings.LastIndex(s.Image, ":")+1:]
+		check(strings.Contains(s.Image, ":") && strings.Count(tag, ".") >= 2, "image "+s.Image+" is not pinned to an exact version")
+	}
+	for _, p := range s.Ports {
+		check(p.HostIP == "127.0.0.1", "publishes port "+p.Published+" beyond this machine")
+	}
+	return wrong
+}
+
+func TestComposeIsHardened(t *testing.T) {
+	t.Parallel()
+	for name, s := range project(t, "observability").Services {
+		for _, says := range unsound(name, s) {
+			t.Error(says)
+		}
+	}
+}
+
+func TestComposePublishesOnlyTheDoors(t *testing.T) {
+	t.Parallel()
+	doors := map[string][]string{"nats": {"4222"}, "events-bridge": {"8080"}, "grafana": {"3000"}}
+	for name, s := range project(t, "observability").Services {
+		var ports []string
+		for _, p := range s.Ports {
+			ports = append(ports, p.Published)
+		}
+		if !slices.Equal(ports, doors[name]) {
+			t.Errorf("%s publishes %v, want %v", name, ports, doors[name])
+		}
+	}
+}
+
+// The services meet inside, and only those who speak to providers get out.
+func TestComposeNetworks(t *testing.T) {
+	t.Parallel()
+	p := project(t, "observability")
+	if !p.Networks["core"].Internal {
+		t.Error("core has a way out")
+	}
+	var out []string
+	for name, s := range p.Services {
+		if _, ok := s.Networks["egress"]; ok {
+			out = append(out, name)
+		}
+		if _, ok := s.Networks["edge"]; ok && len(s.Ports) == 0 {
+			t.Errorf("%s is at the edge and publishes nothing", name)
+		}
+	}
+	slices.Sort(out)
+	if want := []string{"compliance", "dialer", "events-bridge", "simulator"}; !slices.Equal(out, want) {
+		t.Errorf("to providers get %v, want %v", out, want)
+	}
+	monitor := p.Services["nats"].Environment["NATS_MONITOR"]
+	if monitor == nil || !strings.HasPrefix(*monitor, p.Services["nats"].Networks["core"].Ipv4Address+":") {
+		t.Error("the monitoring of NATS does not listen on the internal network alone")
+	}
+}
+
+// Each service has its own NATS user and nobody else's key.
+func TestComposeKeys(t *testing.T) {
+	t.Parallel()
+	p := project(t)
+	for name, user := range map[string]string{"orchestrator": "orchestrator", "compliance": "compliance", "dialer": "dialer",
+		"events-bridge": "bridge", "provision": "provision"} {
+		var got []string
+		for _, s := range p.Services[name].Secrets {
+			if strings.HasPrefix(s.Source, "nats_") {
+				got = append(got, s.Source)
+			}
+		}
+		if want := []string{"nats_" + user}; !slices.Equal(got, want) {
+			t.Errorf("%s has the keys %v, want %v", name, got, want)
+		}
+	}
+	script := string(read(t, "deploy", "nats", "keys.sh"))
+	for name, s := range p.Secrets {
+		file := filepath.Base(s.File)
+		made := strings.Contains(script, file) ||
+			strings.HasPrefix(file, "nats-") && strings.Contains(script, strings.TrimSuffix(strings.TrimPrefix(file, "nats-"), ".nk"))
+		if !made {
+			t.Errorf("keys.sh does not make %s of secret %s", file, name)
+		}
+	}
+}
+
+// The negative controls: what these tests are for must make them fail.
+func TestComposeMistakesAreSeen(t *testing.T) {
+	t.Parallel()
+	text := string(read(t, composeFile))
+	swap := func(t *testing.T, old, new string) []byte {
+		t.Helper()
+		if !strings.Contains(text, old) {
+			t.Fatalf("the compose file does not hold %q", old)
+		}
+		return []byte(strings.Replace(text, old, new, 1))
+	}
+	if _, err := compose(t, swap(t, "healthcheck:", "helthcheck:"), environment()); err == nil {
+		t.Error("a mistyped key was accepted")
+	}
+	if _, err := compose(t, []byte(text), types.Mapping{}); err == nil {
+		t.Error("a start without keys was accepted")
+	}
+	for says, tc := range map[string]struct{ service, old, new string }{
+		"root":           {"valkey", `user: "999:1000"`, `user: "0:0"`},
+		"open port":      {"nats", `"127.0.0.1:4222:4222"`, `"4222:4222"`},
+		"moving image":   {"valkey", "valkey:8.1.3-alpine", "valkey:latest"},
+		"writable":       {"valkey", "read_only: true", "read_only: false"},
+		"no examination": {"valkey", "test: [CMD-SHELL", "disable: true\n      test: [CMD-SHELL"},
+	} {
+		p, err := compose(t, swap(t, tc.old, tc.new), environment())
+		if err != nil {
+			t.Errorf("%s: %v", says, err)
+		} else if len(unsound(tc.service, p.Services[tc.service])) == 0 {
+			t.Errorf("%s: not seen", says)
+		}
+	}
+}

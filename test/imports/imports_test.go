@@ -1,0 +1,112 @@
+package imports
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/fstest"
+)
+
+func TestTheRepositoryKeepsItsRules(t *testing.T) {
+	t.Parallel()
+	tree := os.DirFS(filepath.Join("..", ".."))
+	broken, err := Broken(tree)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, b := range broken {
+		t.Error(b)
+	}
+	files, err := Sources(tree)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(files) < 100 {
+		t.Fatalf("only %d sources found: the test looks in the wrong place", len(files))
+	}
+	for _, f := range files {
+		if f.Lines > GoodLines {
+			t.Logf("%s has %d lines; think of cutting it", f.Path, f.Lines)
+		}
+	}
+}
+
+// Every package says what it is for.
+func TestEveryPackageHasAComment(t *testing.T) {
+	t.Parallel()
+	files, err := Sources(os.DirFS(filepath.Join("..", "..")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	said, any := map[string]bool{}, map[string]bool{}
+	for _, f := range files {
+		if f.AST.Doc != nil {
+			said[f.Dir] = true
+		}
+		any[f.Dir] = true
+	}
+	for dir := range any {
+		if !said[dir] {
+			t.Errorf("%s has no package comment", dir)
+		}
+	}
+}
+
+// The negative controls: each small tree breaks one rule, and that is said.
+func TestBrokenRulesAreSeen(t *testing.T) {
+	t.Parallel()
+	for says, tc := range map[string]struct{ file, text, want string }{
+		"events imports the journal":          {"pkg/events/x.go", `package events; import _ "github.com/outdial/outdial/pkg/journal"`, "may not import pkg/journal"},
+		"pkg imports a service":               {"pkg/process/x.go", `package process; import _ "github.com/outdial/outdial/services/dialer"`, "may not import services/dialer"},
+		"a service imports another":           {"services/dialer/x.go", `package dialer; import _ "github.com/outdial/outdial/services/compliance/rules"`, "may not import services/compliance/rules"},
+		"somebody imports the all-in-one":     {"services/dialer/x.go", `package dialer; import _ "github.com/outdial/outdial/cmd/outdial/internal/app"`, "may not import cmd/outdial"},
+		"the orchestrator knows providers":    {"services/orchestrator/x.go", `package orchestrator; import _ "github.com/outdial/outdial/pkg/providers"`, "no business with providers"},
+		"a test helper in a program":          {"services/dialer/x.go", `package dialer; import _ "github.com/outdial/outdial/pkg/worker/natsserver/natstest"`, "is for tests"},
+		"a folder nobody knows":               {"pkg/new/x.go", `package new`, "belongs to no part"},
+		"the SDK outside telemetry":           {"pkg/worker/x.go", `package worker; import _ "go.opentelemetry.io/otel/sdk/trace"`, "takes the API"},
+		"the lifecycle asks the clock":        {"pkg/events/lifecycle/x.go", "package lifecycle\nimport \"time\"\nvar now = time.Now()", "asks the clock"},
+		"rules read files":                    {"services/compliance/rules/x.go", `package rules; import _ "os"`, "imports os"},
+		"a package called util":               {"pkg/worker/util/x.go", `package util`, "says nothing"},
+		"init":                                {"pkg/worker/x.go", "package worker\nfunc init() {}", "init runs unasked"},
+		"testing in a program":                {"pkg/worker/x.go", `package worker; import _ "testing"`, "imports testing"},
+		"a test that sleeps":                  {"pkg/worker/x_test.go", "package worker\nimport \"time\"\nfunc f() { for { go func() { time.Sleep(1) }() } }", "sleeps"},
+		"a test that skips":                   {"pkg/worker/x_test.go", "package worker\nfunc f(t T) { t.Skip() }", "skips"},
+		"a file that has grown":               {"pkg/worker/x.go", "package worker\n" + strings.Repeat("//\n", MostLines), "at most 500"},
+		"a path of the author's machine":      {"docs/x.md", "see /work/" + "shared/design", "says"},
+		"and the same in what is not Go code": {"deploy/x.yaml", "a: session of " + "work", "says"},
+	} {
+		t.Run(says, func(t *testing.T) {
+			t.Parallel()
+			broken, err := Broken(fstest.MapFS{tc.file: {Data: []byte(tc.text)}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(broken) != 1 || !strings.Contains(broken[0], tc.want) {
+				t.Errorf("found %q, want one that says %q", broken, tc.want)
+			}
+		})
+	}
+}
+
+// And what is right is not complained about.
+func TestKeptRulesAreQuiet(t *testing.T) {
+	t.Parallel()
+	tree := fstest.MapFS{
+		"pkg/events/lifecycle/x.go":   {Data: []byte(`package lifecycle; import _ "github.com/outdial/outdial/pkg/events"`)},
+		"pkg/worker/x.go":             {Data: []byte("package worker\nimport (\n\t_ \"github.com/outdial/outdial/pkg/journal\"\n\t\"time\"\n)\nvar now = time.Now\n")},
+		"services/dialer/x.go":        {Data: []byte(`package dialer; import _ "github.com/outdial/outdial/pkg/providers/tcn"`)},
+		"pkg/journal/x_test.go":       {Data: []byte(`package journal; import _ "github.com/outdial/outdial/pkg/worker/natsserver/natstest"`)},
+		"pkg/worker/x_test.go":        {Data: []byte("package worker\nimport \"time\"\nfunc f() {\n\tfor { time.Sleep(1) }\n\ttime.Sleep(2) // an outage\n}\nfunc g(t *rapid.T) { t.Skip() }\n")},
+		"cmd/outdial/x.go":            {Data: []byte(`package main; import _ "github.com/outdial/outdial/services/dialer"`)},
+		"pkg/events/testdata/bad.go":  {Data: []byte(`not go at all`)},
+		"node_modules/x/session.json": {Data: []byte("/work/" + "shared")},
+	}
+	broken, err := Broken(tree)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, b := range broken {
+		t.Error(b)
+	}
+}
