@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/alecthomas/kong"
+	"golang.org/x/term"
 
 	"github.com/outdial/outdial/cmd/outdial/internal/app"
 	"github.com/outdial/outdial/cmd/outdial/internal/demo"
@@ -104,17 +105,19 @@ type demoCmd struct {
 }
 
 func (c *demoCmd) Run(e *env) error {
-	return demo.Run(e.ctx, demo.Options{Out: e.out, Live: isTerminal(e.out), Keep: c.Keep, PrintConfig: c.PrintConfig,
+	live, width := terminal(e.out)
+	return demo.Run(e.ctx, demo.Options{Out: e.out, Live: live, Width: width, Keep: c.Keep, PrintConfig: c.PrintConfig,
 		At: c.At, Pace: c.Pace, Version: process.Version()})
 }
 
-func isTerminal(w io.Writer) bool {
+// terminal says whether lines can be redrawn, and how wide they may be.
+func terminal(w io.Writer) (live bool, width int) {
 	f, ok := w.(*os.File)
-	if !ok {
-		return false
+	if !ok || !term.IsTerminal(int(f.Fd())) || os.Getenv("TERM") == "dumb" {
+		return false, 0
 	}
-	info, err := f.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0 && os.Getenv("TERM") != "dumb"
+	width, _, err := term.GetSize(int(f.Fd()))
+	return err == nil && width >= 80, width
 }
 
 type upCmd struct {

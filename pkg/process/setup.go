@@ -146,17 +146,12 @@ func redisChild(ctx context.Context, path string) (url string, stop func(), err 
 // DesktopToken checks a desktop's token against the configuration; nil when
 // none is configured, and then only this machine may come.
 func (s Setup) DesktopToken(same func(got, want string) bool) func(connection, agent, token string) bool {
-	tokens := s.Config.Workspace.Tokens
-	if len(tokens) == 0 {
+	if len(s.Config.Workspace.Tokens) == 0 {
 		return nil
 	}
 	return func(connection, agent, token string) bool {
-		for _, key := range []string{connection + "/" + agent, agent} {
-			if want, ok := tokens[key]; ok {
-				return same(token, want.Reveal())
-			}
-		}
-		return false
+		want := s.Config.Workspace.Token(connection, agent)
+		return want != "" && same(token, want)
 	}
 }
 

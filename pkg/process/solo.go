@@ -1,6 +1,7 @@
 package process
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -19,7 +20,7 @@ import (
 // A Solo is one service running alone.
 type Solo struct {
 	Service string
-	Listen  string // default HTTP address
+	Listen  string // default HTTP address; "" is the configuration's http.listen
 	Version string
 	// Run runs the service until ctx ends. HTTP paths of its own go on mux.
 	Run func(ctx context.Context, s Setup, h *Host, mux *http.ServeMux) error
@@ -35,12 +36,12 @@ func (s Solo) Main(args []string, getenv func(string) string, stderr io.Writer) 
 	fs := flag.NewFlagSet("outdial-"+s.Service, flag.ContinueOnError)
 	fs.SetOutput(stderr)
 	file := fs.String("c", getenv("OUTDIAL_CONFIG"), "configuration `file`")
-	listen := fs.String("listen", getenv("OUTDIAL_HTTP_LISTEN"), "`host:port` for /healthz, /readyz, /metrics (default "+s.Listen+")")
+	listen := fs.String("listen", getenv("OUTDIAL_HTTP_LISTEN"), "`host:port` for /healthz, /readyz, /metrics (default "+cmp.Or(s.Listen, "http.listen of the configuration")+")")
 	unsafe := fs.Bool("unsafe-fsync", false, "accept a NATS server that may lose acknowledged messages on power loss")
 	if err := fs.Parse(args); err != nil {
 		return 2
 	}
-	cfg, err := config.Load(*file, getenv, config.Options{Kinds: kinds.All()})
+	cfg, err := config.Load(*file, getenv, config.Options{Kinds: kinds.All(), UnsafeFsync: *unsafe})
 	if err != nil {
 		fmt.Fprintln(stderr, err)
 		return 2
@@ -49,7 +50,11 @@ func (s Solo) Main(args []string, getenv func(string) string, stderr io.Writer) 
 		fmt.Fprintf(stderr, "outdial-%s: nats.url is not set; a service alone needs a server to share (`outdial up` runs everything in one process)\n", s.Service)
 		return 2
 	}
-	if *listen == "" {
+	switch {
+	case *listen != "":
+	case s.Listen == "":
+		*listen = cfg.HTTP.Listen // the door of the configuration is this service's
+	default:
 		*listen = s.Listen
 	}
 	if err := s.run(ctx, cfg, *listen, *unsafe, getenv, stderr); err != nil && !errors.Is(err, context.Canceled) {

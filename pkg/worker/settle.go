@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"strconv"
 	"sync"
@@ -120,7 +121,11 @@ func (l *lane) park(ctx context.Context, m jetstream.Msg, d Delivery, err error,
 		l.nak(m, l.rt.cfg.delay(n))
 		return ending{resultRetry, code}
 	}
-	l.log.Error(result, "seq", d.Seq, "subject", d.Subject, "code", code)
+	level := slog.LevelError
+	if _, ok := errors.AsType[*events.RejectError](err); ok {
+		level = slog.LevelInfo // somebody else's mistake, and they have their answer
+	}
+	l.log.Log(ctx, level, result, "seq", d.Seq, "subject", d.Subject, "code", code)
 	if terr := m.TermWithReason(code); terr != nil {
 		l.log.Warn("the end was not sent; the message will come again", "seq", d.Seq)
 	}

@@ -88,13 +88,14 @@ func (s *Service) reject(t directory.Tenant, d worker.Delivery, faults []events.
 	}}
 }
 
-// request appends requested, or finds it there.
+// request appends requested, or finds it there. One that is found is another
+// delivery's, or another request's under the same identity: the event's id comes
+// from the identity alone.
 func (s *Service) request(t directory.Tenant, d worker.Delivery, in events.Intake, who events.Identity) journal.Step {
-	look := d.Tries > 1
-	var again journal.Step
-	again = journal.Step{
+	tried := false
+	return journal.Step{
 		Make: func(ctx context.Context) (*journal.Draft, error) {
-			if look {
+			if tried || d.Tries > 1 {
 				c, err := logs.Call(ctx, s.Log, t.Name, in.Call, 0)
 				if err != nil {
 					return nil, err
@@ -103,17 +104,17 @@ func (s *Service) request(t directory.Tenant, d worker.Delivery, in events.Intak
 					return nil, s.duplicate(ctx, t, d, c, in, who)
 				}
 			}
-			look = true
+			tried = true
 			return s.requested(t, d, in)
 		},
-		Then: func(_ context.Context, done journal.Appended) ([]journal.Step, error) {
-			if done.Won {
+		Then: func(ctx context.Context, done journal.Appended) ([]journal.Step, error) {
+			was, ok := done.Record.Body.(*events.CallRequested)
+			if done.Won || !ok {
 				return nil, nil
 			}
-			return []journal.Step{again}, nil // it was there: is it the same?
+			return nil, s.duplicate(ctx, t, d, &lifecycle.Call{ID: in.Call, Request: was}, in, who)
 		},
 	}
-	return again
 }
 
 // duplicate folds a request that is on record, or refuses another body under

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"strings"
 	"sync"
 	"testing"
@@ -343,5 +342,3 @@ func wantReject(t *testing.T, err error, code string) {
 }
 
 func ptr[T any](v T) *T { return &v }
-
-var _ = fmt.Sprint

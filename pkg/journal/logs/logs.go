@@ -80,6 +80,6 @@ func NextOfCall(c *lifecycle.Call, role events.Role, name events.Name, at time.T
 func NextOfAgent(a *lifecycle.Agent, role events.Role, name events.Name, at time.Time, body any) *journal.Draft {
 	return &journal.Draft{
 		Family: events.AgentFamily, Tenant: a.Tenant, Key: a.ID, Role: role, Name: name,
-		Cause: a.Last.ID, Place: a.Last.Place + 1, Time: at, After: a.Last.Seq, Body: body,
+		Cause: a.Last.ID, Time: at, After: a.Last.Seq, Body: body,
 	}
 }

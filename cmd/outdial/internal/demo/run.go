@@ -26,6 +26,7 @@ import (
 type Options struct {
 	Out         io.Writer
 	Live        bool // redraw the table in place (a terminal)
+	Width       int  // of the terminal, in columns; 0: not known
 	Keep        bool // stay up afterwards
 	PrintConfig bool
 	At          time.Time     // zero: an instant inside every sample's window
@@ -156,7 +157,7 @@ func (s *show) banner() {
 // play publishes the scenes and follows them to their ends.
 func (s *show) play(ctx context.Context) error {
 	all := scenes()
-	s.table = newTable(all, s.Out, s.Live)
+	s.table = newTable(all, s.Out, s.Live, s.Width)
 	ended, err := s.follow()
 	if err != nil {
 		return err

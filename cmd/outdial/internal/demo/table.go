@@ -1,6 +1,7 @@
 package demo
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"slices"
@@ -29,14 +30,15 @@ type table struct {
 	mu    sync.Mutex
 	out   io.Writer
 	live  bool
+	width int // of a line, when redrawing: a wrapped line cannot be redrawn
 	drawn int // lines on the screen
 	began time.Time
 	rows  []*row
 	over  bool
 }
 
-func newTable(scenes []scene, out io.Writer, live bool) *table {
-	t := &table{out: out, live: live, began: time.Now()}
+func newTable(scenes []scene, out io.Writer, live bool, width int) *table {
+	t := &table{out: out, live: live, width: cmp.Or(width, 80) - 1, began: time.Now()}
 	for _, sc := range scenes {
 		t.rows = append(t.rows, &row{scene: sc, key: sc.Tenant + "/" + events.CallID(sc.Tenant, source, sc.ID),
 			call: &lifecycle.Call{State: lifecycle.None}})
@@ -110,9 +112,19 @@ func (t *table) draw() {
 	}
 	t.drawn = 0
 	for _, r := range t.rows {
-		fmt.Fprintf(t.out, "\x1b[2K%s\n", r.text())
+		fmt.Fprintf(t.out, "\x1b[2K%s\n", cut(r.text(), t.width))
 		t.drawn++
 	}
+}
+
+// cut keeps the beginning of a line and the end of its path, where the news is.
+func cut(line string, width int) string {
+	runes := []rune(line)
+	const head = 94 // up to the path
+	if len(runes) <= width || width < head+12 {
+		return string(runes[:min(len(runes), width)])
+	}
+	return string(runes[:head]) + "…" + string(runes[len(runes)-(width-head-1):])
 }
 
 // text is a row: what it is about, who takes it, where it stands, how it got

@@ -23,9 +23,9 @@ func (c *Client) CallGet(ctx context.Context, body any) error {
 			}
 			fmt.Fprintf(c.Out, "outcome   %s: %s%s\n", v.Outcome, v.Reason, presumed)
 		}
-		for name, text := range map[string]string{"agent": v.Agent, "campaign": v.Campaign, "reference": v.Reference} {
-			if text != "" {
-				fmt.Fprintf(c.Out, "%-9s %s\n", name, text)
+		for _, line := range [][2]string{{"agent", v.Agent}, {"campaign", v.Campaign}, {"reference", v.Reference}} {
+			if line[1] != "" {
+				fmt.Fprintf(c.Out, "%-9s %s\n", line[0], line[1])
 			}
 		}
 		if d := v.Durations; d != nil {

@@ -11,7 +11,7 @@ import (
 )
 
 func main() {
-	os.Exit(process.Solo{Service: "events-bridge", Listen: "127.0.0.1:8080", Version: process.Version(), Run: run}.
+	os.Exit(process.Solo{Service: "events-bridge", Version: process.Version(), Run: run}.
 		Main(os.Args[1:], os.Getenv, os.Stderr))
 }
 
