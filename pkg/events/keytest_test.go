@@ -105,8 +105,12 @@ func TestSealedTokensOpenInTheirPlaceOnly(t *testing.T) {
 
 func TestKeysAndAttemptsAreNeverTheSame(t *testing.T) {
 	t.Parallel()
-	if string(NewKey()) == string(NewKey()) || len(NewKey()) != 32 || RandomID() == RandomID() {
-		t.Error("chance repeats itself")
+	first, second := NewKey(), NewKey()
+	if string(first) == string(second) || len(first) != 32 {
+		t.Error("two keys are the same, or too short")
+	}
+	if one, other := RandomID(), RandomID(); one == other {
+		t.Error("two attempts have the same id")
 	}
 	if testKey.NumberToken("+12025550123") == NewKey().NumberToken("+12025550123") {
 		t.Error("a number's token does not depend on the tenant")

@@ -122,7 +122,7 @@ func (c Config) validate() error {
 		errs = append(errs, errors.New("NC is not set"))
 	}
 	if !events.IsToken(c.Name) {
-		errs = append(errs, fmt.Errorf("Name %q is not a token", c.Name))
+		errs = append(errs, fmt.Errorf("field Name is %q, which is not a token", c.Name))
 	}
 	if c.Rejecter == nil {
 		errs = append(errs, errors.New("Rejecter is not set"))

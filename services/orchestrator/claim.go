@@ -3,6 +3,7 @@ package orchestrator
 import (
 	"context"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/outdial/outdial/pkg/events"
@@ -130,7 +131,13 @@ func (s *Service) assignment(c *lifecycle.Call, a *lifecycle.Agent, fence uint64
 	if conn, ok := s.Directory.Connection(c.Tenant, a.State.Connection); ok {
 		body.NoTalking = !conn.Provider.Can.Talking
 	}
-	return logs.NextOfCall(c, events.Orchestrator, events.Assigned, s.Now(), body)
+	d, err := logs.NextOfCall(c, events.Orchestrator, events.Assigned, s.Now(), body)
+	if d != nil {
+		// Two agents claimed for one call are two assignments: the loser must
+		// hear that it lost, so that its agent is given back.
+		d.ID = events.EventID(d.Cause, events.TypeOf(d.Family, d.Name), c.ID+"@"+a.ID+"@"+strconv.FormatUint(fence, 10))
+	}
+	return d, err
 }
 
 // releaseClaim drafts the agent's release (or quarantine) if this call holds

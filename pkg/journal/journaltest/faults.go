@@ -106,3 +106,10 @@ func conflict() error {
 func unknown() error {
 	return fault.New(fault.Uncertain, "append", journal.CodeAppendUnknown, errors.New("no answer"))
 }
+
+// Mend forgets every fault and interruption that has not happened yet.
+func (l *Log) Mend() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.traps, l.cut = nil, false
+}

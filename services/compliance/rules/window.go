@@ -12,9 +12,6 @@ type Window struct {
 	End   int `json:"end"`
 }
 
-// daySeconds is the wall clock's day; a day of a clock change still reads so.
-const daySeconds = 24 * 60 * 60
-
 // horizon is how far the search for an open instant looks. Every week is alike
 // but for clock changes, so two weeks find it or it never comes.
 const horizon = 15 * 24 * time.Hour

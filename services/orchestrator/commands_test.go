@@ -1,0 +1,380 @@
+package orchestrator
+
+import (
+	"encoding/json"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/outdial/outdial/pkg/api"
+	"github.com/outdial/outdial/pkg/events"
+	"github.com/outdial/outdial/pkg/journal/journaltest"
+)
+
+// do sends a command as acme and returns the answer as JSON.
+func (w *world) do(group, verb, body string) (string, error) {
+	w.t.Helper()
+	w.tell()
+	for _, e := range w.s.Endpoints() {
+		if e.Group != group || e.Verb != verb {
+			continue
+		}
+		v, err := e.Handle(w.t.Context(), "acme", []byte(body))
+		if err != nil {
+			return "", err
+		}
+		raw, err := json.Marshal(v)
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		return string(raw), nil
+	}
+	w.t.Fatalf("no command %s.%s", group, verb)
+	return "", nil
+}
+
+func wantCode(t *testing.T, err error, code string) {
+	t.Helper()
+	var e *api.Error
+	if !errors.As(err, &e) || e.Code != code {
+		t.Errorf("err = %v, want %s", err, code)
+	}
+}
+
+func TestAgentPutIsIdempotentAndNeverShowsTheToken(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	const put = `{"agent":"ann","huntGroups":["sales"],"token":"s3cret-token","by":"boss"}`
+	first, err := w.do("agent", "put", put)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if second, err := w.do("agent", "put", put); err != nil || second != first {
+		t.Errorf("again: %s, %v; want %s", second, err, first)
+	}
+	w.wantAgent("ann", "enrolled")
+	for _, change := range []string{
+		strings.Replace(put, "s3cret-token", "n3w-token", 1),
+		strings.Replace(put, "sales", "support", 1),
+		`{"agent":"ann","connection":"desk","huntGroups":["support"]}`,
+	} {
+		if _, err := w.do("agent", "put", change); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.wantAgent("ann", "enrolled enrolled enrolled enrolled")
+	get, err := w.do("agent", "get", `{"agent":"ann"}`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	list, err := w.do("agent", "list", "")
+	if err != nil || !strings.Contains(list, `"ann"`) {
+		t.Errorf("%s, %v", list, err)
+	}
+	shown := first + get + list
+	for _, r := range w.since(events.AgentFamily, 0) {
+		raw, _ := json.Marshal(r.Body)
+		shown += string(raw)
+	}
+	for _, o := range w.ops {
+		raw, _ := json.Marshal(o)
+		shown += string(raw)
+	}
+	if strings.Contains(shown, "s3cret") || strings.Contains(shown, "n3w-token") {
+		t.Error("the token is shown or stored in clear")
+	}
+	if len(w.ops) != 5 || w.ops[0].By != "boss" || w.ops[0].What != "agent.put" || w.ops[0].Agent != "ann" {
+		t.Errorf("on record: %+v", w.ops)
+	}
+}
+
+func TestTwoDifferentEnrolmentsAtOnceAreBothKept(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.log.Before(events.Enrolled, func() {
+		if _, err := w.s.Enrol(t.Context(), w.tenant(), Enrolment{Agent: "ann", HuntGroups: []string{"support"}}); err != nil {
+			t.Error(err)
+		}
+	})
+	a, err := w.s.Enrol(t.Context(), w.tenant(), Enrolment{Agent: "ann", HuntGroups: []string{"sales"}})
+	if err != nil || len(a.State.HuntGroups) != 1 || a.State.HuntGroups[0] != "sales" {
+		t.Errorf("%+v, %v", a.State, err)
+	}
+	w.wantAgent("ann", "enrolled enrolled")
+	if g := w.agent("ann").State.HuntGroups; g[0] != "sales" {
+		t.Errorf("on record: %v", g)
+	}
+	w.log.Fail(events.Enrolled, journaltest.LostAnswer)
+	if _, err := w.s.Enrol(t.Context(), w.tenant(), Enrolment{Agent: "ann"}); err != nil {
+		t.Error(err)
+	}
+	w.wantAgent("ann", "enrolled enrolled enrolled")
+}
+
+func TestAgentCommandsRefuse(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for body, code := range map[string]string{
+		`{}`:                                  "400",
+		`{"agent":"ann","conection":"tcn"}`:   "400", // a misspelt field
+		`{"agent":"ann","connection":"none"}`: "400",
+		`{"agent":"ann"} {"agent":"bob"}`:     "400",
+	} {
+		_, err := w.do("agent", "put", body)
+		wantCode(t, err, code)
+	}
+	for _, verb := range []string{"get", "remove", "release"} {
+		_, err := w.do("agent", verb, `{"agent":"nobody"}`)
+		wantCode(t, err, "404")
+		_, err = w.do("agent", verb, `{}`)
+		wantCode(t, err, "400")
+	}
+	if _, err := w.s.onListAgents(t.Context(), "nobody", nil); err == nil {
+		t.Error("an unknown tenant has agents")
+	}
+	if len(w.ops) != 0 {
+		t.Errorf("on record: %+v", w.ops)
+	}
+}
+
+func TestAnAgentOnACallIsNotRemoved(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.enrol("ann")
+	call := w.ask("1", map[string]any{"agent": "ann"})
+	w.work(w.s)
+	_, err := w.do("agent", "remove", `{"agent":"ann"}`)
+	wantCode(t, err, "409")
+	w.say(call, events.Orchestrator, events.Closed, &events.CallClosed{Outcome: "expired"})
+	w.work(w.s)
+	for range 2 { // twice is no error
+		if _, err := w.do("agent", "remove", `{"agent":"ann","by":"boss","reason":"left"}`); err != nil {
+			t.Error(err)
+		}
+	}
+	w.wantAgent("ann", "enrolled claimed released removed")
+	if list, _ := w.do("agent", "list", ""); strings.Contains(list, "ann") {
+		t.Errorf("still listed: %s", list)
+	}
+}
+
+func TestAgentRelease(t *testing.T) {
+	t.Parallel()
+	release := `{"agent":"ann","reason":"stuck","by":"boss"}`
+	setup := func(t *testing.T) (*world, string) {
+		w := newWorld(t)
+		w.enrol("ann")
+		call := w.ask("1", map[string]any{"agent": "ann"})
+		w.work(w.s)
+		return w, call
+	}
+	t.Run("without a reason it is refused", func(t *testing.T) {
+		t.Parallel()
+		w, _ := setup(t)
+		_, err := w.do("agent", "release", `{"agent":"ann"}`)
+		wantCode(t, err, "400")
+	})
+	t.Run("the call that holds the agent is stopped first", func(t *testing.T) {
+		t.Parallel()
+		w, call := setup(t)
+		w.clear(call)
+		for range 2 {
+			if _, err := w.do("agent", "release", release); err != nil {
+				t.Error(err)
+			}
+		}
+		w.wantCall(call, "requested assigned passed cancel_requested")
+		w.wantAgent("ann", "enrolled claimed released")
+		w.work(w.s)
+		w.wantCall(call, "requested assigned passed cancel_requested closed")
+		w.wantAgent("ann", "enrolled claimed released")
+	})
+	t.Run("a call that was dialed is not let go of", func(t *testing.T) {
+		t.Parallel()
+		w, call := setup(t)
+		w.dial(call)
+		_, err := w.do("agent", "release", release)
+		wantCode(t, err, "409")
+		w.wantAgent("ann", "enrolled claimed")
+	})
+	t.Run("nor one that is being prepared", func(t *testing.T) {
+		t.Parallel()
+		w, call := setup(t)
+		w.say(call, events.Compliance, events.Preparing, &events.CallPreparing{Attempt: "x"})
+		_, err := w.do("agent", "release", release)
+		wantCode(t, err, "409")
+	})
+	t.Run("one dialed while the release is written", func(t *testing.T) {
+		t.Parallel()
+		w, call := setup(t)
+		w.clear(call)
+		w.log.Before(events.CancelRequested, func() {
+			w.say(call, events.Dialer, events.Dialing, &events.CallDialing{Attempt: "attempt"})
+		})
+		_, err := w.do("agent", "release", release)
+		wantCode(t, err, "409")
+		w.wantAgent("ann", "enrolled claimed")
+	})
+	t.Run("a claim that is about to become an assignment becomes none", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t)
+		w.enrol("ann")
+		call := w.ask("1", map[string]any{"agent": "ann"})
+		w.log.Before(events.Assigned, func() {
+			if _, err := w.do("agent", "release", release); err != nil {
+				t.Error(err)
+			}
+		})
+		w.work(w.s)
+		if c, a := w.call(call), w.agent("ann"); c.Assigned == nil || c.Assigned.Fence != a.Fence {
+			t.Errorf("%s with %+v, the fence is %d", c.State, c.Assigned, a.Fence)
+		}
+		w.wantAgent("ann", "enrolled claimed released claimed")
+	})
+	t.Run("out of quarantine", func(t *testing.T) {
+		t.Parallel()
+		w, call := setup(t)
+		w.dial(call)
+		w.say(call, events.Dialer, events.Unknown, &events.CallUnknown{})
+		w.say(call, events.Orchestrator, events.Closed, &events.CallClosed{Outcome: "failed", Reason: "outcome_unknown", Quarantine: true})
+		w.work(w.s)
+		if _, err := w.do("agent", "release", release); err != nil {
+			t.Fatal(err)
+		}
+		w.wantAgent("ann", "enrolled claimed quarantined released")
+		if !w.agent("ann").Claimable() {
+			t.Error("and yet not free")
+		}
+	})
+}
+
+func TestCallCancel(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.enrol("ann")
+	call := w.ask("1", map[string]any{"agent": "ann", "campaign": "spring"})
+	other := w.ask("2", map[string]any{"agent": "ann", "campaign": "spring"})
+	third := w.ask("3", map[string]any{"agent": "ann", "campaign": "autumn"})
+	cancel := `{"call":"` + call + `","by":"boss","reason":"typo"}`
+	for _, status := range []string{"requested", "already"} {
+		if got, err := w.do("call", "cancel", cancel); err != nil || !strings.Contains(got, `"status":"`+status+`"`) {
+			t.Errorf("%s, %v; want %s", got, err, status)
+		}
+	}
+	w.wantCall(call, "requested cancel_requested")
+	w.work(w.s)
+	if got, _ := w.do("call", "cancel", cancel); !strings.Contains(got, `"status":"closed"`) {
+		t.Errorf("closed: %s", got)
+	}
+	if c := w.call(call).Closed; c.Outcome != "cancelled" || c.Reason != events.ByOperator {
+		t.Errorf("%+v", c)
+	}
+	if got, err := w.do("call", "cancel", `{"campaign":"spring"}`); err != nil || !strings.Contains(got, other) || strings.Contains(got, third) {
+		t.Errorf("%s, %v", got, err)
+	}
+	if c := w.call(other).Cancel; c == nil || c.By != events.ByUpstream {
+		t.Errorf("%+v", c)
+	}
+	for body, code := range map[string]string{
+		`{}`: "400", `{"call":"` + call + `","campaign":"spring"}`: "400", `{"call":"a b"}`: "400", `{"call":"nosuch"}`: "404",
+	} {
+		_, err := w.do("call", "cancel", body)
+		wantCode(t, err, code)
+	}
+	if last := w.ops[0]; last.What != "call.cancel" || last.By != "boss" || last.Reason != "typo" || last.Call != call {
+		t.Errorf("on record: %+v", last)
+	}
+}
+
+func TestCallFind(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.enrol("ann", "sales")
+	one := w.ask("1", map[string]any{"to": "+81312345678", "agent": "ann", "campaign": "spring", "reference": "r1", "contact": "p1"})
+	w.pass(time.Minute)
+	two := w.ask("2", map[string]any{"to": "+81398765432", "huntGroup": "sales", "campaign": "spring", "reference": "r2"})
+	for query, want := range map[string]string{
+		`{"to":"+81312345678"}`:                     one,
+		`{"to":"+81300000000"}`:                     "",
+		`{"reference":"r2"}`:                        two,
+		`{"contact":"p1"}`:                          one,
+		`{"campaign":"spring"}`:                     two + " " + one, // newest first
+		`{"campaign":"spring","reference":"r1"}`:    one,
+		`{"agent":"ann"}`:                           one,
+		`{"from":"2026-03-09T12:00:30Z"}`:           two,
+		`{"until":"2026-03-09T12:00:30Z"}`:          one,
+		`{"campaign":"winter"}`:                     "",
+		`{"campaign":"spring","to":"+81398765432"}`: two,
+	} {
+		got, err := w.do("call", "find", query)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var out struct {
+			Calls []Line
+			Count int
+		}
+		if err := json.Unmarshal([]byte(got), &out); err != nil {
+			t.Fatal(err)
+		}
+		var ids []string
+		for _, l := range out.Calls {
+			ids = append(ids, l.Call)
+		}
+		if strings.Join(ids, " ") != want || out.Count != len(ids) {
+			t.Errorf("%s: %v, want %s", query, ids, want)
+		}
+		if strings.Contains(got, "12345678") || strings.Contains(got, "98765432") {
+			t.Errorf("a number is shown: %s", got)
+		}
+	}
+	_, err := w.do("call", "find", `{}`)
+	wantCode(t, err, "400")
+	if v, err := w.s.onFind(t.Context(), "globex", []byte(`{"campaign":"spring"}`)); err != nil {
+		t.Error(err)
+	} else if raw, _ := json.Marshal(v); strings.Contains(string(raw), one) {
+		t.Error("another tenant finds the call")
+	}
+}
+
+func TestCallGetAndExplain(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.enrol("ann")
+	call := w.ask("1", map[string]any{"agent": "ann", "metadata": []map[string]string{{"key": "Name", "value": "Mrs Miller"}}})
+	w.work(w.s)
+	w.say(call, events.Compliance, events.Failed, &events.CallFailed{Reasons: []events.Reason{{Code: "DNC_INTERNAL"}, {Code: "ZIP_INVALID"}}})
+	w.work(w.s)
+	byCall, err := w.do("call", "get", `{"call":"`+call+`"}`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if byID, err := w.do("call", "get", `{"source":"/crm","id":"1"}`); err != nil || byID != byCall {
+		t.Errorf("by source and id: %s, %v", byID, err)
+	}
+	var v CallView
+	if err := json.Unmarshal([]byte(byCall), &v); err != nil {
+		t.Fatal(err)
+	}
+	if v.Outcome != "blocked" || v.Reason != "DNC_INTERNAL" || v.Agent != "ann" || len(v.Timeline) != 4 ||
+		v.Timeline[2].Says != "DNC_INTERNAL, ZIP_INVALID" || v.Number.Masked == "" {
+		t.Errorf("%+v", v)
+	}
+	explained, err := w.do("call", "explain", `{"call":"`+call+`"}`)
+	if err != nil || !strings.Contains(explained, "ZIP_INVALID") {
+		t.Errorf("%s, %v", explained, err)
+	}
+	if shown := byCall + explained; strings.Contains(shown, "Miller") || strings.Contains(shown, tokyo) {
+		t.Error("personal data is shown")
+	}
+	for _, verb := range []string{"get", "explain"} {
+		_, err := w.do("call", verb, `{"call":"nosuch"}`)
+		wantCode(t, err, "404")
+		_, err = w.do("call", verb, `{"source":"/crm"}`)
+		wantCode(t, err, "400")
+	}
+	if _, err := w.s.onGet(t.Context(), "globex", []byte(`{"call":"`+call+`"}`)); err == nil {
+		t.Error("another tenant reads the call")
+	}
+}
