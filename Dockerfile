@@ -1,8 +1,9 @@
-# One image with every binary of outdial, and one of the NATS server with its
-# configuration. Neither has more in it than it runs.
+# One image with every binary of outdial, one of the NATS server and one of the
+# collector with their configurations. None has more in it than it runs.
 #
 #   docker build --target outdial -t outdial .
 #   docker build --target nats -t outdial-nats .
+#   docker build --target collector -t outdial-collector .
 
 FROM golang:1.26.8-bookworm AS build
 WORKDIR /src
@@ -34,3 +35,11 @@ COPY deploy/nats/nats.conf deploy/nats/accounts.conf /etc/nats/
 USER 10002:10002
 ENTRYPOINT ["nats-server"]
 CMD ["--config", "/etc/nats/nats.conf"]
+
+# The collector comes without a program to examine it with.
+FROM otel/opentelemetry-collector-contrib:0.130.0 AS collector
+COPY --from=build /out/bin/healthcheck /healthcheck
+COPY deploy/observability/otel-collector.yaml /etc/otelcol/config.yaml
+USER 10001:10001
+ENTRYPOINT ["/otelcol-contrib"]
+CMD ["--config", "/etc/otelcol/config.yaml"]

@@ -41,10 +41,11 @@ check: ## what must hold before a change goes in: format, vet, lint, modules, pr
 	$(GO) vet work
 	@for m in $(MODULES); do echo "$$m: go mod tidy -diff"; (cd $$m && GOWORK=off $(GO) mod tidy -diff) || exit 1; done
 	@for m in $(MODULES); do echo "$$m: builds without the workspace"; (cd $$m && GOWORK=off $(GO) build ./...) || exit 1; done
-	@mkdir -p bin; $(STATE) >bin/.before; \
-	echo "go work sync and make gen leave no difference"; \
-	$(GO) work sync && $(MAKE) -s gen && $(STATE) >bin/.after && \
-	diff bin/.before bin/.after || { echo "files were out of date; they are right now, keep them"; exit 1; }
+	@mkdir -p bin; $(STATE) >bin/.before
+	$(GO) work sync
+	@$(MAKE) -s gen
+	@$(STATE) >bin/.after; diff bin/.before bin/.after || \
+	{ echo "files were out of date; go work sync and make gen have put them right, keep them"; exit 1; }
 	@rm -f bin/.before bin/.after
 	@$(MAKE) -s lint
 	cd test && $(GO) test -count=1 ./imports ./deploy
@@ -55,7 +56,7 @@ gen: ## prints what is made from the code: schemas, lifecycle, rules, configurat
 	@for m in $(MODULES); do (cd $$m && $(GO) generate ./...) || exit 1; done
 
 lint: bin/staticcheck ## staticcheck, module by module
-	@for m in $(MODULES); do echo "$$m: staticcheck"; (cd $$m && $(CURDIR)/bin/staticcheck ./...) || exit 1; done
+	@bad=0; for m in $(MODULES); do echo "$$m: staticcheck"; (cd $$m && $(CURDIR)/bin/staticcheck ./...) || bad=1; done; exit $$bad
 
 interop: ## CloudEvents, AsyncAPI and the desktop relay against their npm counterparts (needs Node and npm)
 	sh test/interop/run.sh

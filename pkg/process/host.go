@@ -64,7 +64,7 @@ type Host struct {
 // the clock.
 func Open(ctx context.Context, o Options) (*Host, error) {
 	h := &Host{Service: o.Service, Version: o.Version, role: o.Role, Telemetry: o.Telemetry,
-		Logger: o.Telemetry.Logger.With("service", o.Service)}
+		Logger: o.Telemetry.Logger.With("role", string(o.Role))}
 	o.Connect.Name, o.Connect.Logger, o.Connect.Meter = "outdial-"+o.Service, h.Logger, o.Telemetry.Meter
 	var err error
 	if h.NC, err = worker.Connect(ctx, o.Connect); err != nil {

@@ -59,13 +59,32 @@ func PassHash(p *events.CallPassed) string {
 // Undo says whether the provider may hold a preparation of the call that must
 // be withdrawn now. While compliance still owes an answer it must not be.
 func Undo(c *lifecycle.Call) bool {
-	if !c.Touched || c.CancelFailed {
+	if !c.Touched || triedInVain(c) {
 		return false
 	}
 	switch c.State {
-	case lifecycle.Failed, lifecycle.Withheld, lifecycle.Cancelling,
-		lifecycle.Refused, lifecycle.NotPlaced, lifecycle.Withdrawn:
+	case lifecycle.Failed, lifecycle.Withheld, lifecycle.Cancelling:
 		return true
+	}
+	return givenUp(c.State)
+}
+
+// givenUp are the states of an intent that came to nothing.
+func givenUp(s lifecycle.State) bool {
+	return s == lifecycle.Refused || s == lifecycle.NotPlaced || s == lifecycle.Withdrawn
+}
+
+// triedInVain says that the preparation could not be withdrawn. A cancellation
+// that failed while the call was still on its way says nothing of what came
+// after it.
+func triedInVain(c *lifecycle.Call) bool {
+	for i := len(c.Log) - 1; i >= 0; i-- {
+		switch c.Log[i].Name {
+		case events.CancelFailed:
+			return true
+		case events.Failed, events.Withheld, events.Passed, events.Refused, events.NotPlaced:
+			return false
+		}
 	}
 	return false
 }

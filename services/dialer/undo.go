@@ -77,7 +77,11 @@ func (s *Service) undo(ctx context.Context, r events.Record) ([]journal.Step, er
 	if err != nil || a == nil {
 		return nil, err
 	}
-	if r.Name == events.CancelRequested && c.Dialing != nil && c.Open() {
+	if r.Name == events.CancelRequested && c.State == lifecycle.Dialing {
+		// The start is on its way: withdrawing now could cross with it.
+		return nil, snooze(s.Settle, "a cancelled call's outcome")
+	}
+	if r.Name == events.CancelRequested && c.Dialing != nil && c.Open() && !givenUp(c.State) {
 		return s.withdrawPlaced(ctx, c, a, r)
 	}
 	if !Undo(c) {

@@ -62,10 +62,10 @@ func (s *Service) measure(p metric.MeterProvider) (*meters, error) {
 	return &x, err
 }
 
-// take counts one event of the log.
-func (x *meters) take(r events.Record) {
+// take counts one event of the log, if it is a new one.
+func (x *meters) take(r events.Record, live bool) {
 	c, ok := r.Body.(*events.CallClosed)
-	if !ok {
+	if !ok || !live {
 		return
 	}
 	ctx := context.Background()

@@ -37,9 +37,12 @@ func TestWhateverHappensEveryCallEndsOnceAndNoAgentIsShared(t *testing.T) {
 			c.enrol(a, "sales")
 		}
 		rt.Repeat(map[string]func(*rapid.T){
-			"":           func(rt *rapid.T) { c.check(rt) },
-			"request":    func(rt *rapid.T) { c.rt = rt; c.newCall() },
-			"time":       func(rt *rapid.T) { c.rt = rt; c.world.pass(time.Duration(rapid.IntRange(1, 120).Draw(rt, "s")) * time.Second) },
+			"":        func(rt *rapid.T) { c.check(rt) },
+			"request": func(rt *rapid.T) { c.rt = rt; c.newCall() },
+			"time": func(rt *rapid.T) {
+				c.rt = rt
+				c.world.pass(time.Duration(rapid.IntRange(1, 120).Draw(rt, "s")) * time.Second)
+			},
 			"agent":      func(rt *rapid.T) { c.rt = rt; c.whim() },
 			"compliance": func(rt *rapid.T) { c.rt = rt; c.comply() },
 			"dialer":     func(rt *rapid.T) { c.rt = rt; c.dialer() },

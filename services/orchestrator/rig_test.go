@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"log/slog"
 	"strings"
 	"sync"
 	"testing"
@@ -88,7 +89,7 @@ func newWorld(t testing.TB) *world {
 func (w *world) join() *Service {
 	s := New(Config{
 		Log: w.log, Notes: w, Sessions: sessions.NewMemory(w.Now), Directory: w.dir,
-		Incarnation: sessions.Incarnation(noon), Now: w.Now,
+		Incarnation: sessions.Incarnation(noon), Now: w.Now, Logger: slog.New(slog.DiscardHandler),
 	})
 	w.crew = append(w.crew, s)
 	w.heard[s], w.told[s] = map[events.Family]uint64{}, map[events.Family]uint64{}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 
 	"github.com/outdial/outdial/pkg/directory"
 	"github.com/outdial/outdial/pkg/events"
@@ -30,11 +31,13 @@ func Run(ctx context.Context, h *process.Host, o RunOptions) error {
 	if err != nil {
 		return err
 	}
+	var live atomic.Bool // what is read again at the start was counted before
 	for _, stream := range []string{events.StreamAgents, events.StreamCalls} {
-		if err := h.Follow(ctx, stream, func(r events.Record) { s.Follow(r); count.take(r) }); err != nil {
+		if err := h.Follow(ctx, stream, func(r events.Record) { s.Follow(r); count.take(r, live.Load()) }); err != nil {
 			return err
 		}
 	}
+	live.Store(true)
 	if err := s.enrolAll(ctx, h.Directory, o.Roster); err != nil {
 		return err
 	}

@@ -83,7 +83,7 @@ func unsound(name string, s types.ServiceConfig) []string {
 	check(s.MemLimit > 0 && s.PidsLimit > 0, "has no limits")
 	once := s.Restart == "no"
 	watched := s.HealthCheck != nil && !s.HealthCheck.Disable && len(s.HealthCheck.Test) > 0
-	check(once || watched || s.Labels["outdial.health"] != "", "is neither examined nor one-shot")
+	check(once || watched, "is neither examined nor one-shot")
 	check(s.NetworkMode == "" && s.Pid == "" && s.Ipc == "", "shares a name space with the machine")
 	if s.Build == nil {
 		tag := s.Image[strings.LastIndex(s.Image, ":")+1:]
@@ -97,7 +97,7 @@ func unsound(name string, s types.ServiceConfig) []string {
 
 func TestComposeIsHardened(t *testing.T) {
 	t.Parallel()
-	for name, s := range project(t, "observability").Services {
+	for name, s := range project(t, "observability", "tools").Services {
 		for _, says := range unsound(name, s) {
 			t.Error(says)
 		}
@@ -147,9 +147,9 @@ func TestComposeNetworks(t *testing.T) {
 // Each service has its own NATS user and nobody else's key.
 func TestComposeKeys(t *testing.T) {
 	t.Parallel()
-	p := project(t)
+	p := project(t, "tools")
 	for name, user := range map[string]string{"orchestrator": "orchestrator", "compliance": "compliance", "dialer": "dialer",
-		"events-bridge": "bridge", "provision": "provision"} {
+		"events-bridge": "bridge", "provision": "provision", "operator": "operator"} {
 		var got []string
 		for _, s := range p.Services[name].Secrets {
 			if strings.HasPrefix(s.Source, "nats_") {
@@ -167,6 +167,43 @@ func TestComposeKeys(t *testing.T) {
 			strings.HasPrefix(file, "nats-") && strings.Contains(script, strings.TrimSuffix(strings.TrimPrefix(file, "nats-"), ".nk"))
 		if !made {
 			t.Errorf("keys.sh does not make %s of secret %s", file, name)
+		}
+	}
+}
+
+// Base images are pinned, and no image is left as root.
+func TestDockerfile(t *testing.T) {
+	t.Parallel()
+	text := string(read(t, "Dockerfile"))
+	targets := map[string]bool{}
+	for _, stage := range strings.Split(text, "\nFROM ")[1:] {
+		first := strings.Fields(strings.SplitN(stage, "\n", 2)[0])
+		image, target := first[0], first[len(first)-1]
+		targets[target] = true
+		if tag := image[strings.LastIndex(image, ":")+1:]; image != "scratch" && strings.Count(tag, ".") < 2 {
+			t.Errorf("image %s is not pinned to an exact version", image)
+		}
+		user := stage[strings.LastIndex(stage, "\nUSER ")+1:]
+		if target != "build" && (!strings.HasPrefix(user, "USER 1000") || strings.HasPrefix(user, "USER 0")) {
+			t.Errorf("target %s does not run as a user of ours", target)
+		}
+	}
+	for name, s := range project(t, "observability", "tools").Services {
+		if s.Build != nil && !targets[s.Build.Target] {
+			t.Errorf("%s is built from target %q, which the Dockerfile does not have", name, s.Build.Target)
+		}
+	}
+	// What is copied is let through to the builder.
+	ignore := string(read(t, ".dockerignore"))
+	for _, line := range strings.Split(text, "\n") {
+		f := strings.Fields(line)
+		if len(f) < 3 || f[0] != "COPY" || strings.HasPrefix(f[1], "--from") {
+			continue
+		}
+		for _, source := range f[1 : len(f)-1] {
+			if _, err := os.Stat(filepath.Join(root, source)); err != nil || !strings.Contains(ignore, "\n!"+strings.TrimPrefix(source, "./")+"\n") {
+				t.Errorf("%s cannot be copied", source)
+			}
 		}
 	}
 }

@@ -55,6 +55,11 @@ func company(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
+	// Phases longer than the bridge's polls, or it would not see them.
+	long := sim.Duration(500 * time.Millisecond)
+	if err := s.Script.Set(sim.Part{Number: "*", Ring: long, Talk: long, Wrap: long}); err != nil {
+		t.Fatal(err)
+	}
 	tcn, err := s.TCN(sim.TCNOptions{Agents: sim.TCNAgents(1)})
 	if err != nil {
 		t.Fatal(err)
@@ -86,8 +91,9 @@ func (s *shipped) setup(t *testing.T, user, provider string, log *lines) process
 		Replace(string(read(t, "deploy", "compose", "outdial.yaml")))
 	env := map[string]string{
 		"OUTDIAL_NATS_URL": s.srv.ClientURL(), "OUTDIAL_NATS_MONITOR": "http://127.0.0.1:8222",
-		"OUTDIAL_NATS_NKEY":    filepath.Join(dir, "nats_nkey"),
-		"OUTDIAL_RULESETS_DIR": filepath.Join(root, "deploy", "compose", "rulesets"),
+		"OUTDIAL_TIMING_BRIDGE_POLL_EVERY": "50ms",
+		"OUTDIAL_NATS_NKEY":                filepath.Join(dir, "nats_nkey"),
+		"OUTDIAL_RULESETS_DIR":             filepath.Join(root, "deploy", "compose", "rulesets"),
 	}
 	cfg, err := config.Parse("outdial.yaml", []byte(text), func(name string) string { return env[name] }, config.Options{Kinds: kinds.All()})
 	if err != nil {
@@ -99,7 +105,7 @@ func (s *shipped) setup(t *testing.T, user, provider string, log *lines) process
 	}
 	// The server of a test has no monitoring to see fsync by; TestNATSSettings
 	// looks at its configuration instead.
-	return process.Setup{Config: cfg, Version: "test", Unsafe: true, Telemetry: tele}
+	return process.Setup{Config: cfg, Version: process.Version(), Unsafe: true, Telemetry: tele}
 }
 
 // start runs the four services under their own users until the test ends.

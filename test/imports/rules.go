@@ -100,7 +100,7 @@ func directions(f File) []string {
 		if !slices.ContainsFunc(arrows[part], func(a string) bool { return under(to, a) }) && !(f.Test && forRig(to)) {
 			out = append(out, fmt.Sprintf("%s: %s may not import %s", f.Path, part, to))
 		}
-		if under(to, "pkg/providers") && !slices.ContainsFunc(withProviders, func(w string) bool { return under(f.Dir, w) }) {
+		if under(to, "pkg/providers") && !f.Test && !slices.ContainsFunc(withProviders, func(w string) bool { return under(f.Dir, w) }) {
 			out = append(out, fmt.Sprintf("%s: %s has no business with providers", f.Path, part))
 		}
 		if strings.HasSuffix(to, "test") && !f.forTests() {

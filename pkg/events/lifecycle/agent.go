@@ -54,9 +54,10 @@ var Presence = sync.OnceValue(func() *Machine {
 		}
 	}
 	late = append(late, Late{events.Enrolled, there}, Late{events.Removed, []State{Gone}})
-	for _, on := range []events.Name{events.Claimed, events.Released, events.Quarantined} {
+	for _, on := range []events.Name{events.Released, events.Quarantined} {
 		late = append(late, Late{on, append(slices.Clone(there), Gone)})
 	}
+	late = append(late, Late{events.Claimed, there}) // who is off the roster is not claimed
 	for _, p := range presences {
 		late = append(late, Late{p.on, []State{Gone}})
 	}

@@ -195,24 +195,24 @@ func callLate() []Late {
 	sent := slices.Concat(inFlight, steps)
 
 	late := []Late{
-		{events.Requested, begun},                                 // redelivered
-		{events.Annotated, begun},                                 // changes nothing anywhere
-		{events.RecordingStarted, slices.Concat(sent, givenUp)},   // annotation
-		{events.RecordingStopped, slices.Concat(sent, givenUp)},   // annotation
-		{events.Orphaned, givenUp},                                // alarm, moves nothing
-		{events.CancelRequested, slices.Concat(sent, givenUp)},    // the call keeps its state
-		{events.CancelRequested, []State{Stopping}},               // asked twice
-		{events.Failed, []State{Cancelling, Cancelled}},           // an opt-out of a call being withdrawn
-		{events.CancelFailed, slices.Concat(begun)},               // tried, and could not
-		{events.Started, slices.Concat(steps, []State{Started})},  // the answer limps in after the news
-		{events.Started, []State{Closed, ResolvedS}},              // or after the end
-		{events.PendingAgent, slices.Concat(steps)},               //
-		{events.Unknown, slices.Concat(steps, []State{Unknown})},  // settled by an event before it was asked
-		{events.Unknown, []State{Closed, ResolvedS}},              //
-		{events.NotPlaced, []State{Closed, ResolvedS, NotPlaced}}, //
-		{events.Resolved, slices.Concat(steps)},                   // settled already
-		{events.Resolved, []State{Started, ResolvedS, Closed}},    //
-		{events.Cancelled, []State{Closed, Cancelled, Undone}},    //
+		{events.Requested, begun},                                                                      // redelivered
+		{events.Annotated, begun},                                                                      // changes nothing anywhere
+		{events.RecordingStarted, slices.Concat(sent, givenUp)},                                        // annotation
+		{events.RecordingStopped, slices.Concat(sent, givenUp)},                                        // annotation
+		{events.Orphaned, givenUp},                                                                     // alarm, moves nothing
+		{events.CancelRequested, slices.Concat(sent, givenUp)},                                         // the call keeps its state
+		{events.CancelRequested, []State{Stopping}},                                                    // asked twice
+		{events.Failed, []State{Cancelling, Cancelled}},                                                // an opt-out of a call being withdrawn
+		{events.CancelFailed, slices.Concat(begun)},                                                    // tried, and could not
+		{events.Started, slices.Concat(steps, []State{Started})},                                       // the answer limps in after the news
+		{events.Started, []State{Closed, ResolvedS}},                                                   // or after the end
+		{events.PendingAgent, slices.Concat(steps, []State{Started, PendingAgent, ResolvedS, Closed})}, //
+		{events.Unknown, slices.Concat(steps, []State{Unknown})},                                       // settled by an event before it was asked
+		{events.Unknown, []State{Closed, ResolvedS}},                                                   //
+		{events.NotPlaced, []State{Closed, ResolvedS, NotPlaced}},                                      //
+		{events.Resolved, slices.Concat(steps)},                                                        // settled already
+		{events.Resolved, []State{Started, ResolvedS, Closed}},                                         //
+		{events.Cancelled, slices.Concat(steps, []State{Closed, Cancelled, Undone})},                   //
 	}
 	for _, p := range progress {
 		in := slices.Clone(givenUp)

@@ -1,0 +1,311 @@
+package dialer
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/outdial/outdial/pkg/events"
+	"github.com/outdial/outdial/pkg/events/fault"
+	"github.com/outdial/outdial/pkg/events/lifecycle"
+	"github.com/outdial/outdial/pkg/journal"
+	"github.com/outdial/outdial/pkg/journal/journaltest"
+	"github.com/outdial/outdial/pkg/providers"
+)
+
+func TestAPassIsDialedOnce(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, providers.Capabilities{})
+	p := w.passed()
+	for range 3 { // heard three times
+		w.hear(p)
+	}
+	w.want("requested assigned passed dialing started")
+	w.wantStarts(1)
+	o, c := w.p.starts[0], w.call()
+	if o.To != tokyo || o.Attempt != c.Dialing.Attempt || o.Agent.Token != "secret-token" || o.Agent.Provider != "2098765" ||
+		o.Agent.Session != "s1" || !o.NotAfter.Equal(noon.Add(5*time.Second)) {
+		t.Errorf("the order is not the call's")
+	}
+	if d := c.Dialing; d.PassID != p.ID || d.PassHash == "" || d.Fence != c.Assigned.Fence || d.Agent != "ann" {
+		t.Errorf("%+v", d)
+	}
+	if c.Started.Provider["callSid"] != "1" {
+		t.Errorf("%+v", c.Started)
+	}
+}
+
+// Whoever did not get the acknowledgement of its own intent never sends.
+func TestOnlyTheWinnerSends(t *testing.T) {
+	t.Parallel()
+	for story, tc := range map[string]struct {
+		fault  journaltest.Fault
+		stored bool
+	}{
+		"the acknowledgement was lost":        {journaltest.LostAnswer, true},
+		"nobody can say, and it is there":     {journaltest.StoredUnknown, true},
+		"nobody can say, and it is not there": {journaltest.NotStored, false},
+		"no connection":                       {journaltest.Down, false},
+	} {
+		t.Run(story, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, providers.Capabilities{})
+			p := w.passed()
+			w.log.Fail(events.Dialing, tc.fault)
+			first := w.hears(w.s, p)
+			w.wantStarts(0)
+			if err := w.hears(w.s, p); err != nil { // heard again
+				t.Fatal(err)
+			}
+			if !tc.stored {
+				w.wantStarts(1) // the first intent is not on record, so the second is the only one
+				return
+			}
+			w.wantStarts(0)
+			w.want("requested assigned passed dialing")
+			if tc.fault == journaltest.StoredUnknown && fault.Of(first) != fault.Transient {
+				t.Errorf("err = %v", first)
+			}
+		})
+	}
+}
+
+func TestTwoDialersOneStart(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, providers.Capabilities{})
+	other := w.join()
+	p := w.passed()
+	w.log.Before(events.Dialing, func() {
+		if err := w.hears(other, p); err != nil {
+			t.Error(err)
+		}
+	})
+	w.hear(p)
+	w.wantStarts(1)
+	w.want("requested assigned passed dialing started")
+}
+
+func TestAnOptOutOrACancellationWinsTheRace(t *testing.T) {
+	t.Parallel()
+	for story, say := range map[string]func(*world){
+		"an opt-out": func(w *world) { w.say(events.Compliance, events.Failed, &events.CallFailed{}) },
+		"a cancellation": func(w *world) {
+			w.say(events.Orchestrator, events.CancelRequested, &events.CallCancelRequested{By: events.ByOperator})
+		},
+	} {
+		t.Run(story, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, providers.Capabilities{})
+			p := w.passed()
+			w.log.Before(events.Dialing, func() { say(w) })
+			w.hear(p)
+			w.wantStarts(0)
+			if w.call().Dialing != nil {
+				t.Error("there is an intent")
+			}
+		})
+	}
+}
+
+func TestWithheldInPlaceOfTheIntent(t *testing.T) {
+	t.Parallel()
+	for story, tc := range map[string]struct {
+		spoil func(*world)
+		why   string
+	}{
+		"the pass ran out": {func(w *world) { w.pass(10 * time.Minute) }, PassExpired},
+		"the agent went on pause": {func(w *world) {
+			w.agentSays(events.Bridge, events.NotReady, &events.AgentPresence{State: w.after(events.NotReady, "")})
+		}, AgentNotReady},
+		"the claim was lost": {func(w *world) {
+			w.agentSays(events.Orchestrator, events.Released, &events.AgentReleased{State: w.after(events.Released, call)})
+		}, ClaimLost},
+	} {
+		t.Run(story, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, providers.Capabilities{})
+			p := w.passed()
+			tc.spoil(w)
+			w.hear(p)
+			w.want("requested assigned passed withheld")
+			w.wantStarts(0)
+			if got := w.call().Withheld.Reason; got != tc.why {
+				t.Errorf("withheld for %s, want %s", got, tc.why)
+			}
+		})
+	}
+}
+
+func TestAPassOfAnEarlierAssignmentIsNotDialed(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, providers.Capabilities{})
+	old := w.passed()
+	w.say(events.Dialer, events.Withheld, &events.CallWithheld{Reason: ClaimLost})
+	w.say(events.Orchestrator, events.Waiting, &events.CallWaiting{})
+	w.say(events.Orchestrator, events.Assigned, &events.CallAssigned{Agent: "ann", Connection: "tcn", Session: "s1", Fence: w.agent().Fence})
+	w.hear(old)
+	w.passed()
+	w.hear(old)
+	w.wantStarts(0)
+}
+
+// A process that slept between its acknowledgement and the send must not send.
+func TestALateProcessDoesNotSend(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, providers.Capabilities{})
+	w.s = New(Config{Log: w.log, Notes: w, Directory: w.dir, Now: w.Now, Send: time.Nanosecond})
+	w.hear(w.passed())
+	w.want("requested assigned passed dialing withheld")
+	if got := w.call().Withheld.Reason; got != TooLate {
+		t.Errorf("withheld for %s", got)
+	}
+	w.wantStarts(0)
+}
+
+func TestWhatCannotBeOrderedIsNotSent(t *testing.T) {
+	t.Parallel()
+	for _, connection := range []string{"mute", "gone"} {
+		w := newWorld(t, providers.Capabilities{})
+		w.say(events.Orchestrator, events.Waiting, &events.CallWaiting{})
+		w.say(events.Orchestrator, events.Assigned, &events.CallAssigned{Agent: "ann", Connection: connection, Session: "s1", Fence: w.agent().Fence})
+		w.hear(w.passed())
+		w.want("requested assigned waiting assigned passed dialing withheld")
+		if got := w.call().Withheld; got.Reason != NothingSent || got.Detail == "" {
+			t.Errorf("%s: %+v", connection, got)
+		}
+	}
+}
+
+func TestTheAnswersOfAProvider(t *testing.T) {
+	t.Parallel()
+	for story, tc := range map[string]struct {
+		err  error
+		want string
+	}{
+		"no":            {fault.New(fault.Permanent, "dial", "not_prepared", nil), "refused"},
+		"nobody knows":  {fault.New(fault.Uncertain, "dial", "http_503", nil), "unknown"},
+		"nothing sent":  {fault.New(fault.Transient, "dial", "refused", nil), "withheld"},
+		"nobody's word": {errors.New("?"), "unknown"},
+	} {
+		t.Run(story, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, providers.Capabilities{})
+			w.p.start = func(providers.Order) (providers.Receipt, error) { return providers.Receipt{}, tc.err }
+			p := w.passed()
+			w.hear(p)
+			w.hear(p)
+			w.want("requested assigned passed dialing " + tc.want)
+			w.wantStarts(1)
+		})
+	}
+}
+
+func TestNewsOvertakesTheAnswer(t *testing.T) {
+	t.Parallel()
+	for story, tc := range map[string]struct {
+		err  error
+		want string
+	}{
+		"a yes limps in":               {nil, "requested assigned passed dialing ringing started"},
+		"a broken answer adds nothing": {fault.New(fault.Uncertain, "dial", "reset", nil), "requested assigned passed dialing ringing"},
+	} {
+		t.Run(story, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, providers.Capabilities{})
+			w.p.start = func(providers.Order) (providers.Receipt, error) {
+				w.say(events.Bridge, events.Ringing, &events.CallProgress{Event: "RING"})
+				return providers.Receipt{}, tc.err
+			}
+			w.hear(w.passed())
+			w.want(tc.want)
+			if w.call().State != lifecycle.Ringing {
+				t.Errorf("it is %s", w.call().State)
+			}
+		})
+	}
+}
+
+// The process dies after the send: the answer is never recorded.
+func TestALostAnswerIsLookedUpNeverSentAgain(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, providers.Capabilities{LooksUp: true})
+	w.p.found = []providers.Found{{Verdict: providers.Placed, Evidence: "MANUAL_CALL"}}
+	p := w.passed()
+	w.log.Fail(events.Started, journaltest.Down)
+	if err := w.hears(w.s, p); fault.Code(err) != journal.CodeUnavailable {
+		t.Fatalf("err = %v", err)
+	}
+	again := w.join()
+	if err := w.hears(again, p); err != nil {
+		t.Fatal(err)
+	}
+	intent := w.last()
+	wantSnooze(t, w.hears(again, intent)) // its sender may still be at it
+	w.pass(30 * time.Second)
+	if err := w.hears(again, intent); err != nil {
+		t.Fatal(err)
+	}
+	w.want("requested assigned passed dialing unknown")
+	if err := w.hears(again, w.last()); err != nil {
+		t.Fatal(err)
+	}
+	w.want("requested assigned passed dialing unknown started")
+	if s := w.call().Started; !s.Presumed || s.Over || s.Evidence != "MANUAL_CALL" {
+		t.Errorf("%+v", s)
+	}
+	w.wantStarts(1)
+}
+
+func TestALateAnswerAfterUnknown(t *testing.T) {
+	t.Parallel()
+	for story, tc := range map[string]struct {
+		err  error
+		want string
+	}{
+		"a yes":       {nil, "unknown started"},
+		"a no":        {fault.New(fault.Permanent, "dial", "no", nil), "unknown not_placed"},
+		"not sent":    {fault.New(fault.Transient, "dial", "refused", nil), "unknown not_placed"},
+		"no idea yet": {fault.New(fault.Uncertain, "dial", "timeout", nil), "unknown"},
+	} {
+		t.Run(story, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, providers.Capabilities{LooksUp: true})
+			other := w.join()
+			w.p.start = func(providers.Order) (providers.Receipt, error) {
+				w.pass(time.Minute) // it hangs
+				if err := w.hears(other, w.last()); err != nil {
+					t.Error(err)
+				}
+				return providers.Receipt{}, tc.err
+			}
+			w.hear(w.passed())
+			w.want("requested assigned passed dialing " + tc.want)
+			w.wantStarts(1)
+		})
+	}
+}
+
+func TestASilentDesktop(t *testing.T) {
+	t.Parallel()
+	desk := newWorld(t, providers.Capabilities{Desktop: true})
+	desk.hear(desk.passed())
+	started := desk.last()
+	wantSnooze(t, desk.hears(desk.s, started))
+	desk.pass(21 * time.Second)
+	desk.hear(started)
+	desk.want("requested assigned passed dialing started unknown")
+
+	heard := newWorld(t, providers.Capabilities{Desktop: true})
+	heard.hear(heard.passed())
+	started = heard.last()
+	heard.say(events.Bridge, events.Offered, &events.CallProgress{Event: "offered"})
+	heard.pass(time.Hour)
+	heard.hear(started)
+	heard.want("requested assigned passed dialing started offered")
+
+	polled := newWorld(t, providers.Capabilities{Polls: true})
+	polled.hear(polled.passed())
+	polled.pass(time.Hour)
+	polled.hear(polled.last())
+	polled.want("requested assigned passed dialing started")
+}

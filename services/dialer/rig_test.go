@@ -1,0 +1,246 @@
+package dialer
+
+import (
+	"context"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/outdial/outdial/pkg/directory"
+	"github.com/outdial/outdial/pkg/events"
+	"github.com/outdial/outdial/pkg/events/lifecycle"
+	"github.com/outdial/outdial/pkg/journal"
+	"github.com/outdial/outdial/pkg/journal/journaltest"
+	"github.com/outdial/outdial/pkg/journal/logs"
+	"github.com/outdial/outdial/pkg/providers"
+	"github.com/outdial/outdial/pkg/worker"
+)
+
+// company is a provider that counts what it is asked and says what it is told
+// to say.
+type company struct {
+	mu        sync.Mutex
+	starts    []providers.Order
+	lookups   int
+	withdraws []providers.Order
+
+	start    func(providers.Order) (providers.Receipt, error)
+	found    []providers.Found // one an answer, the last for ever
+	lookErr  error
+	withdraw func() (string, error)
+}
+
+func (p *company) Start(_ context.Context, o providers.Order) (providers.Receipt, error) {
+	p.mu.Lock()
+	p.starts = append(p.starts, o)
+	p.mu.Unlock()
+	if p.start == nil {
+		return providers.Receipt{IDs: map[string]string{"callSid": "1"}}, nil
+	}
+	return p.start(o)
+}
+
+func (p *company) Lookup(context.Context, providers.Order) (providers.Found, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.lookups++
+	if p.lookErr != nil {
+		return providers.Found{}, p.lookErr
+	}
+	f := p.found[0]
+	if len(p.found) > 1 {
+		p.found = p.found[1:]
+	}
+	return f, nil
+}
+
+func (p *company) Withdraw(_ context.Context, o providers.Order) (string, error) {
+	p.mu.Lock()
+	p.withdraws = append(p.withdraws, o)
+	p.mu.Unlock()
+	if p.withdraw == nil {
+		return "READY", nil
+	}
+	return p.withdraw()
+}
+
+// world is everything outside the dialer, with one call of one agent.
+type world struct {
+	t     *testing.T
+	log   *journaltest.Log
+	dir   *directory.Directory
+	p     *company
+	s     *Service
+	mu    sync.Mutex
+	now   time.Time
+	ops   []events.Ops
+	heard uint64
+}
+
+func (w *world) Now() time.Time {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.now
+}
+
+func (w *world) pass(d time.Duration) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.now = w.now.Add(d)
+}
+
+func (w *world) Ops(_ context.Context, o events.Ops) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.ops = append(w.ops, o)
+	return nil
+}
+
+const (
+	call  = "c1"
+	tokyo = "+81312345678"
+)
+
+// newWorld makes a call assigned to ann, who is ready and claimed for it.
+func newWorld(t *testing.T, can providers.Capabilities) *world {
+	t.Helper()
+	w := &world{t: t, now: noon, p: &company{}}
+	var err error
+	w.dir, err = directory.New(
+		[]directory.Tenant{{Name: "acme", Countries: []string{"JP"}, Key: events.Key(strings.Repeat("k", 32))}},
+		[]directory.Connection{
+			{Name: "tcn", Tenant: "acme", Kind: providers.TCN, Provider: providers.Provider{Kind: providers.TCN, Can: can, Starter: w.p}},
+			{Name: "mute", Tenant: "acme", Provider: providers.Provider{}},
+		})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.log = journaltest.New(w.Now)
+	w.s = w.join()
+	key := events.Key(strings.Repeat("k", 32))
+	sealed, err := key.Seal("secret-token", directory.SealAbout("acme", "ann"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	state := events.AgentState{Presence: events.Offline, Connection: "tcn", Kind: "tcn", ProviderAgent: "2098765"}
+	w.agentSays(events.Orchestrator, events.Enrolled, &events.AgentEnrolled{Token: sealed, State: state})
+	w.agentSays(events.Bridge, events.SessionStarted, &events.AgentPresence{State: w.after(events.SessionStarted, "")})
+	w.agentSays(events.Bridge, events.Ready, &events.AgentPresence{State: w.after(events.Ready, "")})
+	w.agentSays(events.Orchestrator, events.Claimed, &events.AgentClaimed{Call: call, State: w.after(events.Claimed, call)})
+	w.say(events.Orchestrator, events.Requested, &events.CallRequested{
+		Common:  events.Common{Number: key.Number(tokyo)},
+		Request: events.DialRequest{To: tokyo, Agent: "ann"}, ReceivedAt: noon, NotBefore: noon, ExpiresAt: noon.Add(time.Hour)})
+	w.say(events.Orchestrator, events.Assigned, &events.CallAssigned{Agent: "ann", Connection: "tcn", Session: "s1", Fence: w.agent().Fence})
+	return w
+}
+
+func (w *world) join() *Service {
+	return New(Config{Log: w.log, Notes: w, Directory: w.dir, Now: w.Now, Settle: 10 * time.Millisecond, Logger: slog.New(slog.DiscardHandler)})
+}
+
+func (w *world) agent() *lifecycle.Agent {
+	w.t.Helper()
+	a, err := logs.Agent(context.Background(), w.log, "acme", "ann")
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return a
+}
+
+func (w *world) call() *lifecycle.Call {
+	w.t.Helper()
+	c, err := logs.Call(context.Background(), w.log, "acme", call, 0)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return c
+}
+
+func (w *world) after(on events.Name, call string) events.AgentState {
+	s, v := w.agent().After(on, call, "", w.Now())
+	if v == lifecycle.Illegal {
+		w.t.Fatalf("%s is illegal", on)
+	}
+	if on == events.SessionStarted {
+		s.Session = "s1"
+	}
+	return s
+}
+
+func (w *world) agentSays(role events.Role, on events.Name, body any) {
+	w.t.Helper()
+	if _, err := w.log.Append(context.Background(), *logs.NextOfAgent(w.agent(), role, on, w.Now(), body)); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// say appends what another service writes, and returns it as stored.
+func (w *world) say(role events.Role, name events.Name, body any) events.Record {
+	w.t.Helper()
+	c := w.call()
+	d, err := logs.NextOfCall(c, role, name, w.Now(), body)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if _, err := w.log.Append(context.Background(), *d); err != nil {
+		w.t.Fatal(err)
+	}
+	return w.call().Last()
+}
+
+// prepare and pass are compliance's part.
+func (w *world) prepare() {
+	w.say(events.Compliance, events.Preparing, &events.CallPreparing{Attempt: "prep", Agent: "ann", Fence: w.call().Assigned.Fence,
+		NotAfter: w.Now().Add(20 * time.Second), StartTime: w.Now()})
+}
+
+func (w *world) passed() events.Record {
+	return w.say(events.Compliance, events.Passed, &events.CallPassed{Fence: w.call().Assigned.Fence, ValidUntil: w.Now().Add(10 * time.Minute)})
+}
+
+// hears lets a dialer handle one event.
+func (w *world) hears(s *Service, r events.Record) error {
+	steps, err := s.onCall(context.Background(), worker.Delivery{Record: &r, Seq: r.Seq, Tries: 1})
+	if err != nil {
+		return err
+	}
+	return journal.Run(context.Background(), s.Log, steps...)
+}
+
+// hear is hears, of one event that must be handled.
+func (w *world) hear(r events.Record) {
+	w.t.Helper()
+	if err := w.hears(w.s, r); err != nil {
+		w.t.Fatalf("%s: %v", r.Name, err)
+	}
+}
+
+// wantSnooze asks that the event is to be heard again.
+func wantSnooze(t *testing.T, err error) {
+	t.Helper()
+	if err == nil || !strings.HasPrefix(err.Error(), "again in ") {
+		t.Errorf("err = %v, want: again later", err)
+	}
+}
+
+func (w *world) last() events.Record { return w.call().Last() }
+
+func (w *world) want(names string) {
+	w.t.Helper()
+	var got []string
+	for _, r := range w.call().Log {
+		got = append(got, string(r.Name))
+	}
+	if strings.Join(got, " ") != names {
+		w.t.Errorf("the call's log is\n  %s\nwant\n  %s", strings.Join(got, " "), names)
+	}
+}
+
+func (w *world) wantStarts(n int) {
+	w.t.Helper()
+	if len(w.p.starts) != n {
+		w.t.Errorf("the provider was asked to start %d calls, want %d", len(w.p.starts), n)
+	}
+}
