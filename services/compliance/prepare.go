@@ -2,6 +2,7 @@ package compliance
 
 import (
 	"context"
+	"slices"
 	"strconv"
 	"time"
 
@@ -25,8 +26,10 @@ func listVersion(seq uint64) string {
 // prepare decides by our rules first; only if they are content does it write
 // preparing, and only if this very append won does it touch the provider.
 func (s *Service) prepare(r events.Record, d demands) journal.Step {
+	var by time.Time // carries the monotonic clock: a process that slept must not touch
 	return journal.Step{
 		Make: func(ctx context.Context) (*journal.Draft, error) {
+			by = time.Now().Add(s.Prepare)
 			c, err := logs.CallOf(ctx, s.Log, r)
 			if err != nil || !mine(c, r) {
 				return nil, err
@@ -36,7 +39,7 @@ func (s *Service) prepare(r events.Record, d demands) journal.Step {
 				return nil, err
 			}
 			if !dec.Allowed {
-				return s.failed(c, dec, nil, false, false)
+				return s.failed(c, dec, nil, unread(dec), false)
 			}
 			now := s.Now()
 			return s.next(c, events.Preparing, &events.CallPreparing{
@@ -48,7 +51,7 @@ func (s *Service) prepare(r events.Record, d demands) journal.Step {
 			if done.Record.Name != events.Preparing || !done.Won {
 				return nil, nil // not ours to touch: lost answers for it
 			}
-			scrub, touched, err := s.touch(ctx, done.Record)
+			scrub, touched, err := s.touch(ctx, done.Record, by)
 			if err != nil {
 				return []journal.Step{s.impossible(r, err, touched)}, nil
 			}
@@ -58,9 +61,10 @@ func (s *Service) prepare(r events.Record, d demands) journal.Step {
 }
 
 // touch prepares the call at the provider and asks its verdict, until the
-// preparation's notAfter by this process's own clock.
-func (s *Service) touch(ctx context.Context, preparing events.Record) (events.Scrub, bool, error) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.Prepare)
+// preparation's notAfter by this process's own clock. It does not stop when the
+// worker is told to: an answer is owed.
+func (s *Service) touch(ctx context.Context, preparing events.Record, by time.Time) (events.Scrub, bool, error) {
+	ctx, cancel := context.WithDeadline(context.WithoutCancel(ctx), by)
 	defer cancel()
 	c, a, err := s.callAndAgent(ctx, preparing)
 	if err != nil {
@@ -72,6 +76,9 @@ func (s *Service) touch(ctx context.Context, preparing events.Record) (events.Sc
 	o, conn, err := s.book.For(ctx, c, a)
 	if err != nil {
 		return events.Scrub{}, false, err
+	}
+	if ctx.Err() != nil {
+		return events.Scrub{}, false, fault.New(fault.Transient, "prepare", "not_after", ctx.Err())
 	}
 	return conn.Provider.Preparer.Prepare(ctx, o)
 }
@@ -86,10 +93,10 @@ func (s *Service) verdict(r events.Record, d demands, scrub events.Scrub) journa
 		}
 		if !scrub.OK {
 			dec.Allowed, dec.NextAllowedAt = false, nil
-			dec.Reasons = append(dec.Reasons, scrubReasons(scrub)...)
+			dec.Reasons = byPrecedence(append(dec.Reasons, scrubReasons(scrub)...))
 		}
 		if !dec.Allowed {
-			return s.failed(c, dec, &scrub, false, true)
+			return s.failed(c, dec, &scrub, unread(dec), true)
 		}
 		return s.passed(c, dec, &scrub)
 	})
@@ -193,4 +200,21 @@ func scrubReasons(s events.Scrub) []events.Reason {
 			Detail: "isDialValidationOk is false or absent", Source: "TCN manual dial, step 7"})
 	}
 	return out
+}
+
+// byPrecedence puts the weightiest reason first, as in the vocabulary; what is
+// not in it comes last.
+func byPrecedence(reasons []events.Reason) []events.Reason {
+	place := map[string]int{}
+	for i, t := range rules.Vocabulary() {
+		place[t.Code] = i + 1
+	}
+	rank := func(r events.Reason) int {
+		if n := place[r.Code]; n > 0 {
+			return n
+		}
+		return len(place) + 1
+	}
+	slices.SortStableFunc(reasons, func(a, b events.Reason) int { return rank(a) - rank(b) })
+	return reasons
 }

@@ -3,10 +3,12 @@ package compliance
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/outdial/outdial/pkg/directory"
 	"github.com/outdial/outdial/pkg/events"
+	"github.com/outdial/outdial/pkg/events/fault"
 	"github.com/outdial/outdial/pkg/events/lifecycle"
 	"github.com/outdial/outdial/pkg/journal"
 	"github.com/outdial/outdial/pkg/journal/logs"
@@ -93,7 +95,7 @@ func (s *Service) hopeless(r events.Record) journal.Step {
 			return nil, err
 		}
 		d, err := s.judge(ctx, c, s.knownBefore())
-		if err != nil || d.Allowed || d.NextAllowedAt != nil {
+		if err != nil || d.Allowed || d.NextAllowedAt != nil || unread(d) {
 			return nil, err
 		}
 		return s.failed(c, d, nil, false, false)
@@ -107,6 +109,9 @@ func (s *Service) decide(ctx context.Context, r events.Record) ([]journal.Step, 
 		return nil, err
 	}
 	o, conn, err := s.book.For(ctx, c, a)
+	if err != nil && fault.Of(err) == fault.Permanent {
+		return []journal.Step{s.impossible(r, err, false)}, nil // no repetition makes the order
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -137,7 +142,7 @@ func (s *Service) answer(r events.Record, d demands) journal.Step {
 			return nil, err
 		}
 		if !dec.Allowed {
-			return s.failed(c, dec, nil, false, false)
+			return s.failed(c, dec, nil, unread(dec), false)
 		}
 		return s.passed(c, dec, nil)
 	}}
@@ -167,6 +172,14 @@ func (s *Service) failed(c *lifecycle.Call, d rules.Decision, scrub *events.Scru
 	return s.next(c, events.Failed, &events.CallFailed{
 		Decision: decisionID(c, d), Reasons: d.Reasons, Evidence: d.Evidence,
 		NextAllowedAt: d.NextAllowedAt, Scrub: scrub, Retry: retry, Touched: touched,
+	})
+}
+
+// unread says that nothing stands against the call but a list that could not
+// be read just now: it is refused, and asked about again.
+func unread(d rules.Decision) bool {
+	return len(d.Reasons) > 0 && !slices.ContainsFunc(d.Reasons, func(r events.Reason) bool {
+		return r.Code != rules.DNCListUnavailable
 	})
 }
 

@@ -81,7 +81,7 @@ func (s *Service) undo(ctx context.Context, r events.Record) ([]journal.Step, er
 		// The start is on its way: withdrawing now could cross with it.
 		return nil, snooze(s.Settle, "a cancelled call's outcome")
 	}
-	if r.Name == events.CancelRequested && c.Dialing != nil && c.Open() && !givenUp(c.State) {
+	if r.Name == events.CancelRequested && c.Dialing != nil && c.Open() && !givenUp(c.State) && c.State != lifecycle.Cancelled {
 		return s.withdrawPlaced(ctx, c, a, r)
 	}
 	if !Undo(c) {

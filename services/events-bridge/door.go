@@ -173,7 +173,10 @@ func allowed(r *http.Request, token string, configured bool) bool {
 		ip := net.ParseIP(host)
 		return err == nil && ip != nil && ip.IsLoopback()
 	}
-	got := strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")
+	got, bearer := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+	if !bearer || token == "" {
+		return false // an empty secret is no secret
+	}
 	return subtle.ConstantTimeCompare([]byte(got), []byte(token)) == 1
 }
 

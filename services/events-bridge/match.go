@@ -1,6 +1,8 @@
 package bridge
 
 import (
+	"slices"
+
 	"github.com/outdial/outdial/pkg/events"
 	"github.com/outdial/outdial/pkg/events/lifecycle"
 	"github.com/outdial/outdial/pkg/providers"
@@ -65,16 +67,25 @@ func Foreign(o providers.Observation) bool {
 	return false
 }
 
-// Repeat says whether a call's log has this very news already.
-func Repeat(c *lifecycle.Call, o providers.Observation) bool {
-	for _, r := range c.Log {
+// Repeat says whether a call's log has this very news already: from the same
+// raw message, or of the same name and moment. News without a moment is a
+// repeat only of the last thing said, because a conversation goes to and fro.
+func Repeat(c *lifecycle.Call, o providers.Observation, rawSeq uint64) bool {
+	latest := true
+	for _, r := range slices.Backward(c.Log) {
 		p, ok := r.Body.(*events.CallProgress)
-		if !ok || r.Name != o.Call || p.Event != o.Event {
+		if !ok {
 			continue
 		}
-		if o.At.IsZero() && p.OccurredAt == nil || p.OccurredAt != nil && p.OccurredAt.Equal(o.At) {
-			return true
+		if r.Name == o.Call && p.Event == o.Event {
+			switch {
+			case rawSeq > 0 && p.RawSeq == rawSeq,
+				p.OccurredAt != nil && p.OccurredAt.Equal(o.At),
+				latest && o.At.IsZero() && p.OccurredAt == nil:
+				return true
+			}
 		}
+		latest = latest && lifecycle.Rank(lifecycle.State(r.Name)) == 0
 	}
 	return false
 }
@@ -105,12 +116,18 @@ func Ask(a *lifecycle.Agent, c *lifecycle.Call) bool {
 		return false
 	}
 	p, ok := a.Last.Body.(*events.AgentPresence)
-	return !ok || p.Call != c.ID || p.CallSeq < intent(c)
+	return !ok || p.Call != c.ID || p.CallSeq < answered(c)
 }
 
-func intent(c *lifecycle.Call) uint64 {
+// answered is where the call's log first says what became of the intent: what
+// the provider showed before may be older than the start.
+func answered(c *lifecycle.Call) uint64 {
+	dialed := false
 	for _, r := range c.Log {
-		if r.Name == events.Dialing {
+		switch {
+		case r.Name == events.Dialing:
+			dialed = true
+		case dialed && r.Name != events.CancelRequested && r.Name != events.CancelFailed:
 			return r.Seq
 		}
 	}

@@ -195,7 +195,7 @@ func (s *Service) progress(m *message, o providers.Observation, c *lifecycle.Cal
 				return nil, nil
 			}
 			_, v := lifecycle.Calls().Next(c.State, o.Call)
-			if v == lifecycle.Illegal || Repeat(c, o) || (v == lifecycle.Known && m.polled()) {
+			if v == lifecycle.Illegal || Repeat(c, o, m.seq) || (v == lifecycle.Known && m.polled()) {
 				return nil, nil
 			}
 			body := m.body(o, c)

@@ -245,7 +245,7 @@ func primary(f *events.CallFailed) string {
 
 func retryWait(code string) string {
 	switch code {
-	case "PROVIDER_DOWN", "PREPARATION_LOST":
+	case "PROVIDER_DOWN", "PREPARATION_LOST", "DNC_LIST_UNAVAILABLE":
 		return events.WaitConnectionDown
 	}
 	return events.WaitAgentNotReady

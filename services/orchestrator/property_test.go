@@ -310,8 +310,8 @@ func (c *chance) check(rt *rapid.T) {
 // settle lets everything come to an end: no more faults, everybody answers.
 func (c *chance) settle(rt *rapid.T) {
 	c.log.Mend()
-	for range 40 {
-		c.world.pass(10 * time.Minute)
+	for range 16 {
+		c.world.pass(30 * time.Minute)
 		for _, id := range c.calls {
 			x := c.call(id)
 			switch {

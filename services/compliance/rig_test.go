@@ -1,0 +1,318 @@
+package compliance
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/outdial/outdial/pkg/directory"
+	"github.com/outdial/outdial/pkg/events"
+	"github.com/outdial/outdial/pkg/events/fault"
+	"github.com/outdial/outdial/pkg/events/lifecycle"
+	"github.com/outdial/outdial/pkg/journal"
+	"github.com/outdial/outdial/pkg/journal/journaltest"
+	"github.com/outdial/outdial/pkg/journal/logs"
+	"github.com/outdial/outdial/pkg/providers"
+	"github.com/outdial/outdial/pkg/worker"
+	"github.com/outdial/outdial/services/compliance/rules"
+	"github.com/outdial/outdial/services/compliance/zones"
+)
+
+// noon in New York, a Monday: inside every window there.
+var noon = time.Date(2026, 3, 9, 16, 0, 0, 0, time.UTC)
+
+const (
+	newYork = "+12128675309"
+	call    = "c1"
+)
+
+// company is a provider that is touched before the dial.
+type company struct {
+	settings providers.Settings
+	setErr   error
+	prepares int
+	prepare  func(context.Context, providers.Order) (events.Scrub, bool, error)
+}
+
+func (p *company) Settings(context.Context, providers.AgentRef) (providers.Settings, error) {
+	return p.settings, p.setErr
+}
+
+func (p *company) Prepare(ctx context.Context, o providers.Order) (events.Scrub, bool, error) {
+	p.prepares++
+	return p.prepare(ctx, o)
+}
+
+// list is FACTS in memory, compare-and-set as the real one.
+type list struct {
+	mu    sync.Mutex
+	facts map[string]events.Fact
+	seqs  map[string]uint64
+	last  uint64
+	down  bool
+	race  int // so many puts lose to somebody else
+}
+
+func (l *list) Fact(_ context.Context, tenant, kind, token string) (events.Fact, uint64, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.down {
+		return events.Fact{}, 0, fault.New(fault.Transient, "read subject", journal.CodeUnavailable, nil)
+	}
+	k := tenant + "." + kind + "." + token
+	return l.facts[k], l.seqs[k], nil
+}
+
+func (l *list) PutFact(_ context.Context, tenant, kind, token string, f events.Fact, after uint64) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	k := tenant + "." + kind + "." + token
+	if l.race > 0 {
+		l.race--
+		return fault.New(fault.Transient, "publish", journal.CodeConflict, journal.ErrConflict)
+	}
+	if l.seqs[k] != after {
+		return fault.New(fault.Transient, "publish", journal.CodeConflict, journal.ErrConflict)
+	}
+	l.last++
+	l.facts[k], l.seqs[k] = f, l.last
+	return nil
+}
+
+// world is everything outside compliance, with one call to New York.
+type world struct {
+	t    *testing.T
+	log  *journaltest.Log
+	dir  *directory.Directory
+	p    *company
+	list *list
+	s    *Service
+
+	mu  sync.Mutex
+	now time.Time
+	ops []events.Ops
+}
+
+func (w *world) Now() time.Time {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.now
+}
+
+func (w *world) pass(d time.Duration) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.now = w.now.Add(d)
+}
+
+func (w *world) Ops(_ context.Context, o events.Ops) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.ops = append(w.ops, o)
+	return nil
+}
+
+func key() events.Key { return events.Key(strings.Repeat("k", 32)) }
+
+// newWorld makes a world whose call to is requested, of the agent ann at a
+// provider with (tcn) or without (desk) a verdict of its own.
+func newWorld(t *testing.T, connection, to string) *world {
+	t.Helper()
+	w := &world{t: t, now: noon, list: &list{facts: map[string]events.Fact{}, seqs: map[string]uint64{}}}
+	w.p = &company{settings: providers.Settings{Enabled: true}}
+	w.p.prepare = func(context.Context, providers.Order) (events.Scrub, bool, error) {
+		return events.Scrub{OK: true, CallSid: "sid"}, true, nil
+	}
+	var err error
+	w.dir, err = directory.New(
+		[]directory.Tenant{{Name: "acme", Countries: []string{"US"}, Ruleset: "us-federal", Connection: connection, Key: key()}},
+		[]directory.Connection{
+			{Name: "tcn", Tenant: "acme", Kind: providers.TCN, Loopback: true, Provider: providers.Provider{Preparer: w.p, Configured: w.p}},
+			{Name: "desk", Tenant: "acme", Kind: providers.WebexCC, Loopback: true, Provider: providers.Provider{}},
+			{Name: "abroad", Tenant: "acme", Kind: providers.WebexCC, Provider: providers.Provider{}},
+		})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.log = journaltest.New(w.Now)
+	w.s = w.join()
+	a := &lifecycle.Agent{Tenant: "acme", ID: "ann"}
+	w.agentSays(a, events.Orchestrator, events.Enrolled, &events.AgentEnrolled{State: events.AgentState{Presence: events.Offline, Connection: connection}})
+	w.agentSays(w.agent(), events.Bridge, events.Ready, &events.AgentPresence{State: w.after(events.Ready, "")})
+	w.agentSays(w.agent(), events.Orchestrator, events.Claimed, &events.AgentClaimed{Call: call, State: w.after(events.Claimed, call)})
+	w.request(call, to)
+	return w
+}
+
+func (w *world) join() *Service {
+	w.t.Helper()
+	sets, err := rules.Embedded()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	approved := sets["us-federal"]
+	approved.Name, approved.ApprovedBy, approved.ApprovedOn = "counsel", "A. Lawyer", "2026-01-02"
+	sets["counsel"] = approved
+	table, err := zones.Embedded()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return New(Config{Log: w.log, Facts: w.list, Notes: w, Directory: w.dir, Rulesets: sets, Zones: table, Now: w.Now,
+		Logger: slog.New(slog.DiscardHandler)})
+}
+
+func (w *world) request(id, to string) {
+	w.t.Helper()
+	d, err := logs.NextOfCall(&lifecycle.Call{Tenant: "acme", ID: id, State: lifecycle.None}, events.Orchestrator, events.Requested, w.Now(),
+		&events.CallRequested{Common: events.Common{Number: key().Number(to)},
+			Request:    events.DialRequest{To: to, Agent: "ann", Purpose: "telemarketing", Mode: "manual"},
+			ReceivedAt: noon, NotBefore: noon, ExpiresAt: noon.Add(time.Hour)})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	d.Cause = id
+	if _, err := w.log.Append(context.Background(), *d); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func (w *world) agent() *lifecycle.Agent {
+	w.t.Helper()
+	a, err := logs.Agent(context.Background(), w.log, "acme", "ann")
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return a
+}
+
+func (w *world) after(on events.Name, call string) events.AgentState {
+	s, v := w.agent().After(on, call, "", w.Now())
+	if v == lifecycle.Illegal {
+		w.t.Fatalf("%s is illegal", on)
+	}
+	return s
+}
+
+func (w *world) agentSays(a *lifecycle.Agent, role events.Role, on events.Name, body any) {
+	w.t.Helper()
+	if _, err := w.log.Append(context.Background(), *logs.NextOfAgent(a, role, on, w.Now(), body)); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func (w *world) call() *lifecycle.Call { return w.callOf(call) }
+
+func (w *world) callOf(id string) *lifecycle.Call {
+	w.t.Helper()
+	c, err := logs.Call(context.Background(), w.log, "acme", id, 0)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return c
+}
+
+func (w *world) last() events.Record { return w.call().Last() }
+
+// say appends what another service writes, and returns it as stored.
+func (w *world) say(role events.Role, name events.Name, body any) events.Record {
+	w.t.Helper()
+	d, err := logs.NextOfCall(w.call(), role, name, w.Now(), body)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if _, err := w.log.Append(context.Background(), *d); err != nil {
+		w.t.Fatal(err)
+	}
+	return w.last()
+}
+
+func (w *world) assign() events.Record {
+	w.t.Helper()
+	a := w.agent()
+	return w.say(events.Orchestrator, events.Assigned, &events.CallAssigned{Agent: "ann", Connection: a.State.Connection, Fence: a.Fence})
+}
+
+func (w *world) hears(s *Service, r events.Record) error {
+	steps, err := s.onCall(context.Background(), worker.Delivery{Record: &r, Seq: r.Seq, Tries: 1})
+	if err != nil {
+		return err
+	}
+	return journal.Run(context.Background(), s.Log, steps...)
+}
+
+func (w *world) hear(r events.Record) {
+	w.t.Helper()
+	if err := w.hears(w.s, r); err != nil {
+		w.t.Fatalf("%s: %v", r.Name, err)
+	}
+}
+
+// follow brings a service's open calls up to date.
+func (w *world) follow() {
+	w.t.Helper()
+	rs, err := w.log.From(events.CallFamily, 0)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	for _, r := range rs {
+		w.s.Follow(r)
+	}
+}
+
+func (w *world) want(names string) {
+	w.t.Helper()
+	var got []string
+	for _, r := range w.call().Log {
+		got = append(got, string(r.Name))
+	}
+	if strings.Join(got, " ") != names {
+		w.t.Errorf("the call's log is\n  %s\nwant\n  %s", strings.Join(got, " "), names)
+	}
+}
+
+// wantFailed compares the last no.
+func (w *world) wantFailed(primary string, retry, touched bool) {
+	w.t.Helper()
+	f := w.call().Failed
+	if f == nil || len(f.Reasons) == 0 {
+		w.t.Errorf("no reasons: %+v", f)
+		return
+	}
+	if f.Reasons[0].Code != primary || f.Retry != retry || f.Touched != touched {
+		w.t.Errorf("%v, retry %v, touched %v; want %s, %v, %v", f.Reasons, f.Retry, f.Touched, primary, retry, touched)
+	}
+	if f.Decision == "" || f.Evidence.Engine == "" {
+		w.t.Errorf("a no without evidence: %+v", f)
+	}
+}
+
+// do sends a command as acme and returns the answer as JSON.
+func (w *world) do(group, verb, body string) (string, error) {
+	w.t.Helper()
+	for _, e := range w.s.Endpoints() {
+		if e.Group == group && e.Verb == verb {
+			v, err := e.Handle(w.t.Context(), "acme", []byte(body))
+			if err != nil {
+				return "", err
+			}
+			raw, err := json.Marshal(v)
+			if err != nil {
+				w.t.Fatal(err)
+			}
+			return string(raw), nil
+		}
+	}
+	w.t.Fatalf("no command %s.%s", group, verb)
+	return "", nil
+}
+
+func wantSnooze(t *testing.T, err error) {
+	t.Helper()
+	if err == nil || !strings.HasPrefix(err.Error(), "again in ") {
+		t.Errorf("err = %v, want: again later", err)
+	}
+}
