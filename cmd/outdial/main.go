@@ -26,15 +26,16 @@ import (
 
 // cli is every command and flag.
 type cli struct {
-	Demo       demoCmd       `cmd:"" help:"Run the documents' own samples through everything, with simulated providers."`
-	Up         upCmd         `cmd:"" help:"Run the four services in one process."`
-	Provision  provisionCmd  `cmd:"" help:"Make the streams and consumers."`
-	Doctor     doctorCmd     `cmd:"" help:"Look at everything that must be right, and say what is not."`
-	Audit      auditCmd      `cmd:"" help:"Walk the log and prove or refute invariants I1 to I4."`
-	Call       callCmd       `cmd:"" help:"Ask about calls."`
-	Compliance complianceCmd `cmd:"" help:"Ask what compliance would say."`
-	Sim        simCmd        `cmd:"" help:"Run the provider simulators alone."`
-	Version    versionCmd    `cmd:"" help:"Print the version."`
+	Show       kong.VersionFlag `name:"version" help:"Print the version."`
+	Demo       demoCmd          `cmd:"" help:"Run the documents' own samples through everything, with simulated providers."`
+	Up         upCmd            `cmd:"" help:"Run the four services in one process."`
+	Provision  provisionCmd     `cmd:"" help:"Make the streams and consumers."`
+	Doctor     doctorCmd        `cmd:"" help:"Look at everything that must be right, and say what is not."`
+	Audit      auditCmd         `cmd:"" help:"Walk the log and prove or refute invariants I1 to I4."`
+	Call       callCmd          `cmd:"" help:"Ask about calls."`
+	Compliance complianceCmd    `cmd:"" help:"Ask what compliance would say."`
+	Sim        simCmd           `cmd:"" help:"Run the provider simulators alone."`
+	Version    versionCmd       `cmd:"" help:"Print the version."`
 }
 
 // env is what commands get from the process.
@@ -58,7 +59,7 @@ func run(e *env, args []string) int {
 	var c cli
 	code := -1
 	parser, err := kong.New(&c, kong.Name("outdial"), kong.Description("Event-driven outbound call orchestration."),
-		kong.Writers(e.out, e.errOut), kong.Exit(func(n int) { code = n }), kong.UsageOnError())
+		kong.Vars{"version": "outdial " + process.Version()}, kong.Writers(e.out, e.errOut), kong.Exit(func(n int) { code = n }), kong.UsageOnError())
 	if err != nil {
 		fmt.Fprintln(e.errOut, err)
 		return 2
@@ -94,6 +95,9 @@ type fileFlag struct {
 }
 
 func (f fileFlag) load(e *env, readOnly, unsafe bool) (*config.Config, error) {
+	if f.Config == "" {
+		return nil, errors.New("no configuration: give -c FILE, or set OUTDIAL_CONFIG")
+	}
 	return config.Load(f.Config, e.getenv, config.Options{Kinds: kinds.All(), ReadOnly: readOnly, UnsafeFsync: unsafe})
 }
 
@@ -141,6 +145,9 @@ func (c *upCmd) Run(e *env) error {
 	fmt.Fprintf(e.out, "outdial %s is up: NATS %s, HTTP http://%s, sessions in %s\n", process.Version(), a.NATS, a.Addr, a.Sessions)
 	if off := a.Clock.Offset(); off != 0 {
 		fmt.Fprintf(e.out, "REHEARSAL: the clock is set to %s\n", a.Clock.Now().UTC().Format(time.RFC3339))
+		if late := a.Clock.Now().Sub(c.At); !c.At.IsZero() && (late > time.Minute || late < 0) {
+			fmt.Fprintln(e.out, "  (it was set when this store was made; --at does not set it again)")
+		}
 	}
 	if c.UnsafeFsync {
 		fmt.Fprintln(e.out, "UNSAFE: acknowledged requests may be lost on power loss (--unsafe-fsync)")

@@ -78,7 +78,7 @@ func Serve(nc *nats.Conn, name, version, description string, logger *slog.Logger
 	for _, e := range endpoints {
 		subject := events.ServiceSubject("*", e.Group, e.Verb)
 		err := svc.AddEndpoint(e.Group+"-"+strings.ReplaceAll(e.Verb, ".", "-"), micro.HandlerFunc(func(r micro.Request) {
-			go answer(r, e, logger)
+			answer(r, e, logger) // in line, so that `nats micro stats` tells times and errors
 		}), micro.WithEndpointSubject(subject), micro.WithEndpointMetadata(map[string]string{"does": e.Does}))
 		if err != nil {
 			_ = svc.Stop()

@@ -26,6 +26,9 @@ type AgentState struct {
 	Quarantine *AgentClaim `json:"quarantine,omitempty"`
 	// LastCall is the call that held the agent before: late news is its.
 	LastCall string `json:"lastCall,omitempty"`
+	// RawSeq is the sequence in PROVIDER of the message that the presence comes
+	// from: an older message of the session, retried, is late news. 0: of none.
+	RawSeq uint64 `json:"rawSeq,omitempty"`
 	// Fence is the sequence of the last orchestrator event; 0 on such an
 	// event itself, whose own sequence it is.
 	Fence uint64 `json:"fence,omitempty"`

@@ -10,6 +10,7 @@ import (
 	"encoding/base32"
 	"encoding/base64"
 	"errors"
+	"regexp"
 	"strconv"
 	"strings"
 
@@ -90,6 +91,19 @@ func Mask(e164 string) string {
 		return "+" + cc + "****"
 	}
 	return "+" + cc + strings.Repeat("*", rest) + digits[len(digits)-4:]
+}
+
+var notDigits = regexp.MustCompile(`[^0-9+]`)
+
+// E164 brings a number as people write it into E.164; home is the ISO region
+// in which a national one is read. Every plausible number counts, assigned or
+// not. False: it cannot be a telephone number.
+func E164(raw, home string) (string, bool) {
+	n, err := phonenumbers.Parse(notDigits.ReplaceAllString(raw, ""), home)
+	if err != nil || !phonenumbers.IsPossibleNumber(n) {
+		return "", false
+	}
+	return phonenumbers.Format(n, phonenumbers.E164), true
 }
 
 // Seal encrypts a provider token for the roster (AES-256-GCM under a key

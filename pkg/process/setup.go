@@ -58,8 +58,33 @@ func (s Setup) Connect(name string) worker.ConnectOptions {
 	return o
 }
 
+// ErrRehearsal says that the store's clock was shifted for a rehearsal, and a
+// provider or a door of the configuration is not on this machine.
+var ErrRehearsal = errors.New("this store is a rehearsal's")
+
+// real refuses to meet real telephones with a shifted clock.
+func (s Setup) real(offset time.Duration) error {
+	if offset == 0 || s.Config.Loopback() {
+		return nil
+	}
+	return fmt.Errorf("%w: its clock is off by %s (--at), and not everything in the configuration is on loopback; calling hours would be judged wrongly. Use a store of its own for real calls",
+		ErrRehearsal, offset.Round(time.Second))
+}
+
 // Host opens a service's host.
 func (s Setup) Host(ctx context.Context, service string) (*Host, error) {
+	h, err := s.open(ctx, service)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.real(h.Clock.Offset()); err != nil {
+		h.Close()
+		return nil, err
+	}
+	return h, nil
+}
+
+func (s Setup) open(ctx context.Context, service string) (*Host, error) {
 	return Open(ctx, Options{
 		Service: service, Role: Roles()[service], Version: s.Version, Connect: s.Connect("outdial-" + service),
 		Embedded: s.Embedded, Monitor: s.Config.NATS.Monitor, Unsafe: s.Unsafe, Telemetry: s.Telemetry,

@@ -27,12 +27,12 @@ const (
 // Capabilities say what a provider can do; what it cannot is refused as
 // unsupported rather than tried.
 type Capabilities struct {
-	Prepares bool // the provider is touched before the dial, and has a verdict of its own
-	Withdraw bool // a started call can be withdrawn
-	LooksUp  bool // it can be asked what became of a start
-	Polls    bool // presence and progress are polled
-	Desktop  bool // requests go to, and events come from, the agent's desktop
-	Talking  bool // it reports talking; if not, answered counts as talking
+	Prepares bool `json:"prepares"` // the provider is touched before the dial, and has a verdict of its own
+	Withdraw bool `json:"withdraw"` // a started call can be withdrawn
+	LooksUp  bool `json:"looksUp"`  // it can be asked what became of a start
+	Polls    bool `json:"polls"`    // presence and progress are polled
+	Desktop  bool `json:"desktop"`  // requests go to, and events come from, the agent's desktop
+	Talking  bool `json:"talking"`  // it reports talking; if not, answered counts as talking
 }
 
 // AgentRef is an agent as the provider knows it.

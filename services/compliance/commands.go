@@ -57,6 +57,7 @@ func command[T any](s *Service, what string, do func(context.Context, directory.
 		if err != nil {
 			return nil, err
 		}
+		by = orElse(by, "not said")
 		return out, s.Notes.Ops(ctx, events.Ops{Event: "command", Service: "compliance", Tenant: tenant, What: what, By: by, At: s.Now()})
 	}
 }

@@ -2,11 +2,8 @@ package compliance
 
 import (
 	"context"
-	"regexp"
 	"strings"
 	"time"
-
-	"github.com/nyaruka/phonenumbers"
 
 	"github.com/outdial/outdial/pkg/api"
 	"github.com/outdial/outdial/pkg/directory"
@@ -84,21 +81,18 @@ func dncExpiry(s string) (*time.Time, bool) {
 	return nil, false
 }
 
-var notDigits = regexp.MustCompile(`[^0-9+]`)
-
 // listNumber brings a number into E.164 for the list. A suppression list takes
 // every plausible number, assigned or not: refusing to suppress helps nobody.
-func listNumber(raw, home string) (string, string) {
-	s := notDigits.ReplaceAllString(raw, "")
-	switch strings.TrimPrefix(s, "+") {
+func listNumber(raw, home string) (number, why string) {
+	switch strings.Trim(raw, "+ ") {
 	case "911", "112", "999", "000":
 		return "", dncEmergency
 	}
-	n, err := phonenumbers.Parse(s, home)
-	if err != nil || !phonenumbers.IsPossibleNumber(n) {
+	number, ok := events.E164(raw, home)
+	if !ok {
 		return "", dncInvalid
 	}
-	return phonenumbers.Format(n, phonenumbers.E164), ""
+	return number, ""
 }
 
 func (s *Service) addDNC(ctx context.Context, t directory.Tenant, in dncAdd) ([]DNCResult, error) {

@@ -80,14 +80,15 @@ func TestALookupIsNotAskedTooEarlyOrInVain(t *testing.T) {
 	}
 }
 
-func TestAPreparationIsUndone(t *testing.T) {
-	t.Parallel()
+// endings are the ways in which a prepared call comes to be undone; each
+// returns the event that the dialer hears.
+func endings() map[string]func(*world) events.Record {
 	refuse := func(w *world) {
 		w.p.start = func(providers.Order) (providers.Receipt, error) {
 			return providers.Receipt{}, fault.New(fault.Permanent, "dial", "no", nil)
 		}
 	}
-	for story, bring := range map[string]func(*world) events.Record{
+	return map[string]func(*world) events.Record{
 		"after compliance's no": func(w *world) events.Record {
 			return w.say(events.Compliance, events.Failed, &events.CallFailed{Touched: true})
 		},
@@ -134,7 +135,12 @@ func TestAPreparationIsUndone(t *testing.T) {
 			}
 			return w.last()
 		},
-	} {
+	}
+}
+
+func TestAPreparationIsUndone(t *testing.T) {
+	t.Parallel()
+	for story, bring := range endings() {
 		t.Run(story, func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t, providers.Capabilities{LooksUp: true})

@@ -154,6 +154,22 @@ func TestTheDocumentsCall(t *testing.T) {
 	}
 }
 
+// What the page of a socket that was replaced still says of the agent is old.
+func TestAnOldSocketsPresenceDoesNotCount(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	d := w.s.Desk(&doors{})
+	for _, session := range []string{"one", "two"} {
+		if err := d.Opened(t.Context(), "webex", "wes", session); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.says(d, "one", webexSays(t, "eAgentOfferContact", 1))
+	w.wantAgent("wes", "session_started session_started")
+	w.says(d, "two", webexSays(t, "eAgentOfferContact", 2))
+	w.wantAgent("wes", "session_started session_started foreign_call")
+}
+
 func TestLateAndRepeatedNewsMovesNothing(t *testing.T) {
 	t.Parallel()
 	w, d := onDesk(t)

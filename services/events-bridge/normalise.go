@@ -250,6 +250,9 @@ func (s *Service) presence(m *message, o providers.Observation, c *lifecycle.Cal
 			if m.raw.Session != "" && a.State.Session != m.raw.Session {
 				return nil, nil // of a session that is over
 			}
+			if m.seq < a.State.RawSeq {
+				return nil, nil // retried, and overtaken by a later word of the same session
+			}
 			now := s.Now()
 			after, v := a.After(o.Presence, "", o.Reason, now)
 			if v == lifecycle.Illegal || (v == lifecycle.Known && !Ask(a, c)) {
@@ -258,6 +261,7 @@ func (s *Service) presence(m *message, o providers.Observation, c *lifecycle.Cal
 			if m.raw.Via == viaDesktop {
 				after.Provider = merged(after.Provider, o.IDs) // e.g. the Workspace's version
 			}
+			after.RawSeq = m.seq
 			body := &events.AgentPresence{Reason: o.Reason, Event: o.Event, Evidence: m.raw.Via, RawSeq: m.seq,
 				Call: m.raw.Call, CallSeq: max(m.callSeq, m.raw.CallSeq), State: after}
 			if c != nil && !m.polled() {

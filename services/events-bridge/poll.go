@@ -221,6 +221,7 @@ func (s *Service) sessionEvent(ctx context.Context, tenant, agent string, on eve
 		}
 		if on == events.SessionStarted {
 			after.Session, after.Provider = session, ids
+			after.RawSeq = 0
 		} else {
 			after.Session = ""
 		}

@@ -57,19 +57,22 @@ func TestACallIsFollowedByPolling(t *testing.T) {
 	}
 }
 
+// onCall is a world in which ann, who was ready, has a call started.
+func onCall(t *testing.T) *world {
+	t.Helper()
+	w := newWorld(t)
+	w.poll()
+	w.poll()
+	w.dial("c1", "ann", newYork)
+	return w
+}
+
 // Whatever was written while the provider was asked is newer than its answer.
 func TestAStalePollIsDropped(t *testing.T) {
 	t.Parallel()
-	setup := func(t *testing.T) *world {
-		w := newWorld(t)
-		w.poll()
-		w.poll()
-		w.dial("c1", "ann", newYork)
-		return w
-	}
 	t.Run("the call moved while it was asked", func(t *testing.T) {
 		t.Parallel()
-		w := setup(t)
+		w := onCall(t)
 		w.p.status = "READY"
 		w.p.meanwhile = func() { w.say("c1", events.Orchestrator, events.CancelRequested, &events.CallCancelRequested{}) }
 		w.poll()
@@ -77,7 +80,7 @@ func TestAStalePollIsDropped(t *testing.T) {
 	})
 	t.Run("the agent moved while it was asked", func(t *testing.T) {
 		t.Parallel()
-		w := setup(t)
+		w := onCall(t)
 		w.p.status = "PAUSED"
 		w.p.meanwhile = func() {
 			w.p.meanwhile = nil
@@ -89,9 +92,14 @@ func TestAStalePollIsDropped(t *testing.T) {
 			t.Errorf("the stale answer was written: %d to %d", before, after)
 		}
 	})
+}
+
+// Nor is it written when the log moved between the look and the append.
+func TestAPollThatWentStaleIsDropped(t *testing.T) {
+	t.Parallel()
 	t.Run("the call moved right before it was written", func(t *testing.T) {
 		t.Parallel()
-		w := setup(t)
+		w := onCall(t)
 		w.p.status = "PEERED"
 		w.log.Before(events.Talking, func() { w.say("c1", events.Orchestrator, events.CancelRequested, &events.CallCancelRequested{}) })
 		w.poll()
@@ -99,9 +107,21 @@ func TestAStalePollIsDropped(t *testing.T) {
 		w.poll() // the next one knows
 		w.wantCall("c1", "talking")
 	})
+	t.Run("the agent moved right before it was written", func(t *testing.T) {
+		t.Parallel()
+		w := onCall(t)
+		w.p.status = "PAUSED"
+		w.log.Before(events.NotReady, func() {
+			w.agentSays("ann", events.Orchestrator, events.Enrolled, &events.AgentEnrolled{State: w.agent("ann").State})
+		})
+		w.poll()
+		if got := w.agent("ann").Last.Name; got != events.Enrolled {
+			t.Errorf("the stale answer was written: last is %s", got)
+		}
+	})
 	t.Run("it is of a session that is over", func(t *testing.T) {
 		t.Parallel()
-		w := setup(t)
+		w := onCall(t)
 		w.p.status = "PAUSED"
 		w.log.Before(events.NotReady, func() {
 			s := w.agent("ann").State

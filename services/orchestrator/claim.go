@@ -63,6 +63,16 @@ func unused(a *lifecycle.Agent, c *lifecycle.Call) bool {
 	return a.State.Claim != nil && a.State.Claim.Call == c.ID && a.State.Claim.CallSeq == c.Seq()
 }
 
+// needed reports whether the agent's claim is the call's assignment, or may
+// still become it. A claim of a later place than the call was read at is
+// somebody's who knows more.
+func needed(a *lifecycle.Agent, c *lifecycle.Call) bool {
+	if !c.Open() {
+		return false
+	}
+	return a.State.Claim.CallSeq >= c.Seq() || c.Assigned != nil && c.Assigned.Agent == a.ID
+}
+
 // candidates are the agents of a hunt group who wait longest, after one that
 // the call holds already. Redis says so; without it the index of this process
 // does.
@@ -147,7 +157,7 @@ func (s *Service) releaseClaim(ctx context.Context, tenant, agent string, c *lif
 	if err != nil {
 		return nil, err
 	}
-	if a.State.Claim == nil || a.State.Claim.Call != c.ID || (c.Open() && unused(a, c)) {
+	if a.State.Claim == nil || a.State.Claim.Call != c.ID || needed(a, c) {
 		return nil, nil
 	}
 	now := s.Now()

@@ -40,6 +40,9 @@ func (s *Service) refer(ctx context.Context, tenant string, body []byte) (*lifec
 	if err != nil {
 		return nil, err
 	}
+	if _, err := s.tenant(tenant); err != nil {
+		return nil, err
+	}
 	id := in.Call
 	if id == "" && in.Source != "" && in.ID != "" {
 		id = events.CallID(tenant, in.Source, in.ID)
@@ -52,7 +55,7 @@ func (s *Service) refer(ctx context.Context, tenant string, body []byte) (*lifec
 		return nil, err
 	}
 	if c.Request == nil {
-		return nil, api.NotFound("no such call")
+		return nil, api.NotFound("no such call; a request that was refused is in the stream REJECTED")
 	}
 	return c, nil
 }
@@ -174,7 +177,11 @@ func (s *Service) onFind(_ context.Context, tenant string, body []byte) (any, er
 	}
 	token := ""
 	if in.To != "" {
-		token = t.Key.NumberToken(in.To)
+		number, ok := events.E164(in.To, t.HomeRegion())
+		if !ok {
+			return nil, api.BadRequest("to is not a telephone number", events.Fault{Pointer: "/to", Code: "invalid", Message: "give it as E.164, e.g. +1 and ten digits"})
+		}
+		token = t.Key.NumberToken(number)
 	}
 	found := s.index.Find(tenant, func(l Line) bool {
 		return (token == "" || l.Number.Token == token) &&
@@ -237,7 +244,7 @@ func (s *Service) onExplain(ctx context.Context, tenant string, body []byte) (an
 }
 
 type cancelRequest struct {
-	Call     string `json:"call,omitempty"`
+	CallRef
 	Campaign string `json:"campaign,omitempty"`
 	By       string `json:"by,omitempty"`
 	Reason   string `json:"reason,omitempty"`
@@ -255,8 +262,14 @@ func (s *Service) onCancel(ctx context.Context, tenant string, body []byte) (any
 	if err != nil {
 		return nil, err
 	}
+	if _, err := s.tenant(tenant); err != nil {
+		return nil, err
+	}
+	if in.Call == "" && in.Source != "" && in.ID != "" {
+		in.Call = events.CallID(tenant, in.Source, in.ID)
+	}
 	if (in.Call == "") == (in.Campaign == "") {
-		return nil, api.BadRequest("give either call or campaign")
+		return nil, api.BadRequest("give either call (or source and id of its request) or campaign")
 	}
 	ids := []string{in.Call}
 	if in.Campaign != "" {
@@ -309,6 +322,9 @@ func (s *Service) cancelOne(ctx context.Context, tenant, id string, in cancelReq
 
 // record puts a command on record, with who and why.
 func (s *Service) record(ctx context.Context, tenant, what, by, reason, call, agent string) error {
+	if by == "" {
+		by = "not said"
+	}
 	return s.Notes.Ops(ctx, events.Ops{Event: "command", Service: "orchestrator", Tenant: tenant,
 		What: what, By: by, Reason: reason, Call: call, Agent: agent, At: s.Now()})
 }

@@ -3,6 +3,7 @@ package orchestrator
 import (
 	"context"
 	"slices"
+	"strconv"
 
 	"github.com/outdial/outdial/pkg/api"
 	"github.com/outdial/outdial/pkg/directory"
@@ -67,8 +68,20 @@ func (s *Service) Enrol(ctx context.Context, t directory.Tenant, in Enrolment) (
 		in.Connection = t.Connection
 	}
 	conn, ok := s.Directory.Connection(t.Name, in.Connection)
-	if in.Agent == "" || !ok {
-		return nil, api.BadRequest("agent and a connection of this tenant are needed")
+	var faults []events.Fault
+	if in.Agent == "" {
+		faults = append(faults, events.Fault{Pointer: "/agent", Code: "missing", Message: "the agent's id is needed"})
+	}
+	if !ok {
+		faults = append(faults, events.Fault{Pointer: "/connection", Code: "unknown_connection", Message: "it is not a connection of this tenant"})
+	}
+	for i, g := range in.HuntGroups {
+		if !events.IsToken(g) {
+			faults = append(faults, events.Fault{Pointer: "/huntGroups/" + strconv.Itoa(i), Code: "not_a_token", Message: "a hunt group is 1 to 64 of [A-Za-z0-9_-]"})
+		}
+	}
+	if len(faults) > 0 {
+		return nil, api.BadRequest("agent.put: "+faults[0].Pointer+" "+faults[0].Message, faults...)
 	}
 	if in.ProviderAgent == "" {
 		in.ProviderAgent = in.Agent

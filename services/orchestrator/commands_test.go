@@ -159,25 +159,29 @@ func TestAnAgentOnACallIsNotRemoved(t *testing.T) {
 	}
 }
 
+const release = `{"agent":"ann","reason":"stuck","by":"boss"}`
+
+// onACall is a world in which ann is assigned to a call.
+func onACall(t *testing.T) (*world, string) {
+	t.Helper()
+	w := newWorld(t)
+	w.enrol("ann")
+	call := w.ask("1", map[string]any{"agent": "ann"})
+	w.work(w.s)
+	return w, call
+}
+
 func TestAgentRelease(t *testing.T) {
 	t.Parallel()
-	release := `{"agent":"ann","reason":"stuck","by":"boss"}`
-	setup := func(t *testing.T) (*world, string) {
-		w := newWorld(t)
-		w.enrol("ann")
-		call := w.ask("1", map[string]any{"agent": "ann"})
-		w.work(w.s)
-		return w, call
-	}
 	t.Run("without a reason it is refused", func(t *testing.T) {
 		t.Parallel()
-		w, _ := setup(t)
+		w, _ := onACall(t)
 		_, err := w.do("agent", "release", `{"agent":"ann"}`)
 		wantCode(t, err, "400")
 	})
 	t.Run("the call that holds the agent is stopped first", func(t *testing.T) {
 		t.Parallel()
-		w, call := setup(t)
+		w, call := onACall(t)
 		w.clear(call)
 		for range 2 {
 			if _, err := w.do("agent", "release", release); err != nil {
@@ -192,7 +196,7 @@ func TestAgentRelease(t *testing.T) {
 	})
 	t.Run("a call that was dialed is not let go of", func(t *testing.T) {
 		t.Parallel()
-		w, call := setup(t)
+		w, call := onACall(t)
 		w.dial(call)
 		_, err := w.do("agent", "release", release)
 		wantCode(t, err, "409")
@@ -200,14 +204,14 @@ func TestAgentRelease(t *testing.T) {
 	})
 	t.Run("nor one that is being prepared", func(t *testing.T) {
 		t.Parallel()
-		w, call := setup(t)
+		w, call := onACall(t)
 		w.say(call, events.Compliance, events.Preparing, &events.CallPreparing{Attempt: "x"})
 		_, err := w.do("agent", "release", release)
 		wantCode(t, err, "409")
 	})
 	t.Run("one dialed while the release is written", func(t *testing.T) {
 		t.Parallel()
-		w, call := setup(t)
+		w, call := onACall(t)
 		w.clear(call)
 		w.log.Before(events.CancelRequested, func() {
 			w.say(call, events.Dialer, events.Dialing, &events.CallDialing{Attempt: "attempt"})
@@ -216,37 +220,39 @@ func TestAgentRelease(t *testing.T) {
 		wantCode(t, err, "409")
 		w.wantAgent("ann", "enrolled claimed")
 	})
-	t.Run("a claim that is about to become an assignment becomes none", func(t *testing.T) {
-		t.Parallel()
-		w := newWorld(t)
-		w.enrol("ann")
-		call := w.ask("1", map[string]any{"agent": "ann"})
-		w.log.Before(events.Assigned, func() {
-			if _, err := w.do("agent", "release", release); err != nil {
-				t.Error(err)
-			}
-		})
-		w.work(w.s)
-		if c, a := w.call(call), w.agent("ann"); c.Assigned == nil || c.Assigned.Fence != a.Fence {
-			t.Errorf("%s with %+v, the fence is %d", c.State, c.Assigned, a.Fence)
-		}
-		w.wantAgent("ann", "enrolled claimed released claimed")
-	})
-	t.Run("out of quarantine", func(t *testing.T) {
-		t.Parallel()
-		w, call := setup(t)
-		w.dial(call)
-		w.say(call, events.Dialer, events.Unknown, &events.CallUnknown{})
-		w.say(call, events.Orchestrator, events.Closed, &events.CallClosed{Outcome: "failed", Reason: "outcome_unknown", Quarantine: true})
-		w.work(w.s)
+}
+
+func TestAReleaseVoidsAClaimThatIsAboutToBeUsed(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.enrol("ann")
+	call := w.ask("1", map[string]any{"agent": "ann"})
+	w.log.Before(events.Assigned, func() {
 		if _, err := w.do("agent", "release", release); err != nil {
-			t.Fatal(err)
-		}
-		w.wantAgent("ann", "enrolled claimed quarantined released")
-		if !w.agent("ann").Claimable() {
-			t.Error("and yet not free")
+			t.Error(err)
 		}
 	})
+	w.work(w.s)
+	if c, a := w.call(call), w.agent("ann"); c.Assigned == nil || c.Assigned.Fence != a.Fence {
+		t.Errorf("%s with %+v, the fence is %d", c.State, c.Assigned, a.Fence)
+	}
+	w.wantAgent("ann", "enrolled claimed released claimed")
+}
+
+func TestAReleaseEndsAQuarantine(t *testing.T) {
+	t.Parallel()
+	w, call := onACall(t)
+	w.dial(call)
+	w.say(call, events.Dialer, events.Unknown, &events.CallUnknown{})
+	w.say(call, events.Orchestrator, events.Closed, &events.CallClosed{Outcome: "failed", Reason: "outcome_unknown", Quarantine: true})
+	w.work(w.s)
+	if _, err := w.do("agent", "release", release); err != nil {
+		t.Fatal(err)
+	}
+	w.wantAgent("ann", "enrolled claimed quarantined released")
+	if !w.agent("ann").Claimable() {
+		t.Error("and yet not free")
+	}
 }
 
 func TestCallCancel(t *testing.T) {

@@ -1,6 +1,7 @@
 package orchestrator
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -58,20 +59,21 @@ func placed(hs ...happened) *lifecycle.Call {
 	return life(append(upTo(assigned, passed, dialing, started), hs...)...)
 }
 
-func TestPlan(t *testing.T) {
-	t.Parallel()
+// planned is a story of what Plan makes of a call.
+type planned struct {
+	story string
+	call  *lifecycle.Call
+	at    time.Duration // after noon
+	want  Move          // Until and Again only compared where set
+}
+
+// whileItWaits are stories of calls that wait for an agent or for compliance.
+func whileItWaits() []planned {
 	const s, m = time.Second, time.Minute
-	later := noon.Add(30 * m)
-	retry := &events.CallFailed{Retry: true, Reasons: []events.Reason{{Code: "PROVIDER_DOWN"}}}
-	touched := &events.CallFailed{Retry: true, Touched: true, Reasons: []events.Reason{{Code: "AGENT_NOT_READY"}}}
+	later := noon.Add(30 * time.Minute)
 	window := &events.CallFailed{Reasons: []events.Reason{{Code: "TIME_BEFORE_WINDOW"}}, NextAllowedAt: &later}
 	waitWindow := happened{events.Waiting, s, &events.CallWaiting{Reason: events.WaitWindow, Until: &later}}
-	for _, tc := range []struct {
-		story string
-		call  *lifecycle.Call
-		at    time.Duration // after noon
-		want  Move          // Until and Again only compared where set
-	}{
+	return []planned{
 		{"a request that never came asks nothing", &lifecycle.Call{State: lifecycle.None}, 0, Move{Verb: Nothing}},
 		{"a new request wants an agent", life(), 0, Move{Verb: Claim, Again: noon.Add(time.Hour)}},
 		{"one that is too old expires", life(), time.Hour, Move{Verb: Close, Outcome: "expired", Reason: "expired"}},
@@ -90,7 +92,17 @@ func TestPlan(t *testing.T) {
 		{"a preparation is withdrawn at expiry, not closed over", life(assigned, preparing), time.Hour, Move{Verb: Cancel, Reason: "expired"}},
 		{"a cleared call likewise", life(assigned, passed), time.Hour, Move{Verb: Cancel, Reason: "expired"}},
 		{"while compliance owes an answer nobody moves", life(assigned, preparing, happened{name: events.CancelRequested}), 2 * time.Hour, Move{Verb: Nothing}},
+	}
+}
 
+// afterANo are stories of calls that compliance or the dialer stopped.
+func afterANo() []planned {
+	const s, m = time.Second, time.Minute
+	later := noon.Add(30 * time.Minute)
+	retry := &events.CallFailed{Retry: true, Reasons: []events.Reason{{Code: "PROVIDER_DOWN"}}}
+	touched := &events.CallFailed{Retry: true, Touched: true, Reasons: []events.Reason{{Code: "AGENT_NOT_READY"}}}
+	window := &events.CallFailed{Reasons: []events.Reason{{Code: "TIME_BEFORE_WINDOW"}}, NextAllowedAt: &later}
+	return []planned{
 		{"a clear no blocks", life(assigned, happened{events.Failed, s, no("DNC_INTERNAL")}), s, Move{Verb: Close, Outcome: "blocked", Reason: "DNC_INTERNAL"}},
 		{"a no without reasons still has one", life(assigned, happened{events.Failed, s, &events.CallFailed{}}), s, Move{Verb: Close, Outcome: "blocked", Reason: "RULE_ERROR"}},
 		{"a no that waiting cures waits", life(assigned, happened{events.Failed, s, window}), s, Move{Verb: Wait, Reason: "window", Until: &later}},
@@ -117,7 +129,13 @@ func TestPlan(t *testing.T) {
 			Move{Verb: Wait, Reason: "paused"}},
 		{"an opt-out after the pass blocks", life(assigned, passed, happened{events.Withheld, s, &events.CallWithheld{Reason: "pass_expired"}},
 			happened{events.Failed, s, no("DNC_INTERNAL")}), s, Move{Verb: Close, Outcome: "blocked", Reason: "DNC_INTERNAL"}},
+	}
+}
 
+// whenCancelled are stories of calls that somebody withdrew.
+func whenCancelled() []planned {
+	const s, m = time.Second, time.Minute
+	return []planned{
 		{"a cancelled call closes at once when nothing was touched", life(happened{events.CancelRequested, s, &events.CallCancelRequested{By: "operator"}}), s,
 			Move{Verb: Close, Outcome: "cancelled", Reason: "operator"}},
 		{"one withdrawn at expiry has expired", life(assigned, passed, happened{events.CancelRequested, s, &events.CallCancelRequested{By: "expiry"}}), s,
@@ -128,7 +146,13 @@ func TestPlan(t *testing.T) {
 			Move{Verb: Close, Outcome: "cancelled", Reason: "upstream"}},
 		{"a started call that was withdrawn was cancelled, not unplaced", placed(happened{events.CancelRequested, s, &events.CallCancelRequested{By: "operator"}},
 			happened{events.Cancelled, 2 * s, nil}), 2 * s, Move{Verb: Close, Outcome: "cancelled", Reason: "operator"}},
+	}
+}
 
+// onceDialed are stories of calls that were, or may have been, placed.
+func onceDialed() []planned {
+	const s, m = time.Second, time.Minute
+	return []planned{
 		{"an intent is the dialer's alone", life(assigned, passed, dialing), 2 * time.Hour, Move{Verb: Nothing}},
 		{"a refusal ends the call", life(assigned, passed, dialing, happened{events.Refused, s, &events.CallRefused{Code: "busy_line"}}), s,
 			Move{Verb: Close, Outcome: "failed", Reason: "busy_line"}},
@@ -174,7 +198,12 @@ func TestPlan(t *testing.T) {
 		{"wrapped up is the end", placed(happened{events.Talking, s, nil}, happened{events.WrappedUp, m, nil}), m, Move{Verb: Close, Outcome: "completed", Reason: "completed"}},
 		{"closed is closed", placed(happened{name: events.Closed}), 9 * time.Hour, Move{Verb: Nothing}},
 		{"a log with an impossible event is left to a person", life(happened{name: events.WrappedUp}), 9 * time.Hour, Move{Verb: Nothing}},
-	} {
+	}
+}
+
+func TestPlan(t *testing.T) {
+	t.Parallel()
+	for _, tc := range slices.Concat(whileItWaits(), afterANo(), whenCancelled(), onceDialed()) {
 		t.Run(tc.story, func(t *testing.T) {
 			t.Parallel()
 			got := Plan(tc.call, noon.Add(tc.at), Limits{}.withDefaults())

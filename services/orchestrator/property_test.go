@@ -2,6 +2,7 @@ package orchestrator
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"testing"
 	"time"
@@ -94,9 +95,14 @@ func (c *chance) newCall() {
 	d.Seq = uint64(c.n)
 	for try := 1; try < 20; try++ { // as the worker does
 		d.Tries = try
-		if id, err := c.accept(c.one(), d); err == nil {
+		id, err := c.accept(c.one(), d)
+		if err == nil {
 			c.calls = append(c.calls, id)
 			return
+		}
+		var refused *events.RejectError
+		if errors.As(err, &refused) && !q["expiresAt"].(time.Time).After(c.Now()) {
+			return // it grew too old before it could be stored
 		}
 	}
 	c.rt.Fatal("the request is never accepted")
@@ -193,7 +199,7 @@ func (c *chance) bridge() {
 
 func (c *chance) cancel() {
 	if x := c.any(); x.Request != nil {
-		_, err := c.one().cancelOne(ctx(), "acme", x.ID, cancelRequest{Call: x.ID, By: "boss"})
+		_, err := c.one().cancelOne(ctx(), "acme", x.ID, cancelRequest{CallRef: CallRef{Call: x.ID}, By: "boss"})
 		c.rt.Logf("cancel: %v", err)
 	}
 }

@@ -120,11 +120,14 @@ func consumer(ctx context.Context, js jetstream.JetStream, want Consumer, apply 
 	if err != nil {
 		return nil, err
 	}
-	fields, err := differences(have.CachedInfo().Config, want.Config)
+	is := have.CachedInfo().Config
+	is.PauseUntil = want.Config.PauseUntil // a pause is somebody's emergency stop, not drift
+	fields, err := differences(is, want.Config)
 	if err != nil || len(fields) == 0 {
 		return nil, err
 	}
 	if apply {
+		want.Config.PauseUntil = have.CachedInfo().Config.PauseUntil
 		if _, err := js.UpdateConsumer(ctx, want.Stream, want.Config); err != nil {
 			return nil, fmt.Errorf("%s: %w", strings.Join(fields, ", "), err)
 		}

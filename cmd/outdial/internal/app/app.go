@@ -16,6 +16,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/outdial/outdial/pkg/config"
+	"github.com/outdial/outdial/pkg/events"
 	"github.com/outdial/outdial/pkg/process"
 	"github.com/outdial/outdial/pkg/sessions"
 	"github.com/outdial/outdial/pkg/worker"
@@ -142,6 +143,11 @@ func Provision(ctx context.Context, js jetstream.JetStream, s process.Setup, app
 	if err != nil {
 		return err
 	}
+	if apply {
+		if err := whole(ctx, js, layout); err != nil {
+			return err
+		}
+	}
 	walk := provision.Diff
 	if apply {
 		walk = provision.Apply
@@ -154,6 +160,29 @@ func Provision(ctx context.Context, js jetstream.JetStream, s process.Setup, app
 		return fmt.Errorf("the server is not as it should be (%s, and %d more); run `outdial provision -c FILE`", changes[0], len(changes)-1)
 	}
 	return err
+}
+
+// whole refuses to make CALLS anew beside streams that are there: whatever was
+// dialed before would be forgotten, and every request could be dialed again.
+func whole(ctx context.Context, js jetstream.JetStream, layout provision.Layout) error {
+	changes, err := provision.Diff(ctx, js, layout)
+	if err != nil {
+		return err
+	}
+	made := map[string]bool{}
+	for _, c := range changes {
+		if c.Action == provision.Create && c.Consumer == "" {
+			made[c.Stream] = true
+		}
+	}
+	if made[events.StreamCalls] != made[events.StreamAgents] {
+		lost, there := events.StreamCalls, events.StreamAgents
+		if made[there] {
+			lost, there = there, lost
+		}
+		return fmt.Errorf("the stream %s is gone while %s is still there: its calls and claims are forgotten, and making it anew could dial them again; restore a backup, or begin with an empty store", lost, there)
+	}
+	return nil
 }
 
 // FixClock shifts the clock of a rehearsal, once. It is refused unless every
@@ -196,7 +225,7 @@ func (a *App) services(ctx context.Context, o Options) error {
 	})
 	addr, wait, err := process.ListenAndServe(ctx, o.Config.HTTP.Listen, mux)
 	if err != nil {
-		return err
+		return fmt.Errorf("http.listen: %w; does another outdial run here?", err)
 	}
 	a.Addr = addr
 	a.wait.Go(func() { a.note("http", wait()) })
@@ -207,7 +236,7 @@ func (a *App) run(ctx context.Context, name string, f func(context.Context, *pro
 	a.wait.Go(func() {
 		err := f(ctx, a.hosts[name])
 		if ctx.Err() == nil {
-			a.Logger.Error("service ended", "service", name)
+			a.Logger.Error("a service ended, and the others with it", "role", name, "error", fmt.Sprint(err))
 			a.stop() // one that ends takes the others with it: something restarts us
 		}
 		a.note(name, err)
