@@ -98,7 +98,7 @@ func (f fileFlag) load(e *env, readOnly, unsafe bool) (*config.Config, error) {
 	if f.Config == "" {
 		return nil, errors.New("no configuration: give -c FILE, or set OUTDIAL_CONFIG")
 	}
-	return config.Load(f.Config, e.getenv, config.Options{Kinds: kinds.All(), ReadOnly: readOnly, UnsafeFsync: unsafe})
+	return config.Load(f.Config, e.getenv, config.Options{Kinds: kinds.All(), ReadOnly: readOnly, NoRoster: readOnly, UnsafeFsync: unsafe})
 }
 
 type demoCmd struct {

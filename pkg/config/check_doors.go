@@ -160,7 +160,9 @@ func (l *loader) checkAgents() {
 		} else {
 			l.refer(at("connection"), a.Tenant, a.Connection)
 		}
-		l.openHere(at("token"), &a.Token)
+		if !l.NoRoster {
+			l.openHere(at("token"), &a.Token)
+		}
 		c := l.cfg.Connections[a.Connection]
 		if kind := l.Kinds[providers.Kind(c.Kind)]; kind.AgentToken && a.Token.IsZero() {
 			l.missing(at("token"), "agents of kind %s need their credential", c.Kind)

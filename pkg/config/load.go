@@ -27,6 +27,8 @@ type Options struct {
 	// ReadOnly makes no key: a missing one is a fault. For commands that only
 	// look.
 	ReadOnly bool
+	// NoRoster leaves the agents' credentials alone: for whoever enrols nobody.
+	NoRoster bool
 	// UnsafeFsync accepts a nats.url without nats.monitor, and with it a
 	// server that may lose what it acknowledged.
 	UnsafeFsync bool

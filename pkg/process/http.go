@@ -16,15 +16,18 @@ func digest(b []byte) string {
 	return hex.EncodeToString(sum[:8])
 }
 
-// Health registers /healthz, /readyz, /metrics and /version for the hosts of
-// this process.
-func Health(mux *http.ServeMux, metrics http.Handler, version string, hosts ...*Host) {
+// Health registers /healthz, /readyz, /metrics and /version. hosts lists the
+// hosts of this process as far as they are open; without any it is not ready.
+func Health(mux *http.ServeMux, metrics http.Handler, version string, hosts func() []*Host) {
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
 		writeJSON(w, http.StatusOK, map[string]string{"status": "ok"})
 	})
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
-		status, out := http.StatusOK, map[string]string{}
-		for _, h := range hosts {
+		status, out := http.StatusServiceUnavailable, map[string]string{}
+		for i, h := range hosts() {
+			if i == 0 {
+				status = http.StatusOK
+			}
 			out[h.Service] = "ready"
 			if !h.Ready() {
 				out[h.Service], status = "not ready", http.StatusServiceUnavailable

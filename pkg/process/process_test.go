@@ -143,7 +143,7 @@ func TestHealth(t *testing.T) {
 	t.Parallel()
 	h, r := open(t)
 	mux := http.NewServeMux()
-	process.Health(mux, http.NotFoundHandler(), "1.2.3", h)
+	process.Health(mux, http.NotFoundHandler(), "1.2.3", func() []*process.Host { return []*process.Host{h} })
 	get := func(path string) (int, map[string]string) {
 		w := httptest.NewRecorder()
 		mux.ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, nil))

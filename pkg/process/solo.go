@@ -10,7 +10,9 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"sync/atomic"
 	"syscall"
+	"time"
 
 	"github.com/outdial/outdial/pkg/config"
 	"github.com/outdial/outdial/pkg/config/kinds"
@@ -41,7 +43,11 @@ func (s Solo) Main(args []string, getenv func(string) string, stderr io.Writer) 
 	if err := fs.Parse(args); err != nil {
 		return 2
 	}
-	cfg, err := config.Load(*file, getenv, config.Options{Kinds: kinds.All(), UnsafeFsync: *unsafe})
+	if *file == "" {
+		fmt.Fprintf(stderr, "outdial-%s: no configuration: give -c FILE, or set OUTDIAL_CONFIG\n", s.Service)
+		return 2
+	}
+	cfg, err := config.Load(*file, getenv, config.Options{Kinds: kinds.All(), UnsafeFsync: *unsafe, NoRoster: s.Service != "orchestrator"})
 	if err != nil {
 		fmt.Fprintln(stderr, err)
 		return 2
@@ -71,22 +77,38 @@ func (s Solo) run(ctx context.Context, cfg *config.Config, listen string, unsafe
 	}
 	defer func() { _ = tele.Shutdown(context.WithoutCancel(ctx)) }()
 	Say(cfg, tele.Logger)
-	setup := Setup{Config: cfg, Version: s.Version, Unsafe: unsafe, Telemetry: tele}
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	var host atomic.Pointer[Host]
+	mux := http.NewServeMux()
+	Health(mux, tele.Metrics, s.Version, func() []*Host {
+		if h := host.Load(); h != nil {
+			return []*Host{h}
+		}
+		return nil
+	})
+	addr, wait, err := ListenAndServe(ctx, listen, mux)
+	if err != nil {
+		return fmt.Errorf("http.listen: %w", err)
+	}
+	err = s.work(ctx, Setup{Config: cfg, Version: s.Version, Unsafe: unsafe, Telemetry: tele}, addr, mux, &host)
+	stop()
+	return errors.Join(err, wait())
+}
+
+// work opens the host, which waits for NATS, and runs the service on it.
+func (s Solo) work(ctx context.Context, setup Setup, addr string, mux *http.ServeMux, host *atomic.Pointer[Host]) error {
+	logger := setup.Telemetry.Logger
+	waiting := time.AfterFunc(time.Second, func() {
+		logger.Warn("waiting for NATS", "url", setup.Config.NATS.URL.String(), "http", addr)
+	})
 	h, err := setup.Host(ctx, s.Service)
+	waiting.Stop()
 	if err != nil {
 		return err
 	}
 	defer h.Close()
-	mux := http.NewServeMux()
-	Health(mux, tele.Metrics, s.Version, h)
-	ctx, stop := context.WithCancel(ctx)
-	defer stop()
-	addr, wait, err := ListenAndServe(ctx, listen, mux)
-	if err != nil {
-		return err
-	}
-	tele.Logger.Info("at work", "http", addr, "clockOffset", h.Clock.Offset().String())
-	err = s.Run(ctx, setup, h, mux)
-	stop()
-	return errors.Join(err, wait())
+	host.Store(h)
+	logger.Info("at work", "http", addr, "nats", setup.Config.NATS.URL.String(), "clockOffset", h.Clock.Offset().String())
+	return s.Run(ctx, setup, h, mux)
 }

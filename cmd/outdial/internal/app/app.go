@@ -214,7 +214,7 @@ func (a *App) services(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
-	process.Health(mux, a.Setup.Telemetry.Metrics, o.Version, hosts...)
+	process.Health(mux, a.Setup.Telemetry.Metrics, o.Version, func() []*process.Host { return hosts })
 	a.run(ctx, "orchestrator", func(ctx context.Context, h *process.Host) error {
 		return orchestrator.Run(ctx, h, orchestrator.Options(a.Setup, a.store))
 	})

@@ -13,6 +13,7 @@ import (
 
 	"github.com/outdial/outdial/cmd/outdial/internal/app"
 	"github.com/outdial/outdial/pkg/config"
+	"github.com/outdial/outdial/pkg/events"
 	"github.com/outdial/outdial/pkg/sessions"
 	"github.com/outdial/outdial/pkg/worker/clock"
 	"github.com/outdial/outdial/pkg/worker/natsserver"
@@ -64,13 +65,15 @@ var ErrUnwell = errors.New("not everything is well")
 // is and what is not, and what to do about it.
 func Doctor(ctx context.Context, cfg *config.Config, out io.Writer) error {
 	d := &doctor{out: out}
-	d.say("configuration", nil, fmt.Sprintf("%d tenants, %d connections, %d agents", len(cfg.Tenants), len(cfg.Connections), len(cfg.Agents)))
+	d.say("configuration", nil, count(len(cfg.Tenants), "tenant")+", "+count(len(cfg.Connections), "connection")+", "+count(len(cfg.Agents), "agent"))
 	for _, w := range cfg.Warnings {
 		fmt.Fprintln(out, "  !  warning       ", w)
 	}
 	nc, setup, err := connect(ctx, cfg, "outdial-doctor")
-	d.say("NATS", err, "")
-	if err == nil {
+	if err != nil {
+		d.say("NATS", err, "")
+	} else {
+		d.say("NATS", nil, nc.ConnectedUrlRedacted()+", server "+nc.ConnectedServerVersion())
 		defer nc.Close()
 		js, _ := jetstream.New(nc)
 		if cfg.NATS.URL.Reveal() != "" || cfg.NATS.Monitor != "" {
@@ -85,13 +88,21 @@ func Doctor(ctx context.Context, cfg *config.Config, out io.Writer) error {
 		} else {
 			d.say("clock", err, "not shifted")
 		}
+		d.pauses(ctx, js)
 		d.services(ctx, nc)
 	}
 	d.redis(ctx, cfg)
 	if d.bad > 0 {
-		return fmt.Errorf("%w: %d findings", ErrUnwell, d.bad)
+		return fmt.Errorf("%w: %s", ErrUnwell, count(d.bad, "finding"))
 	}
 	return nil
+}
+
+func count(n int, what string) string {
+	if n != 1 {
+		what += "s"
+	}
+	return fmt.Sprintf("%d %s", n, what)
 }
 
 type doctor struct {
@@ -106,6 +117,16 @@ func (d *doctor) say(what string, err error, good string) {
 		return
 	}
 	fmt.Fprintf(d.out, "  ✓  %-14s %s\n", what, good)
+}
+
+// pauses tells who is stopped, so that nobody looks for another reason.
+func (d *doctor) pauses(ctx context.Context, js jetstream.JetStream) {
+	for _, name := range []string{"orchestrator", "compliance", "dialer"} {
+		c, err := js.Consumer(ctx, events.StreamCalls, name)
+		if err == nil && c.CachedInfo().Paused {
+			fmt.Fprintf(d.out, "  !  %-14s PAUSED for another %s: `nats consumer resume CALLS %s` sets it going\n", name, c.CachedInfo().PauseRemaining.Round(time.Second), name)
+		}
+	}
 }
 
 // services asks who answers for each of the four.
