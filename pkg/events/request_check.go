@@ -23,7 +23,7 @@ type Limits struct {
 	MaxItems      int // alternates, and overrides
 }
 
-// DefaultLimits are the limits of the design: 64 KiB, sixteen levels, 256
+// DefaultLimits are 64 KiB, sixteen levels, 256
 // names, strings of 1 KiB, sixteen extensions, an identity of 256 bytes.
 func DefaultLimits() Limits {
 	return Limits{

@@ -7,7 +7,7 @@ import (
 )
 
 // target checks that exactly one of agent, huntGroup and queue is named. The
-// second one is the fault's place, in the order of the design.
+// second one is the fault's place, in the order of the request's fields.
 func (r *requestReader) target(n node) {
 	var named []string
 	for _, name := range []string{"agent", "huntGroup", "queue"} {

@@ -282,6 +282,9 @@ func TestCallCancel(t *testing.T) {
 	if c := w.call(other).Cancel; c == nil || c.By != events.ByUpstream {
 		t.Errorf("%+v", c)
 	}
+	if got, err := w.do("call", "cancel", `{"source":"/crm","id":"3"}`); err != nil || !strings.Contains(got, third) || w.call(third).Cancel == nil {
+		t.Errorf("by the request's identity: %s, %v", got, err)
+	}
 	for body, code := range map[string]string{
 		`{}`: "400", `{"call":"` + call + `","campaign":"spring"}`: "400", `{"call":"a b"}`: "400", `{"call":"nosuch"}`: "404",
 	} {

@@ -154,7 +154,7 @@ func TestNATSSettings(t *testing.T) {
 	}
 }
 
-// Who may write what, row by row: each line is a promise of the design.
+// Who may write what, row by row: each line is a promise.
 func TestNATSPermissions(t *testing.T) {
 	s := ship(t)
 	for _, tc := range []struct {
