@@ -31,8 +31,7 @@ type Door struct {
 	// Check reads a request as the orchestrator will, as far as that can be
 	// done here, so that a caller hears every fault at once.
 	Check func(tenant string, h events.Header, body []byte) (call string, faults []events.Fault, who events.Identity)
-	// Token gives a tenant's bearer token; without one only this machine may
-	// send.
+	// Token gives a tenant's bearer token; a tenant without one has no door.
 	Token func(tenant string) (string, bool)
 	// Hook gives a connection's webhook token; without one only this machine.
 	Hook func(connection string) (string, bool)
@@ -56,7 +55,11 @@ type Accepted struct {
 func (d *Door) dialRequests(w http.ResponseWriter, r *http.Request) {
 	tenant := r.PathValue("tenant")
 	token, ok := d.Token(tenant)
-	if !allowed(r, token, ok) {
+	if !ok {
+		answer(w, http.StatusForbidden, Accepted{Faults: []events.Fault{{Code: "no_door", Message: "no token is configured for this tenant (ingress.tokens), so it has no door here"}}})
+		return
+	}
+	if !bearer(r, token) {
 		answer(w, http.StatusUnauthorized, Accepted{Faults: []events.Fault{{Code: "unauthorized", Message: "the tenant's bearer token is needed"}}})
 		return
 	}
@@ -85,17 +88,34 @@ func (d *Door) batch(w http.ResponseWriter, r *http.Request, tenant string, body
 		return
 	}
 	out := make([]Accepted, 0, len(all))
-	worst := http.StatusAccepted
+	seen := map[int]bool{}
 	for _, one := range all {
 		a, status := d.one(r.Context(), tenant, events.Header{"Content-Type": {"application/cloudevents+json"}}, one)
 		out = append(out, a)
-		worst = max(worst, status)
+		seen[status] = true
 	}
-	answer(w, worst, out)
+	answer(w, together(seen), out)
+}
+
+// together is the status of a batch: what all of it has in common, 207 where
+// some were taken and some were not, 503 where some are to be sent again.
+func together(seen map[int]bool) int {
+	switch {
+	case seen[http.StatusServiceUnavailable]:
+		return http.StatusServiceUnavailable
+	case len(seen) > 1:
+		return http.StatusMultiStatus
+	case seen[http.StatusAccepted]:
+		return http.StatusAccepted
+	}
+	return http.StatusBadRequest
 }
 
 func (d *Door) one(ctx context.Context, tenant string, h events.Header, body []byte) (Accepted, int) {
 	call, faults, who := d.Check(tenant, h, body)
+	if len(faults) > 0 && len(body) > maxBody {
+		return Accepted{Faults: faults, Source: who.Source, ID: who.ID}, http.StatusRequestEntityTooLarge
+	}
 	if len(faults) > 0 {
 		return Accepted{Faults: faults, Source: who.Source, ID: who.ID}, http.StatusBadRequest
 	}
@@ -165,19 +185,26 @@ func connection(d *directory.Directory, name string) (directory.Connection, bool
 	return directory.Connection{}, false
 }
 
-// allowed checks a bearer token in constant time; where none is configured,
-// only this machine may come.
+// allowed checks a bearer token; where none is configured, only this machine
+// may come, and not by way of a proxy on it.
 func allowed(r *http.Request, token string, configured bool) bool {
-	if !configured {
-		host, _, err := net.SplitHostPort(r.RemoteAddr)
-		ip := net.ParseIP(host)
-		return err == nil && ip != nil && ip.IsLoopback()
+	if configured {
+		return bearer(r, token)
 	}
-	got, bearer := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
-	if !bearer || token == "" {
-		return false // an empty secret is no secret
+	for _, proxied := range []string{"Forwarded", "X-Forwarded-For", "X-Real-Ip", "Via"} {
+		if r.Header.Get(proxied) != "" {
+			return false
+		}
 	}
-	return subtle.ConstantTimeCompare([]byte(got), []byte(token)) == 1
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	ip := net.ParseIP(host)
+	return err == nil && ip != nil && ip.IsLoopback()
+}
+
+// bearer compares in constant time. An empty secret is no secret.
+func bearer(r *http.Request, token string) bool {
+	got, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+	return ok && token != "" && subtle.ConstantTimeCompare([]byte(got), []byte(token)) == 1
 }
 
 func answer(w http.ResponseWriter, status int, v any) {

@@ -103,8 +103,13 @@ func (s *Service) Poll(ctx context.Context) error {
 	}
 }
 
+// unreachable is after how many failures in a row an agent is taken for signed
+// out: nobody can tell whether it is ready, and it must not be dialed meanwhile.
+const unreachable = 3
+
 // pollAgent asks for one agent's status again and again. A failure slows it
-// down and is said once.
+// down and is said once; when it lasts, the agent's session counts as lost, and
+// OPS says that the connection is down, and later that it is up again.
 func (s *Service) pollAgent(ctx context.Context, tenant, agent string) {
 	failures := 0
 	timer := time.NewTimer(0)
@@ -118,12 +123,48 @@ func (s *Service) pollAgent(ctx context.Context, tenant, agent string) {
 		busy, err := s.pollOnce(ctx, tenant, agent)
 		if err != nil && ctx.Err() == nil {
 			if failures++; failures == 1 {
-				s.Logger.WarnContext(ctx, "poll", "tenant", tenant, "agent", agent, "code", fault.Code(err))
+				s.Logger.WarnContext(ctx, "poll failed", "tenant", tenant, "agent", agent, "connection", s.connectionOf(tenant, agent), "code", fault.Code(err))
 			}
-		} else {
+			if failures == unreachable {
+				s.unreachable(ctx, tenant, agent, fault.Code(err))
+			}
+		} else if err == nil {
+			if failures >= unreachable {
+				s.note(ctx, "connection_up", tenant, agent, "")
+			}
 			failures = 0
 		}
 		timer.Reset(s.pause(busy, failures))
+	}
+}
+
+func (s *Service) connectionOf(tenant, agent string) string {
+	for _, a := range s.agents.list() {
+		if a.Tenant == tenant && a.ID == agent {
+			return a.State.Connection
+		}
+	}
+	return ""
+}
+
+// unreachable records that the provider does not answer for an agent.
+func (s *Service) unreachable(ctx context.Context, tenant, agent, code string) {
+	s.note(ctx, "connection_down", tenant, agent, code)
+	a, err := logs.Agent(ctx, s.Log, tenant, agent)
+	if err == nil && a.Enrolled() && a.State.Session != "" {
+		err = s.sessionEvent(ctx, tenant, agent, events.SessionLost, "provider_down", a.State.Session, nil)
+	}
+	if err != nil && ctx.Err() == nil {
+		s.Logger.WarnContext(ctx, "lost session not recorded", "tenant", tenant, "agent", agent, "code", fault.Code(err))
+	}
+}
+
+// note puts a connection's ups and downs into OPS.
+func (s *Service) note(ctx context.Context, event, tenant, agent, code string) {
+	o := events.Ops{Event: event, Service: "events-bridge", Tenant: tenant, What: s.connectionOf(tenant, agent),
+		Agent: agent, Reason: code, At: s.Now()}
+	if err := s.Store.Ops(ctx, o); err != nil && ctx.Err() == nil {
+		s.Logger.WarnContext(ctx, "connection's state not recorded", "event", event, "code", fault.Code(err))
 	}
 }
 
