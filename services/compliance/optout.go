@@ -19,6 +19,7 @@ import (
 type openCalls struct {
 	mu   sync.Mutex
 	byID map[string]openCall // tenant/call
+	seq  uint64              // of the last event heard
 }
 
 type openCall struct {
@@ -36,6 +37,7 @@ func (s *Service) Follow(r events.Record) {
 	s.open.mu.Lock()
 	defer s.open.mu.Unlock()
 	key := r.Tenant + "/" + r.Key
+	s.open.seq = r.Seq
 	switch r.Name {
 	case events.Requested:
 		if c, ok := events.CommonOf(r.Body); ok {
@@ -58,10 +60,40 @@ func (o *openCalls) of(tenant, token string) []openCall {
 	return out
 }
 
+// behind is how long an opt-out waits for this process to have heard the log.
+const behind = 2 * time.Second
+
+// catchUp waits until everything that is stored now has been heard: a call
+// judged before the entry was on the list must not be missed. What is requested
+// later meets the entry by itself.
+func (s *Service) catchUp(ctx context.Context) {
+	if s.LastCall == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, behind)
+	defer cancel()
+	last, err := s.LastCall(ctx)
+	for err == nil && s.open.heard() < last {
+		select {
+		case <-ctx.Done():
+			s.Logger.WarnContext(ctx, "opt-out looked at open calls before all were heard")
+			return
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
+}
+
+func (o *openCalls) heard() uint64 {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.seq
+}
+
 // optOut appends failed to every open call of the number that has no intent
 // yet, so that one under way loses its compare-and-set. A call that is being
 // prepared owes an answer first; it is looked at again until that is there.
 func (s *Service) optOut(ctx context.Context, t directory.Tenant, number string) error {
+	s.catchUp(ctx)
 	for _, open := range s.open.of(t.Name, t.Key.NumberToken(number)) {
 		for {
 			busy := false

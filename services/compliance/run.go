@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/outdial/outdial/pkg/events"
+	"github.com/outdial/outdial/pkg/journal"
 	"github.com/outdial/outdial/pkg/process"
 )
 
@@ -11,6 +12,9 @@ import (
 // sets, zones and times are the caller's; the rest comes from the host.
 func Run(ctx context.Context, h *process.Host, c Config) error {
 	c.Log, c.Facts, c.Notes, c.Directory = h.Log, h, h, h.Directory
+	c.LastCall = func(ctx context.Context) (uint64, error) {
+		return journal.LastSequence(ctx, h.JS, events.StreamCalls, "calls.>")
+	}
 	c.Offset, c.Now, c.Logger = h.Clock.Offset(), h.Now, h.Logger
 	s := New(c)
 	if err := h.Follow(ctx, events.StreamCalls, s.Follow); err != nil {

@@ -35,6 +35,7 @@ type Notes interface {
 type Config struct {
 	Log       journal.Log
 	Facts     Facts
+	LastCall  func(context.Context) (uint64, error) // last sequence of CALLS; nil: not asked
 	Notes     Notes
 	Directory *directory.Directory
 	Rulesets  map[string]rules.RuleSet
