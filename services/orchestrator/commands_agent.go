@@ -98,6 +98,9 @@ func (s *Service) Enrol(ctx context.Context, t directory.Tenant, in Enrolment) (
 			if same, err := s.sameEnrolment(ctx, t, a, in); err != nil || same {
 				return nil, err
 			}
+			if err := s.mayChange(ctx, t, a, in); err != nil {
+				return nil, err
+			}
 			return s.enrolment(t, a, in, conn)
 		},
 		Then: func(_ context.Context, done journal.Appended) ([]journal.Step, error) {
@@ -262,6 +265,20 @@ func (s *Service) onReleaseAgent(ctx context.Context, tenant string, body []byte
 		return nil, err
 	}
 	return agentView(out), s.record(ctx, tenant, "agent.release", in.By, in.Reason, "", a.ID)
+}
+
+// mayChange refuses to move an agent to another seat while a call holds it: the
+// other seat's telephone says nothing about that call. Hunt groups may change.
+func (s *Service) mayChange(ctx context.Context, t directory.Tenant, a *lifecycle.Agent, in Enrolment) error {
+	if a.State.Claim == nil && a.State.Quarantine == nil {
+		return nil
+	}
+	in.HuntGroups = a.State.HuntGroups
+	same, err := s.sameEnrolment(ctx, t, a, in)
+	if err == nil && !same {
+		err = api.Conflict("the agent is on a call, or held back; its connection, provider agent and token can change when it is free")
+	}
+	return err
 }
 
 // stopForRelease makes dialing illegal for the call that holds the agent.

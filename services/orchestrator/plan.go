@@ -65,7 +65,15 @@ type Move struct {
 
 // Plan decides what to do about a call. It is pure: the call, the time and the
 // limits are all it knows.
-func Plan(c *lifecycle.Call, now time.Time, l Limits) Move {
+//
+// A body that cannot be, from a newer or a broken writer, must not take every
+// other call down with it: the call is held like one whose log is illegal.
+func Plan(c *lifecycle.Call, now time.Time, l Limits) (m Move) {
+	defer func() {
+		if recover() != nil {
+			m = Move{Verb: Nothing}
+		}
+	}()
 	if c.Request == nil || len(c.Faults) > 0 {
 		return Move{Verb: Nothing} // a held call waits for a person
 	}
@@ -212,7 +220,7 @@ func planRefused(c *lifecycle.Call, now time.Time, l Limits) Move {
 		wait = Move{Verb: Wait, Reason: retryWait(reason), Until: &until}
 	default:
 		reason = primary(c.Failed)
-		if c.Failed.Reasons != nil && c.Failed.Reasons[0].Rule == "provider" {
+		if len(c.Failed.Reasons) > 0 && c.Failed.Reasons[0].Rule == "provider" {
 			outcome = events.OutcomeFailed // preparing was impossible; nothing forbade the call
 		}
 		if at := c.Failed.NextAllowedAt; at != nil {

@@ -38,9 +38,8 @@ func Run(ctx context.Context, h *process.Host, o RunOptions) error {
 		}
 	}
 	live.Store(true)
-	if err := s.enrolAll(ctx, h.Directory, o.Roster); err != nil {
-		return err
-	}
+	s.pending = pendingOf(h.Directory, o.Roster)
+	s.enrolPending(ctx)
 	if err := h.Serve("accepts requests, claims agents, closes calls", s.Endpoints()); err != nil {
 		return err
 	}
@@ -58,18 +57,41 @@ func Run(ctx context.Context, h *process.Host, o RunOptions) error {
 	return errors.Join(err, timers)
 }
 
-func (s *Service) enrolAll(ctx context.Context, d *directory.Directory, roster map[string][]Enrolment) error {
-	var errs []error
+// an unenrolled agent is one of the configuration that is not on the roster yet.
+type unenrolled struct {
+	tenant directory.Tenant
+	agent  Enrolment
+	told   bool
+}
+
+func pendingOf(d *directory.Directory, roster map[string][]Enrolment) []unenrolled {
+	var out []unenrolled
 	for name, agents := range roster {
-		t, ok := d.Tenant(name)
-		if !ok {
-			continue
-		}
-		for _, a := range agents {
-			if _, err := s.Enrol(ctx, t, a); err != nil {
-				errs = append(errs, err)
+		if t, ok := d.Tenant(name); ok {
+			for _, a := range agents {
+				out = append(out, unenrolled{tenant: t, agent: a})
 			}
 		}
 	}
-	return errors.Join(errs...)
+	return out
+}
+
+// enrolPending enrols the agents of the configuration. One that cannot be
+// enrolled now, because it is on a call or its log cannot be read, hinders
+// nobody: it is said once, and tried again.
+func (s *Service) enrolPending(ctx context.Context) {
+	var left []unenrolled
+	for _, p := range s.pending {
+		_, err := s.Enrol(ctx, p.tenant, p.agent)
+		if err == nil {
+			continue
+		}
+		if !p.told && ctx.Err() == nil {
+			s.Logger.ErrorContext(ctx, "agent of the configuration is not enrolled; it is tried again",
+				"tenant", p.tenant.Name, "agent", events.AgentToken(p.agent.Agent), "error", err.Error())
+			p.told = true
+		}
+		left = append(left, p)
+	}
+	s.pending = left
 }

@@ -38,8 +38,9 @@ type Config struct {
 // them harmless to each other.
 type Service struct {
 	Config
-	index *Index
-	wake  chan struct{}
+	index   *Index
+	wake    chan struct{}
+	pending []unenrolled // of the configuration; the timers' own
 }
 
 // New makes a service from its parts.

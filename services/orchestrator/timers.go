@@ -67,6 +67,9 @@ func (s *Service) Turn(ctx context.Context) time.Time {
 	for _, d := range due {
 		if err := journal.Run(ctx, s.Log, s.advance(d.Tenant, d.ID, d.First)); err != nil && ctx.Err() == nil {
 			s.Logger.WarnContext(ctx, "timer", "call", d.ID, "code", fault.Code(err))
+			if fault.Of(err) == fault.Permanent {
+				s.index.Hold(d.Tenant, d.ID, fault.Code(err))
+			}
 		}
 	}
 	return next
@@ -75,6 +78,7 @@ func (s *Service) Turn(ctx context.Context) time.Time {
 // Sweep makes good what a crash left behind: claims that no call knows of, and
 // turns that nobody was given. It also rebuilds Redis when it finds it empty.
 func (s *Service) Sweep(ctx context.Context) {
+	s.enrolPending(ctx)
 	for _, a := range s.index.Agents("") {
 		var err error
 		switch {

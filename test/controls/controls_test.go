@@ -1,0 +1,144 @@
+// Package controls_test takes guards away and wants the tests to notice. A test
+// that stays green without the guard it is named for proves nothing.
+package controls_test
+
+import (
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/outdial/outdial/test/rig"
+)
+
+// A control is a guard, how it is taken away, and the test that must go red.
+type control struct {
+	invariant, guard string
+	file, old, new   string
+	pkg, test        string
+	says             string // what the red test must complain of
+}
+
+const (
+	e2e       = "./test/e2e"
+	plan      = "services/dialer/plan.go"
+	start     = "services/dialer/start.go"
+	lifecycle = "pkg/events/lifecycle/agent.go"
+)
+
+func controls() []control {
+	return []control{
+		{
+			invariant: "I1", guard: "MayDial", file: plan,
+			old: "	p, as := c.Passed, c.Assigned\n	switch {\n",
+			new: "	p, as := c.Passed, c.Assigned\n	if p != nil && as != nil && a != nil {\n		return \"\"\n	}\n	switch {\n",
+			pkg: e2e, test: "TestAPassThatHasExpiredDoesNotDial", says: "dialed, want withheld (pass_expired)",
+		},
+		{
+			invariant: "I2", guard: "only the winner of the intent sends", file: start,
+			old: "if at == nil || !at.dialing || !done.Won {",
+			new: "if at == nil || !at.dialing {",
+			pkg: e2e, test: "TestAnIntentWhoseAcknowledgementWasLostIsNeverSent", says: "starts were sent",
+		},
+		{
+			invariant: "I2", guard: "a start is sent once", file: start,
+			old: "	receipt, err := conn.Provider.Starter.Start(ctx, o)\n",
+			new: "	receipt, err := conn.Provider.Starter.Start(ctx, o)\n	if err != nil {\n		receipt, err = conn.Provider.Starter.Start(ctx, o)\n	}\n",
+			pkg: e2e, test: "TestAProviderThatMisbehavesAtTheStart/http500", says: "2 start requests on the wire",
+		},
+		{
+			invariant: "I4", guard: "MayDial wants the claim", file: plan,
+			old: "case a.State.Claim == nil || a.State.Claim.Call != c.ID || a.Fence != as.Fence:",
+			new: "case a == nil:",
+			pkg: e2e, test: "TestAnAgentWhoseClaimIsLostIsNotDialed", says: "dialed, want withheld (claim_lost)",
+		},
+		{
+			invariant: "I4", guard: "older words of a desktop are late", file: "services/events-bridge/normalise.go",
+			old: "if m.seq < a.State.RawSeq {",
+			new: "if m.seq < 0*a.State.RawSeq {",
+			pkg: e2e, test: "TestAnOlderWordOfADesktopDoesNotUndoALaterOne", says: "not_ready  claim <nil>",
+		},
+		{
+			invariant: "I4", guard: "a claimed agent is not claimable", file: lifecycle,
+			old: "return a.Enrolled() && a.State.Presence == events.Ready && a.ClaimState() == Free",
+			new: "return a.Enrolled() && a.State.Presence == events.Ready",
+			pkg: "./pkg/events/lifecycle", test: "TestAgentsDay", says: "claimable",
+		},
+	}
+}
+
+// The stories are green with every guard in its place, run the same way: what
+// goes red below does so for the guard.
+func TestTheStoriesAreGreenWithTheirGuards(t *testing.T) {
+	for _, c := range controls() {
+		if out, err := run(t, "test", "-count=1", "-run", pattern(c.test), c.pkg); err != nil {
+			t.Errorf("%s: %v\n%s", c.test, err, out)
+		}
+	}
+}
+
+func TestWithoutItsGuardTheStoryGoesRed(t *testing.T) {
+	for _, c := range controls() {
+		t.Run(c.invariant+" "+c.guard, func(t *testing.T) {
+			overlay := without(t, c)
+			out, err := run(t, "test", "-count=1", "-timeout", "3m", "-overlay", overlay, "-run", pattern(c.test), c.pkg)
+			if err == nil {
+				t.Fatalf("%s stays green without the guard", c.test)
+			}
+			if !strings.Contains(out, "--- FAIL: "+c.test+" ") {
+				t.Fatalf("%s did not fail as a test:\n%s", c.test, out)
+			}
+			if !strings.Contains(out, c.says) {
+				t.Errorf("%s went red for another reason than %q:\n%s", c.test, c.says, out)
+			}
+		})
+	}
+}
+
+// pattern is what -run takes for one test or subtest.
+func pattern(test string) string {
+	var parts []string
+	for _, p := range strings.Split(test, "/") {
+		parts = append(parts, "^"+regexp.QuoteMeta(p)+"$")
+	}
+	return strings.Join(parts, "/")
+}
+
+// without writes a copy of the guard's file that lacks it, and the overlay that
+// puts the copy in its place.
+func without(t *testing.T, c control) (overlay string) {
+	t.Helper()
+	file := filepath.Join(rig.Root(t), filepath.FromSlash(c.file))
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := strings.Count(string(text), c.old); n != 1 {
+		t.Fatalf("the guard stands %d times in %s, want once: this control has to follow the code", n, c.file)
+	}
+	dir := t.TempDir()
+	copied := filepath.Join(dir, "mutated.go")
+	if err := os.WriteFile(copied, []byte(strings.Replace(string(text), c.old, c.new, 1)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	list, err := json.Marshal(map[string]map[string]string{"Replace": {file: copied}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	overlay = filepath.Join(dir, "overlay.json")
+	if err := os.WriteFile(overlay, list, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return overlay
+}
+
+func run(t *testing.T, args ...string) (string, error) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "go", args...)
+	cmd.Dir = rig.Root(t)
+	out, err := cmd.CombinedOutput()
+	return string(out), err
+}

@@ -1,0 +1,226 @@
+package rig
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/outdial/outdial/pkg/config"
+	"github.com/outdial/outdial/pkg/events"
+	"github.com/outdial/outdial/pkg/providers"
+	"github.com/outdial/outdial/pkg/providers/sim"
+	"github.com/outdial/outdial/pkg/providers/sim/desktopsim"
+	"github.com/outdial/outdial/pkg/sessions/redistest"
+	"github.com/outdial/outdial/pkg/worker/clock"
+	"github.com/outdial/outdial/pkg/worker/natsserver"
+	"github.com/outdial/outdial/pkg/worker/provision"
+)
+
+// A Rig is a whole outdial under test.
+type Rig struct {
+	Dir      string
+	NC       *nats.Conn
+	JS       jetstream.JetStream
+	Sim      *sim.Simulator
+	TCN      *sim.TCN
+	Fleets   map[providers.Kind]*desktopsim.Fleet
+	RedisURL string
+	Clock    *clock.Shifted
+	Keys     map[string]events.Key // by tenant
+
+	t          testing.TB
+	opts       Options
+	cfg        *config.Config
+	configFile string
+	nats       *natsserver.Server
+	natsURL    string
+	monitorURL string
+	simURL     string
+	addrs      map[string][]string // HTTP of each copy, by service
+	running    map[string][]service
+	watch      *watch
+	logs       *Lines
+	secrets    []string
+	mu         sync.Mutex // numbers
+	numbers    []string
+}
+
+// Start puts up a rig and takes it down at the end of the test, after the
+// questions that every test is asked.
+func Start(t testing.TB, o Options) *Rig {
+	t.Helper()
+	o = o.withDefaults()
+	r := &Rig{t: t, opts: o, Dir: t.TempDir(), Keys: map[string]events.Key{}, addrs: map[string][]string{},
+		Fleets: map[providers.Kind]*desktopsim.Fleet{}, running: map[string][]service{}, logs: &Lines{}}
+	r.secrets = append(r.secrets, o.Secrets...)
+	r.keys()
+	r.RedisURL = redistest.Start(t)
+	r.startNATS(free(t), free(t))
+	t.Cleanup(func() { r.nats.Stop() })
+	r.natsURL, r.monitorURL = r.nats.ClientURL(), r.nats.MonitorURL()
+	r.simulate()
+	for _, s := range Services() {
+		for range o.Copies {
+			r.addrs[s] = append(r.addrs[s], free(t))
+		}
+	}
+	r.cfg = r.configure()
+	r.connect()
+	ctx, stop := context.WithCancel(context.Background())
+	t.Cleanup(stop)
+	r.watch = follow(ctx, t, r.JS, []string{Acme, Globex})
+	if o.Processes {
+		binaries(t)
+	}
+	t.Cleanup(func() {
+		r.StopAll()
+		if o.Processes {
+			r.noRaces()
+		}
+	})
+	if !o.Late {
+		r.StartAll()
+	}
+	r.desktops(ctx)
+	t.Cleanup(r.questions) // runs first of all cleanups
+	return r
+}
+
+// free finds a port of loopback that nobody listens on, below those that the
+// system gives away by itself, so that nobody takes it in between.
+func free(t testing.TB) string {
+	t.Helper()
+	for range 100 {
+		addr := fmt.Sprintf("127.0.0.1:%d", 15000+rand.IntN(15000))
+		if l, err := net.Listen("tcp", addr); err == nil {
+			_ = l.Close()
+			return addr
+		}
+	}
+	t.Fatal("no free port")
+	return ""
+}
+
+// startNATS runs a server that writes to disk before it acknowledges.
+func (r *Rig) startNATS(listen, monitor string) {
+	r.t.Helper()
+	srv, err := natsserver.Start(natsserver.Config{StoreDir: filepath.Join(r.Dir, "nats"), Listen: listen, Monitor: monitor,
+		Log: slog.New(slog.NewTextHandler(r.logs, nil))})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.nats = srv
+}
+
+// RestartNATS stops the server and starts it again, down for a while, on the
+// same store and ports.
+func (r *Rig) RestartNATS(down time.Duration) {
+	r.t.Helper()
+	r.nats.Stop()
+	time.Sleep(down) // the outage itself, not a wait for something
+	r.startNATS(r.natsURL[len("nats://"):], r.monitorURL[len("http://"):])
+}
+
+// connect opens the test's own connection, makes the streams and sets the
+// clock.
+func (r *Rig) connect() {
+	r.t.Helper()
+	var err error
+	r.NC, err = nats.Connect(r.natsURL, nats.Name("rig"), nats.MaxReconnects(-1), nats.ReconnectWait(50*time.Millisecond))
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.t.Cleanup(r.NC.Close)
+	if r.JS, err = jetstream.New(r.NC); err != nil {
+		r.t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	layout, err := provision.Plan([]string{Acme, Globex}, provision.Options{CallsKeep: r.cfg.CallsAge})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	if _, err := provision.Apply(ctx, r.JS, layout); err != nil {
+		r.t.Fatal(err)
+	}
+	at := time.Now().UTC().Truncate(24 * time.Hour).Add(r.opts.At)
+	if r.Clock, err = clock.Fix(ctx, r.JS, at); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+// simulate starts the telephone company.
+func (r *Rig) simulate() {
+	r.t.Helper()
+	var err error
+	o := sim.Options{LedgerPath: filepath.Join(r.Dir, "ledger.jsonl"), Pace: r.opts.Pace, Seed: 1}
+	if !r.opts.Heedless {
+		o.Clock = attentive{r: r}
+	}
+	r.Sim, err = sim.New(o)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	for _, p := range r.opts.Script {
+		if err := r.Sim.Script.Set(p); err != nil {
+			r.t.Fatal(err)
+		}
+	}
+	dialect := r.opts.TCN
+	dialect.Agents = r.opts.agents()
+	for _, a := range dialect.Agents {
+		r.secrets = append(r.secrets, a.Token)
+	}
+	if r.TCN, err = r.Sim.TCN(dialect); err != nil {
+		r.t.Fatal(err)
+	}
+	mux := http.NewServeMux()
+	mux.Handle("/sim/", r.Sim.Management())
+	mux.Handle("/", r.TCN)
+	srv := httptest.NewServer(mux)
+	r.simURL = srv.URL
+	r.t.Cleanup(func() {
+		_ = r.Sim.Close() // first, it lets go of what is silent on purpose
+		srv.CloseClientConnections()
+		srv.Close()
+	})
+}
+
+// desktops opens the agents' pages.
+func (r *Rig) desktops(ctx context.Context) {
+	r.t.Helper()
+	var wg sync.WaitGroup
+	ctx, stop := context.WithCancel(ctx)
+	r.t.Cleanup(func() { stop(); wg.Wait() })
+	for _, d := range r.opts.Desks {
+		f := r.Fleets[d.Kind]
+		if f == nil {
+			f = desktopsim.NewFleet(r.Sim, d.Kind)
+			r.Fleets[d.Kind] = f
+			wg.Go(func() { _ = f.Run(ctx) })
+		}
+		if _, err := f.Add(desktopsim.Config{URL: r.HTTP(), Connection: Connection(d.Kind), Agent: d.Agent, Pace: r.opts.Pace}); err != nil {
+			r.t.Fatal(err)
+		}
+	}
+}
+
+// HTTP is the address of the first bridge.
+func (r *Rig) HTTP() string { return "http://" + r.addrs["events-bridge"][0] }
+
+// Now is outdial's clock.
+func (r *Rig) Now() time.Time { return r.Clock.Now() }
+
+// Desktop is an agent's page.
+func (r *Rig) Desktop(d Desk) *desktopsim.Desktop { return r.Fleets[d.Kind].Desktop(d.Agent) }
