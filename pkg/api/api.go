@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"regexp"
 	"strings"
 	"time"
 
@@ -44,6 +45,10 @@ func NotFound(message string) error { return &Error{Code: "404", Message: messag
 // Conflict says that the state of things forbids the command.
 func Conflict(message string) error { return &Error{Code: "409", Message: message} }
 
+// unknownField is an error that names a field and not, by mistake, a number or
+// somebody's name.
+var unknownField = regexp.MustCompile(`unknown field "[A-Za-z_]{1,40}"$`)
+
 // Decode reads a JSON body strictly: an unknown field is an error, because a
 // misspelt one would silently widen a command.
 func Decode[T any](body []byte) (T, error) {
@@ -55,7 +60,7 @@ func Decode[T any](body []byte) (T, error) {
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(&v); err != nil {
 		what := "the body is not the JSON object that this command takes"
-		if s := err.Error(); strings.Contains(s, "unknown field") {
+		if s := err.Error(); unknownField.MatchString(s) {
 			what = strings.TrimPrefix(s, "json: ")
 		}
 		return v, BadRequest(what)
@@ -69,23 +74,33 @@ func Decode[T any](body []byte) (T, error) {
 // timeout is how long one command may take.
 const timeout = 10 * time.Second
 
-// Serve registers a service and its endpoints; stop it with Stop.
-func Serve(nc *nats.Conn, name, version, description string, logger *slog.Logger, endpoints []Endpoint) (micro.Service, error) {
+// Serve registers a service and its endpoints for each tenant; stop it with
+// Stop. A tenant has subjects of its own, so one that asks a lot, or for
+// something slow, keeps no other waiting; and an unknown one hears that nobody
+// answers.
+func Serve(nc *nats.Conn, name, version, description string, logger *slog.Logger, tenants []string, endpoints []Endpoint) (micro.Service, error) {
 	svc, err := micro.AddService(nc, micro.Config{Name: name, Version: version, Description: description})
 	if err != nil {
 		return nil, err
 	}
 	for _, e := range endpoints {
-		subject := events.ServiceSubject("*", e.Group, e.Verb)
-		err := svc.AddEndpoint(e.Group+"-"+strings.ReplaceAll(e.Verb, ".", "-"), micro.HandlerFunc(func(r micro.Request) {
-			answer(r, e, logger) // in line, so that `nats micro stats` tells times and errors
-		}), micro.WithEndpointSubject(subject), micro.WithEndpointMetadata(map[string]string{"does": e.Does}))
-		if err != nil {
-			_ = svc.Stop()
-			return nil, err
+		for _, tenant := range tenants {
+			if err := add(svc, tenant, e, logger); err != nil {
+				_ = svc.Stop()
+				return nil, err
+			}
 		}
 	}
 	return svc, nil
+}
+
+func add(svc micro.Service, tenant string, e Endpoint, logger *slog.Logger) error {
+	handle := micro.HandlerFunc(func(r micro.Request) {
+		answer(r, e, logger) // in line, so that `nats micro stats` tells times and errors
+	})
+	return svc.AddEndpoint(e.Group+"-"+strings.ReplaceAll(e.Verb, ".", "-"), handle,
+		micro.WithEndpointSubject(events.ServiceSubject(tenant, e.Group, e.Verb)),
+		micro.WithEndpointMetadata(map[string]string{"does": e.Does}))
 }
 
 func answer(r micro.Request, e Endpoint, logger *slog.Logger) {

@@ -99,6 +99,10 @@ func EncodePlain(typ, source, subject, id string, at time.Time, body any) (Heade
 	return Encode(e)
 }
 
+// AttributeSafe reports whether a text may stand in a CloudEvents attribute as
+// we write them: printable ASCII without space, quote and percent.
+func AttributeSafe(s string) bool { return s != "" && plainText(s) }
+
 // newEvent is where the house rule for attributes is kept: printable ASCII
 // without space, quote or percent, so that SDKs which do not percent-encode
 // agree with those that do.

@@ -108,7 +108,11 @@ func (h *Host) Ready() bool { return h.ready.Load() && h.NC.IsConnected() }
 
 // Serve registers the service's commands and queries.
 func (h *Host) Serve(description string, endpoints []api.Endpoint) error {
-	svc, err := api.Serve(h.NC, "outdial-"+h.Service, h.Version, description, h.Logger, endpoints)
+	var tenants []string
+	for _, t := range h.Directory.Tenants() {
+		tenants = append(tenants, t.Name)
+	}
+	svc, err := api.Serve(h.NC, "outdial-"+h.Service, h.Version, description, h.Logger, tenants, endpoints)
 	if err == nil {
 		h.services = append(h.services, svc)
 	}

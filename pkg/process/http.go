@@ -2,19 +2,12 @@ package process
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"net"
 	"net/http"
 	"time"
 )
-
-func digest(b []byte) string {
-	sum := sha256.Sum256(b)
-	return hex.EncodeToString(sum[:8])
-}
 
 // Health registers /healthz, /readyz, /metrics and /version. hosts lists the
 // hosts of this process as far as they are open; without any it is not ready.

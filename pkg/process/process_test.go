@@ -2,6 +2,7 @@ package process_test
 
 import (
 	"context"
+	"errors"
 	"encoding/json"
 	"io"
 	"net"
@@ -66,7 +67,7 @@ func TestARequestPutTwiceIsADuplicate(t *testing.T) {
 	header, id := events.Header{"ce-id": {"1"}, "ce-source": {"/crm"}}, events.CallID("acme", "/crm", "1")
 	put := func(body string) bool {
 		t.Helper()
-		dup, err := h.Put(ctx, "acme", header, []byte(body), id)
+		dup, err := h.Put(ctx, "acme", header, []byte(body), id, "digest of "+body)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -84,13 +85,16 @@ func TestARequestPutTwiceIsADuplicate(t *testing.T) {
 	}
 	// Long after the broker has forgotten the id, the call is still known.
 	if _, err := h.Log.Append(ctx, journal.Draft{Family: events.CallFamily, Tenant: "acme", Key: id, Role: events.Orchestrator,
-		Name: events.Requested, Cause: "1", Time: time.Now(), Body: &events.CallRequested{}}); err != nil {
+		Name: events.Requested, Cause: "1", Time: time.Now(), Body: &events.CallRequested{Digest: `digest of {"later":1}`}}); err != nil {
 		t.Fatal(err)
 	}
 	if !put(`{"later":1}`) {
 		t.Error("the call is in the log, and the request is called new")
 	}
-	if _, err := h.Put(ctx, "globex", header, nil, id); fault.Of(err) != fault.Transient {
+	if _, err := h.Put(ctx, "acme", header, []byte("{}"), id, "digest of another body"); !errors.Is(err, process.ErrIDReuse) || fault.Of(err) != fault.Permanent {
+		t.Errorf("another body under the same identity: %v", err)
+	}
+	if _, err := h.Put(ctx, "globex", header, nil, id, "d"); fault.Of(err) != fault.Transient {
 		t.Errorf("a tenant without a stream: %v", err)
 	}
 }

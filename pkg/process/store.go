@@ -11,6 +11,7 @@ import (
 	"github.com/outdial/outdial/pkg/events"
 	"github.com/outdial/outdial/pkg/events/fault"
 	"github.com/outdial/outdial/pkg/journal"
+	"github.com/outdial/outdial/pkg/journal/logs"
 )
 
 // Ops puts an entry on record in OPS.
@@ -46,19 +47,27 @@ func (h *Host) PutFact(ctx context.Context, tenant, kind, token string, f events
 	return err
 }
 
-// Put publishes a dial request on its tenant's stream, as it came. id makes
-// the same request sent twice one message for a while; the call's identity
-// makes it one call for good.
-func (h *Host) Put(ctx context.Context, tenant string, header events.Header, body []byte, id string) (bool, error) {
+// ErrIDReuse says that a request's source and id were used before with another
+// body.
+var ErrIDReuse = errors.New("source and id were used before with another body")
+
+// Put publishes a dial request on its tenant's stream, as it came, and reports
+// whether its call was on record before. call makes the same request sent
+// twice one message for a while; the call's identity makes it one call for
+// good. digest tells the same request from another one under the same identity.
+func (h *Host) Put(ctx context.Context, tenant string, header events.Header, body []byte, call, digest string) (bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	msg := &nats.Msg{Subject: events.RequestSubject(tenant), Header: nats.Header{}, Data: body}
 	for k, v := range header {
 		msg.Header[k] = v
 	}
-	last, err := h.Log.Last(ctx, events.CallFamily, tenant, id)
-	known := err == nil && last.Seq > 0
-	ack, err := h.JS.PublishMsg(ctx, msg, jetstream.WithMsgID(tenant+"."+id+"."+digest(body)))
+	c, err := logs.Call(ctx, h.Log, tenant, call, 0)
+	known := err == nil && c.Request != nil
+	if known && c.Request.Digest != digest {
+		return true, fault.New(fault.Permanent, "publish request", "id_reuse", ErrIDReuse)
+	}
+	ack, err := h.JS.PublishMsg(ctx, msg, jetstream.WithMsgID(tenant+"."+call+"."+digest))
 	if err != nil {
 		return false, fault.New(fault.Transient, "publish request", "unavailable", err)
 	}

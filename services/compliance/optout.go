@@ -95,22 +95,35 @@ func (o *openCalls) heard() uint64 {
 func (s *Service) optOut(ctx context.Context, t directory.Tenant, number string) error {
 	s.catchUp(ctx)
 	for _, open := range s.open.of(t.Name, t.Key.NumberToken(number)) {
-		for {
-			busy := false
-			if err := journal.Run(ctx, s.Log, s.optOutOf(open, &busy)); err != nil {
-				return err
-			}
-			if !busy {
-				break
-			}
-			select {
-			case <-ctx.Done():
-				return fault.New(fault.Transient, "opt out", "preparing", ctx.Err())
-			case <-time.After(50 * time.Millisecond):
-			}
+		busy := false
+		if err := journal.Run(ctx, s.Log, s.optOutOf(open, &busy)); err != nil {
+			return err
+		}
+		if busy {
+			// Its preparer asks the list again before it answers; this is for
+			// an answer that is on its way in this very moment.
+			go s.optOutLater(context.WithoutCancel(ctx), open)
 		}
 	}
 	return nil
+}
+
+// optOutLater looks at a call again until its preparation is answered.
+func (s *Service) optOutLater(ctx context.Context, open openCall) {
+	ctx, cancel := context.WithTimeout(ctx, s.Prepare+5*time.Second)
+	defer cancel()
+	for busy := true; busy; {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(50 * time.Millisecond):
+		}
+		busy = false
+		if err := journal.Run(ctx, s.Log, s.optOutOf(open, &busy)); err != nil {
+			s.Logger.WarnContext(ctx, "opt-out of a call being prepared", "call", open.id, "code", fault.Code(err))
+			return
+		}
+	}
 }
 
 func (s *Service) optOutOf(open openCall, busy *bool) journal.Step {

@@ -158,7 +158,8 @@ func (s *Service) lost(ctx context.Context, r events.Record) ([]journal.Step, er
 		return nil, err
 	}
 	if wait := c.Preparing.NotAfter.Add(2 * time.Second).Sub(s.Now()); wait > 0 {
-		return nil, worker.Snooze(wait, "a preparation's answer")
+		// Early at first: a message that waits takes one of the broker's places.
+		return nil, worker.Snooze(min(wait, max(time.Since(r.Stored), 500*time.Millisecond)), "a preparation's answer")
 	}
 	return []journal.Step{{Make: func(ctx context.Context) (*journal.Draft, error) {
 		c, err := logs.CallOf(ctx, s.Log, r)

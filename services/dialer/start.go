@@ -119,7 +119,7 @@ func (s *Service) abandoned(ctx context.Context, r events.Record) ([]journal.Ste
 		return nil, err
 	}
 	if wait := c.Dialing.NotAfter.Add(s.Answer + s.Settle).Sub(s.Now()); wait > 0 {
-		return nil, snooze(wait, "an intent's outcome")
+		return nil, snooze(soon(wait, r), "an intent's outcome")
 	}
 	return []journal.Step{s.unknown(r, lifecycle.Dialing, "no_outcome")}, nil
 }
@@ -134,6 +134,13 @@ func (s *Service) unknown(r events.Record, in lifecycle.State, code string) jour
 	}}
 }
 
+// soon looks again early at first, and then less and less often: a message that
+// waits takes one of the broker's places, and most calls move on at once.
+func soon(wait time.Duration, r events.Record) time.Duration {
+	age := time.Since(r.Stored)
+	return min(wait, max(age, 500*time.Millisecond))
+}
+
 // silence waits for the first event of a call that a desktop took: none by the
 // deadline, and nobody knows what became of it.
 func (s *Service) silence(ctx context.Context, r events.Record) ([]journal.Step, error) {
@@ -146,7 +153,7 @@ func (s *Service) silence(ctx context.Context, r events.Record) ([]journal.Step,
 		return nil, nil
 	}
 	if wait := r.Time.Add(s.Event).Sub(s.Now()); wait > 0 {
-		return nil, snooze(wait, "a desktop's first event")
+		return nil, snooze(soon(wait, r), "a desktop's first event")
 	}
 	return []journal.Step{s.unknown(r, lifecycle.Started, "no_event")}, nil
 }

@@ -18,10 +18,15 @@ import (
 // maxBody is the most a request over HTTP may hold, as on the bus.
 const maxBody = 64 << 10
 
+// maxBatch is how many events one batch may hold.
+const maxBatch = 256
+
 // Requests puts a dial request on the tenant's stream and says what became of
 // it there.
 type Requests interface {
-	Put(ctx context.Context, tenant string, h events.Header, body []byte, id string) (duplicate bool, err error)
+	// call is the call's id and digest that of the request: another digest
+	// under the same call is Permanent with code id_reuse.
+	Put(ctx context.Context, tenant string, h events.Header, body []byte, call, digest string) (duplicate bool, err error)
 }
 
 // A Door is the HTTP side of the bridge: dial requests and webhooks.
@@ -30,7 +35,7 @@ type Door struct {
 	Requests Requests
 	// Check reads a request as the orchestrator will, as far as that can be
 	// done here, so that a caller hears every fault at once.
-	Check func(tenant string, h events.Header, body []byte) (call string, faults []events.Fault, who events.Identity)
+	Check func(tenant string, h events.Header, body []byte) (in events.Intake, faults []events.Fault, who events.Identity)
 	// Token gives a tenant's bearer token; a tenant without one has no door.
 	Token func(tenant string) (string, bool)
 	// Hook gives a connection's webhook token; without one only this machine.
@@ -87,6 +92,10 @@ func (d *Door) batch(w http.ResponseWriter, r *http.Request, tenant string, body
 		answer(w, http.StatusBadRequest, Accepted{Faults: []events.Fault{{Code: "not_a_batch", Message: "a batch is a JSON array of CloudEvents"}}})
 		return
 	}
+	if len(all) > maxBatch {
+		answer(w, http.StatusRequestEntityTooLarge, Accepted{Faults: []events.Fault{{Code: "too_large", Message: "a batch holds at most 256 events"}}})
+		return
+	}
 	out := make([]Accepted, 0, len(all))
 	seen := map[int]bool{}
 	for _, one := range all {
@@ -112,19 +121,23 @@ func together(seen map[int]bool) int {
 }
 
 func (d *Door) one(ctx context.Context, tenant string, h events.Header, body []byte) (Accepted, int) {
-	call, faults, who := d.Check(tenant, h, body)
+	in, faults, who := d.Check(tenant, h, body)
 	if len(faults) > 0 && len(body) > maxBody {
 		return Accepted{Faults: faults, Source: who.Source, ID: who.ID}, http.StatusRequestEntityTooLarge
 	}
 	if len(faults) > 0 {
 		return Accepted{Faults: faults, Source: who.Source, ID: who.ID}, http.StatusBadRequest
 	}
-	dup, err := d.Requests.Put(ctx, tenant, h, body, call)
+	dup, err := d.Requests.Put(ctx, tenant, h, body, in.Call, in.Digest)
+	if fault.Code(err) == "id_reuse" {
+		return Accepted{Faults: []events.Fault{{Pointer: "/ce-id", Code: "id_reuse",
+			Message: "this source and id were used before with another body; use a new id for a new request"}}, Source: who.Source, ID: who.ID}, http.StatusBadRequest
+	}
 	if err != nil {
 		d.S.Logger.WarnContext(ctx, "dial request not stored", "code", fault.Code(err))
 		return Accepted{Faults: []events.Fault{{Code: "unavailable", Message: "not stored; send it again with the same id"}}}, http.StatusServiceUnavailable
 	}
-	return Accepted{Call: call, Duplicate: dup}, http.StatusAccepted
+	return Accepted{Call: in.Call, Duplicate: dup}, http.StatusAccepted
 }
 
 // headerOf carries the CloudEvents attributes of an HTTP request, and nothing

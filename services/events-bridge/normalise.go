@@ -127,6 +127,9 @@ func (s *Service) known(ctx context.Context, tenant, agent string) (*lifecycle.A
 	var calls []*lifecycle.Call
 	for _, id := range callIDs(a) {
 		c, err := logs.Call(ctx, s.Log, tenant, id, 0)
+		if err != nil && fault.Of(err) == fault.Permanent {
+			continue // a call that nobody can read must not blind us to its agent
+		}
 		if err != nil {
 			return nil, nil, err
 		}

@@ -70,10 +70,10 @@ func (l *lateSender) Send(ctx context.Context, connection, agent, session, attem
 
 // check reads a request as the orchestrator will, but for the roster, which
 // only the orchestrator knows.
-func (s *Service) check(h *process.Host, age time.Duration) func(string, events.Header, []byte) (string, []events.Fault, events.Identity) {
-	return func(tenant string, header events.Header, body []byte) (string, []events.Fault, events.Identity) {
+func (s *Service) check(h *process.Host, age time.Duration) func(string, events.Header, []byte) (events.Intake, []events.Fault, events.Identity) {
+	return func(tenant string, header events.Header, body []byte) (events.Intake, []events.Fault, events.Identity) {
 		t, _ := s.Directory.Tenant(tenant)
-		in, faults, who := events.ReadRequest(events.RequestSubject(tenant), header, body, events.RequestContext{
+		return events.ReadRequest(events.RequestSubject(tenant), header, body, events.RequestContext{
 			Tenant: tenant, Now: h.Now(), ClockOffset: h.Clock.Offset(), CallsAge: age,
 			CallerIDs: t.CallerIDs, DefaultFrom: t.DefaultFrom(), DefaultConnection: t.Connection, Key: t.Key,
 			Connection: func(name string) (string, bool) {
@@ -82,6 +82,5 @@ func (s *Service) check(h *process.Host, age time.Duration) func(string, events.
 			},
 			SupportsQueue: func(string) bool { return false },
 		})
-		return in.Call, faults, who
 	}
 }

@@ -142,7 +142,11 @@ func (s *Service) requested(t directory.Tenant, d worker.Delivery, in events.Int
 		RequestSource: in.Source, RequestID: in.ID, Digest: in.Digest, RequestSeq: d.Seq,
 	})
 	if draft != nil {
+		// The request's own id where it may stand in an attribute.
 		draft.Cause, draft.TraceParent = in.ID, in.TraceParent
+		if !events.AttributeSafe(in.ID) {
+			draft.Cause = events.EventID(in.Source, events.TypeDialRequested, in.ID)
+		}
 	}
 	return draft, err
 }

@@ -35,6 +35,10 @@ func (s *Service) pick(ctx context.Context, c *lifecycle.Call) (*lifecycle.Agent
 	}
 	for _, id := range s.candidates(ctx, c) {
 		a, err := logs.Agent(ctx, s.Log, c.Tenant, id)
+		if fault.Of(err) == fault.Permanent && err != nil {
+			s.Logger.ErrorContext(ctx, "an agent's log cannot be read; others take its calls", "agent", id, "code", fault.Code(err))
+			continue
+		}
 		if err != nil {
 			return nil, err
 		}

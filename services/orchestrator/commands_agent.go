@@ -2,12 +2,14 @@ package orchestrator
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strconv"
 
 	"github.com/outdial/outdial/pkg/api"
 	"github.com/outdial/outdial/pkg/directory"
 	"github.com/outdial/outdial/pkg/events"
+	"github.com/outdial/outdial/pkg/events/fault"
 	"github.com/outdial/outdial/pkg/events/lifecycle"
 	"github.com/outdial/outdial/pkg/journal"
 	"github.com/outdial/outdial/pkg/journal/logs"
@@ -236,10 +238,15 @@ func (s *Service) onReleaseAgent(ctx context.Context, tenant string, body []byte
 	if a.State.Claim == nil && a.State.Quarantine == nil {
 		return agentView(a), nil
 	}
+	unreadable := false
 	if a.State.Claim != nil {
-		if err := s.stopForRelease(ctx, tenant, a.State.Claim.Call, in); err != nil {
+		err := s.stopForRelease(ctx, tenant, a.State.Claim.Call, in)
+		if _, refused := errors.AsType[*api.Error](err); err != nil && (refused || fault.Of(err) != fault.Permanent) {
 			return nil, err
 		}
+		// Nobody can read the call, so nobody dials it; but nobody knows what it
+		// left at the provider either.
+		unreadable = err != nil
 	}
 	out := a
 	err = journal.Run(ctx, s.Log, journal.Step{
@@ -251,6 +258,11 @@ func (s *Service) onReleaseAgent(ctx context.Context, tenant string, body []byte
 			}
 			if a.Fence != out.Fence {
 				return nil, nil // another call's by now
+			}
+			if unreadable {
+				after, _ := a.After(events.Quarantined, a.State.Claim.Call, in.Reason, now)
+				return logs.NextOfAgent(a, events.Orchestrator, events.Quarantined, now,
+					&events.AgentQuarantined{Call: a.State.Claim.Call, Reason: in.Reason, State: after}), nil
 			}
 			after, _ := a.After(events.Released, "", in.Reason, now)
 			return logs.NextOfAgent(a, events.Orchestrator, events.Released, now,

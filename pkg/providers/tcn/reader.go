@@ -3,8 +3,8 @@ package tcn
 import (
 	"encoding/json"
 	"net/http"
+	"regexp"
 	"strconv"
-	"strings"
 
 	"github.com/outdial/outdial/pkg/events"
 	"github.com/outdial/outdial/pkg/events/fault"
@@ -92,13 +92,16 @@ func (r *reading) base() providers.Observation {
 	return o
 }
 
-// word is TCN's own word, bounded.
+// words are what a status can be: letters, as TCN prints them. Anything else is
+// kept out of the log, where nobody expects a number or a name.
+var words = regexp.MustCompile(`^[A-Za-z_]{1,64}$`)
+
+// word is TCN's own word.
 func word(t text) string {
-	const longest = 128
-	if len(t) > longest {
-		t = t[:longest]
+	if words.MatchString(string(t)) {
+		return string(t)
 	}
-	return strings.ToValidUTF8(string(t), "")
+	return "unreadable"
 }
 
 // attrs is the rest of the snapshot. Absent and false are left out.

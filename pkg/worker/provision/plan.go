@@ -208,7 +208,7 @@ func durable(name, says string, filters ...string) Consumer {
 	return Consumer{Says: says, Config: jetstream.ConsumerConfig{
 		Name: name, Durable: name, Description: says, FilterSubjects: filters,
 		DeliverPolicy: jetstream.DeliverAllPolicy, AckPolicy: jetstream.AckExplicitPolicy,
-		AckWait: 30 * time.Second, MaxDeliver: -1, MaxAckPending: 1000, MaxWaiting: 512,
+		AckWait: 30 * time.Second, MaxDeliver: -1, MaxAckPending: 20000, MaxWaiting: 512,
 		ReplayPolicy: jetstream.ReplayInstantPolicy,
 	}}
 }

@@ -91,7 +91,7 @@ func TestDriftIsReportedAndMended(t *testing.T) {
 	for _, d := range drift {
 		text.WriteString(d.String() + "\n")
 	}
-	for _, want := range []string{"update stream CALLS", "allow_direct: true → unset", "max_age", "update consumer dialer on CALLS: max_ack_pending: 1 → 1000"} {
+	for _, want := range []string{"update stream CALLS", "allow_direct: true → unset", "max_age", "update consumer dialer on CALLS: max_ack_pending: 1 → 20000"} {
 		if !strings.Contains(text.String(), want) {
 			t.Errorf("the report lacks %q:\n%s", want, text.String())
 		}

@@ -92,7 +92,7 @@ func (c *Client) ask(ctx context.Context, group, verb string, body any) ([]byte,
 	defer cancel()
 	m, err := c.nc.RequestWithContext(ctx, events.ServiceSubject(c.Tenant, group, verb), raw)
 	if errors.Is(err, nats.ErrNoResponders) {
-		return nil, fmt.Errorf("nobody answers %s.%s: are the services up?", group, verb)
+		return nil, fmt.Errorf("nobody answers %s.%s: are the services up, and is %q a tenant?", group, verb, c.Tenant)
 	}
 	if err != nil {
 		return nil, err
