@@ -17,6 +17,7 @@ import (
 	"github.com/nats-io/nats.go/micro"
 
 	"github.com/outdial/outdial/pkg/api"
+	"github.com/outdial/outdial/pkg/config"
 	"github.com/outdial/outdial/pkg/directory"
 	"github.com/outdial/outdial/pkg/events"
 	"github.com/outdial/outdial/pkg/journal"
@@ -38,6 +39,7 @@ type Options struct {
 	Monitor   string             // HTTP of a server elsewhere
 	Unsafe    bool               // accept a server that does not fsync
 	Telemetry *telemetry.Telemetry
+	Worker    config.WorkerTiming // zero: the worker's own defaults
 	// Directory builds the tenants and connections; desktops are reached
 	// through desktop.
 	Directory func(now func() time.Time, desktop providers.Desktop) (*directory.Directory, error)
@@ -56,6 +58,7 @@ type Host struct {
 	Telemetry   *telemetry.Telemetry
 	Incarnation time.Time // of the AGENTS stream
 	role        events.Role
+	timing      config.WorkerTiming
 	ready       atomic.Bool
 	services    []micro.Service
 }
@@ -63,7 +66,7 @@ type Host struct {
 // Open connects, checks that the server keeps what it acknowledges, and reads
 // the clock.
 func Open(ctx context.Context, o Options) (*Host, error) {
-	h := &Host{Service: o.Service, Version: o.Version, role: o.Role, Telemetry: o.Telemetry,
+	h := &Host{Service: o.Service, Version: o.Version, role: o.Role, timing: o.Worker, Telemetry: o.Telemetry,
 		Logger: o.Telemetry.Logger.With("role", string(o.Role))}
 	o.Connect.Name, o.Connect.Logger, o.Connect.Meter = "outdial-"+o.Service, h.Logger, o.Telemetry.Meter
 	var err error
@@ -124,6 +127,7 @@ func (h *Host) Run(ctx context.Context, routes ...worker.Route) error {
 	rt, err := worker.New(worker.Config{
 		NC: h.NC, Name: h.Service, Log: h.Log, Rejecter: worker.NewRejecter(h.JS, h.role, h.key),
 		Meter: h.Telemetry.Meter, Tracer: h.Telemetry.Tracer, Logger: h.Logger, Clock: h.Clock,
+		StallAfter: h.timing.StallAfter, HoldDelay: h.timing.HoldDelay, Grace: h.timing.Grace, Backoff: h.timing.Backoff,
 	})
 	if err != nil {
 		return err

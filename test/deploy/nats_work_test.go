@@ -158,7 +158,7 @@ func canHear(t *testing.T, nc *nats.Conn, service string, role events.Role, hear
 // alike, and is found by "nats micro ls".
 func canAnswer(t *testing.T, s *shipped, nc *nats.Conn, service string) {
 	t.Helper()
-	svc, err := api.Serve(nc, service, "1.0.0", "a test", slog.New(slog.DiscardHandler), []api.Endpoint{{
+	svc, err := api.Serve(nc, service, "1.0.0", "a test", slog.New(slog.DiscardHandler), []string{"acme"}, []api.Endpoint{{
 		Group: "call", Verb: service, Handle: func(_ context.Context, tenant string, _ []byte) (any, error) { return tenant, nil },
 	}})
 	if err != nil {
