@@ -70,8 +70,11 @@ type CallView struct {
 	Presumed  bool              `json:"presumed,omitempty"`
 	Number    events.Number     `json:"number"`
 	Agent     string            `json:"agent,omitempty"`
+	HuntGroup string            `json:"huntGroup,omitempty"`
 	Campaign  string            `json:"campaign,omitempty"`
 	Reference string            `json:"reference,omitempty"`
+	Source    string            `json:"requestSource"`
+	RequestID string            `json:"requestId"`
 	ExpiresAt time.Time         `json:"expiresAt"`
 	Durations *events.Durations `json:"durations,omitempty"`
 	Timeline  []TimelineEntry   `json:"timeline"`
@@ -97,7 +100,8 @@ func (s *Service) onGet(ctx context.Context, tenant string, body []byte) (any, e
 // View shows a call without personal data.
 func View(c *lifecycle.Call) CallView {
 	v := CallView{Call: c.ID, Tenant: c.Tenant, State: string(c.State), Number: c.Request.Number,
-		Campaign: c.Request.Campaign, Reference: c.Request.Reference, ExpiresAt: c.Request.ExpiresAt}
+		Campaign: c.Request.Campaign, Reference: c.Request.Reference, ExpiresAt: c.Request.ExpiresAt,
+		HuntGroup: c.Request.Request.HuntGroup, Source: c.Request.RequestSource, RequestID: c.Request.RequestID}
 	if a := lastAssigned(c); a != nil {
 		v.Agent = a.Agent
 	}

@@ -3,6 +3,8 @@ package ops
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/outdial/outdial/pkg/events"
@@ -10,7 +12,8 @@ import (
 	"github.com/outdial/outdial/services/orchestrator"
 )
 
-const clockForm = "2006-01-02 15:04:05.000"
+// clockForm is UTC, and says so.
+const clockForm = "2006-01-02 15:04:05.000Z"
 
 // CallGet prints the state and the timeline of a call.
 func (c *Client) CallGet(ctx context.Context, body any) error {
@@ -23,7 +26,7 @@ func (c *Client) CallGet(ctx context.Context, body any) error {
 			}
 			fmt.Fprintf(c.Out, "outcome   %s: %s%s\n", v.Outcome, v.Reason, presumed)
 		}
-		for _, line := range [][2]string{{"agent", v.Agent}, {"campaign", v.Campaign}, {"reference", v.Reference}} {
+		for _, line := range [][2]string{{"request", v.Source + " " + v.RequestID}, {"agent", v.Agent}, {"group", v.HuntGroup}, {"campaign", v.Campaign}, {"reference", v.Reference}} {
 			if line[1] != "" {
 				fmt.Fprintf(c.Out, "%-9s %s\n", line[0], line[1])
 			}
@@ -61,10 +64,22 @@ func (c *Client) CallExplain(ctx context.Context, body any) error {
 			fmt.Fprintf(c.Out, "\n%s  %s\n", d.At.UTC().Format(clockForm), verdict)
 			c.evidence(d.Reasons, d.NextAllowedAt, d.Evidence)
 			if d.Scrub != nil {
-				fmt.Fprintf(c.Out, "  the provider's own scrub: ok %v, verdicts %v\n", d.Scrub.OK, d.Scrub.Verdicts)
+				c.scrub(d.Scrub)
 			}
 		}
 	})
+}
+
+// scrub prints the provider's own verdicts.
+func (c *Client) scrub(s *events.Scrub) {
+	verdict := "no"
+	if s.OK {
+		verdict = "yes"
+	}
+	fmt.Fprintf(c.Out, "  the provider's own scrub says %s\n", verdict)
+	for _, name := range slices.Sorted(maps.Keys(s.Verdicts)) {
+		fmt.Fprintf(c.Out, "    %-24s %s\n", name, s.Verdicts[name])
+	}
 }
 
 func (c *Client) evidence(reasons []events.Reason, next *time.Time, e events.Evidence) {
