@@ -39,7 +39,16 @@ func TestDecodeIsStrict(t *testing.T) {
 			t.Errorf("%s: %+v, %v", text, v, err)
 		}
 	}
-	// What was sent is not repeated: it may be personal.
+	// An unknown field is named where it can be a field, and nothing else is
+	// repeated: what was sent may be personal, on either side of the colon.
+	for text, secret := range map[string]string{
+		`{"+12128675309":1}`: "8675309", `{"2128675309":1}`: "8675309", `{"n8675309":1}`: "8675309", `{"John Doe":1}`: "Doe",
+		`{"` + strings.Repeat("x", 41) + `":1}`: "xxx", `{"call\" unknown field \"Doe":1}`: "Doe", `{"a@b.example":1}`: "example", `{"Jörg":1}`: "rg",
+	} {
+		if _, err := api.Decode[body]([]byte(text)); err == nil || strings.Contains(err.Error(), secret) {
+			t.Errorf("%s: err = %v", text, err)
+		}
+	}
 	if _, err := api.Decode[body]([]byte(`{"call":"c1","n":"+12128675309"}`)); err == nil || strings.Contains(err.Error(), "8675309") {
 		t.Errorf("err = %v", err)
 	}
@@ -53,7 +62,7 @@ func TestCommandsOverNATS(t *testing.T) {
 		"busy": api.Conflict("not now"), "later": fault.New(fault.Transient, "read", "log_unavailable", errors.New("10.0.0.7 refused")),
 		"maybe": fault.New(fault.Uncertain, "append", "append_unknown", nil), "broken": errors.New("the number +12128675309 is odd"),
 	}
-	svc, err := api.Serve(r.NC, "outdial-test", "1.2.3", "a test", slog.New(slog.NewTextHandler(io.Discard, nil)), []api.Endpoint{
+	svc, err := api.Serve(r.NC, "outdial-test", "1.2.3", "a test", slog.New(slog.NewTextHandler(io.Discard, nil)), []string{"acme", "globex"}, []api.Endpoint{
 		{Group: "call", Verb: "get", Does: "gets", Handle: func(_ context.Context, tenant string, raw []byte) (any, error) {
 			in, err := api.Decode[body](raw)
 			if err != nil {
@@ -98,14 +107,19 @@ func TestCommandsOverNATS(t *testing.T) {
 	if m := ask("outdial.acme.call.get", `{"cal":1}`); m.Header.Get("Nats-Service-Error-Code") != "400" {
 		t.Errorf("%v", m.Header)
 	}
-	if m := ask("outdial.a+b.call.get", `{}`); m.Header.Get("Nats-Service-Error-Code") != "400" {
-		t.Errorf("a tenant that is no token: %v", m.Header)
+	if m := ask("outdial.globex.call.get", `{"call":"c1"}`); !strings.Contains(string(m.Data), `"tenant":"globex"`) {
+		t.Errorf("another tenant: %s", m.Data)
+	}
+	for _, tenant := range []string{"nobody", "a+b", "*"} {
+		if m, err := r.NC.Request("outdial."+tenant+".call.get", []byte("{}"), 10*time.Second); !errors.Is(err, nats.ErrNoResponders) {
+			t.Errorf("the tenant %s: %v, %v, want no responders", tenant, m, err)
+		}
 	}
 	info := ask("$SRV.INFO.outdial-test", "")
-	if !strings.Contains(string(info.Data), `"does":"gets"`) || !strings.Contains(string(info.Data), "outdial.*.call.get") {
+	if !strings.Contains(string(info.Data), `"does":"gets"`) || !strings.Contains(string(info.Data), "outdial.acme.call.get") {
 		t.Errorf("%s", info.Data)
 	}
-	if _, err := api.Serve(r.NC, "bad name", "1.2.3", "", nil, nil); err == nil {
+	if _, err := api.Serve(r.NC, "bad name", "1.2.3", "", nil, nil, nil); err == nil {
 		t.Error("a service without a proper name was served")
 	}
 }

@@ -217,41 +217,6 @@ func TestAnOptOutReachesOpenCalls(t *testing.T) {
 	}
 }
 
-func TestAnOptOutWhileTheCallIsBeingPrepared(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, "tcn", newYork)
-	w.say(events.Orchestrator, events.Assigned, &events.CallAssigned{Agent: "ann", Connection: "tcn", Fence: w.agent().Fence})
-	w.say(events.Compliance, events.Preparing, &events.CallPreparing{Attempt: "p", NotAfter: noon.Add(20 * time.Second)})
-	w.follow()
-	done := make(chan error)
-	go func() {
-		_, err := w.do("dnc", "add", `{"contacts":[{"phone_number":"`+newYork+`"}]}`)
-		done <- err
-	}()
-	// It waits for the answer that is owed, and then says no.
-	deadline := time.Now().Add(5 * time.Second)
-	for w.list.listed() == 0 && time.Now().Before(deadline) {
-		time.Sleep(time.Millisecond)
-	}
-	select {
-	case err := <-done:
-		t.Fatalf("it did not wait: %v", err)
-	default:
-	}
-	w.say(events.Compliance, events.Passed, &events.CallPassed{Fence: 3, ValidUntil: noon.Add(time.Hour)})
-	if err := <-done; err != nil {
-		t.Fatal(err)
-	}
-	w.want("requested assigned preparing passed failed")
-	w.wantFailed(rules.DNCInternal, false, true) // what was prepared is to be undone
-}
-
-func (l *list) listed() int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return len(l.facts)
-}
-
 func TestComplianceCheck(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "desk", newYork)
