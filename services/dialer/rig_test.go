@@ -76,7 +76,6 @@ type world struct {
 	mu    sync.Mutex
 	now   time.Time
 	ops   []events.Ops
-	heard uint64
 }
 
 func (w *world) Now() time.Time {
