@@ -68,14 +68,14 @@ func (p *company) Withdraw(_ context.Context, o providers.Order) (string, error)
 
 // world is everything outside the dialer, with one call of one agent.
 type world struct {
-	t     *testing.T
-	log   *journaltest.Log
-	dir   *directory.Directory
-	p     *company
-	s     *Service
-	mu    sync.Mutex
-	now   time.Time
-	ops   []events.Ops
+	t   *testing.T
+	log *journaltest.Log
+	dir *directory.Directory
+	p   *company
+	s   *Service
+	mu  sync.Mutex
+	now time.Time
+	ops []events.Ops
 }
 
 func (w *world) Now() time.Time {
