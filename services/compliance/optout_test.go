@@ -57,7 +57,7 @@ func TestAnOptOutWhileTheCallIsBeingPrepared(t *testing.T) {
 		w.hear(r)
 		w.want("requested assigned preparing failed")
 		w.wantFailed(rules.DNCInternal, false, true) // what was prepared is to be undone
-		time.Sleep(time.Minute)
+		time.Sleep(time.Minute) // of the bubble's time
 		w.want("requested assigned preparing failed") // whoever looked again found it said
 	})
 }
@@ -70,9 +70,9 @@ func TestAPassThatSlipsInBesideAnOptOut(t *testing.T) {
 		w := beingPrepared(t)
 		w.addsAtOnce()
 		w.want("requested assigned preparing")
-		time.Sleep(3 * time.Second) // the provider takes its time
+		time.Sleep(3 * time.Second) // of the bubble's time: the provider is slow
 		w.say(events.Compliance, events.Passed, &events.CallPassed{Fence: w.call().Assigned.Fence, ValidUntil: noon.Add(time.Hour)})
-		time.Sleep(100 * time.Millisecond)
+		time.Sleep(100 * time.Millisecond) // of the bubble's time
 		synctest.Wait()
 		w.want("requested assigned preparing passed failed")
 		w.wantFailed(rules.DNCInternal, false, true)
@@ -87,7 +87,7 @@ func TestAPassThatWasDialedBesideAnOptOut(t *testing.T) {
 		w.addsAtOnce()
 		w.say(events.Compliance, events.Passed, &events.CallPassed{Fence: w.call().Assigned.Fence, ValidUntil: noon.Add(time.Hour)})
 		w.say(events.Dialer, events.Dialing, &events.CallDialing{Attempt: "a", NotAfter: noon.Add(5 * time.Second)})
-		time.Sleep(time.Minute)
+		time.Sleep(time.Minute) // of the bubble's time
 		w.want("requested assigned preparing passed dialing")
 	})
 }
@@ -99,9 +99,9 @@ func TestAnOptOutDoesNotLookForEver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := beingPrepared(t)
 		w.addsAtOnce()
-		time.Sleep(w.s.Prepare + 6*time.Second)
+		time.Sleep(w.s.Prepare + 6*time.Second) // of the bubble's time
 		w.say(events.Compliance, events.Passed, &events.CallPassed{Fence: w.call().Assigned.Fence, ValidUntil: noon.Add(time.Hour)})
-		time.Sleep(time.Second)
+		time.Sleep(time.Second) // of the bubble's time
 		w.want("requested assigned preparing passed")
 	})
 }
