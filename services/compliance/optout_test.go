@@ -56,8 +56,8 @@ func TestAnOptOutWhileTheCallIsBeingPrepared(t *testing.T) {
 		}
 		w.hear(r)
 		w.want("requested assigned preparing failed")
-		w.wantFailed(rules.DNCInternal, false, true) // what was prepared is to be undone
-		time.Sleep(time.Minute) // of the bubble's time
+		w.wantFailed(rules.DNCInternal, false, true)  // what was prepared is to be undone
+		time.Sleep(time.Minute)                       // of the bubble's time
 		w.want("requested assigned preparing failed") // whoever looked again found it said
 	})
 }
