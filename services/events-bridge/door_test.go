@@ -67,7 +67,7 @@ func run(t *testing.T) *running {
 	go func() {
 		done <- Run(ctx, r.h, RunOptions{Mux: mux, CallsAge: 72 * time.Hour,
 			Token: func(tenant string) (string, bool) { return "s3cret", tenant == "acme" || tenant == "hidden" },
-			Hook:  func(string) (string, bool) { return "hook", true }})
+			Hook:  func(connection string) (string, bool) { return "hook", connection != "five9" }})
 	}()
 	t.Cleanup(func() {
 		stop()
@@ -204,6 +204,64 @@ func TestABatchHarmsNobody(t *testing.T) {
 	}
 }
 
+func TestABatchHasItsBounds(t *testing.T) {
+	t.Parallel()
+	r := run(t)
+	batch := []string{"Content-Type", "application/cloudevents-batch+json", "Authorization", "Bearer s3cret"}
+	of := func(n int) string { return "[" + strings.Repeat(`{},`, n-1) + "{}]" }
+	if status, body := r.post("/v1/dial-requests/acme", of(maxBatch+1), batch...); status != 413 || !strings.Contains(body, "too_large") {
+		t.Errorf("one too many: %d %.200s", status, body)
+	}
+	status, body := r.post("/v1/dial-requests/acme", of(maxBatch), batch...)
+	var out []Accepted
+	if err := json.Unmarshal([]byte(body), &out); err != nil || status != 400 || len(out) != maxBatch {
+		t.Errorf("just enough: %d, %d answers, %v", status, len(out), err)
+	}
+	if n := r.messages("REQUESTS_acme"); n != 0 {
+		t.Errorf("%d requests stored", n)
+	}
+}
+
+// A door that said 202 to another body under a used identity would promise a
+// call that never comes.
+func TestAnIDUsedForAnotherBodyIsRefusedAtTheDoor(t *testing.T) {
+	t.Parallel()
+	r := run(t)
+	const path = "/v1/dial-requests/acme"
+	header := events.Header{"ce-specversion": {"1.0"}, "ce-type": {events.TypeDialRequested}, "ce-source": {"/crm"}, "ce-id": {"1"}, "ce-datacontenttype": {"application/json"}}
+	in, faults, _ := r.s.check(r.h, 72*time.Hour)("acme", header, []byte(good))
+	if len(faults) > 0 {
+		t.Fatal(faults)
+	}
+	// The orchestrator has taken the request.
+	if _, err := r.h.Log.Append(t.Context(), journal.Draft{Family: events.CallFamily, Tenant: "acme", Key: in.Call, Role: events.Orchestrator,
+		Name: events.Requested, Cause: "1", Time: time.Now(), Body: &events.CallRequested{Digest: in.Digest}}); err != nil {
+		t.Fatal(err)
+	}
+	for story, tc := range map[string]struct {
+		body   string
+		status int
+		says   string
+	}{
+		"the same":               {good, 202, `"duplicate":true`},
+		"the same, spelled else": {`{ "agent": "ann", "to": "` + newYork + `" }`, 202, `"duplicate":true`},
+		"another priority":       {`{"to":"` + newYork + `","agent":"ann","priority":2}`, 400, "id_reuse"},
+		"another number":         {`{"to":"+12128675300","agent":"ann"}`, 400, "id_reuse"},
+	} {
+		status, body := r.post(path, tc.body, binary("1")...)
+		if status != tc.status || !strings.Contains(body, tc.says) {
+			t.Errorf("%s: %d %s", story, status, body)
+		}
+		if status == 400 && !strings.Contains(body, `"requestId":"1"`) {
+			t.Errorf("%s: it does not say which: %s", story, body)
+		}
+	}
+	batch := "[" + structured("1", "+12128675300") + "," + structured("2", newYork) + "]"
+	if status, body := r.post(path, batch, "Content-Type", "application/cloudevents-batch+json", "Authorization", "Bearer s3cret"); status != 207 || !strings.Contains(body, "id_reuse") {
+		t.Errorf("in a batch: %d %s", status, body)
+	}
+}
+
 func TestWebhooks(t *testing.T) {
 	t.Parallel()
 	r := run(t)
@@ -225,12 +283,19 @@ func TestWebhooks(t *testing.T) {
 		"a bomb of open brackets":  {"webex", strings.Repeat("[", 20000), auth, 400},
 		"good for the other kind":  {"five9", `{"y":[]}`, auth, 204},
 		"a wrong token of its own": {"webex", `{"x":1}`, []string{"Authorization", "Bearer s3cret"}, 401},
+		// Where no token is configured, only this machine may come, and no proxy on it.
+		"no token, this machine":   {"five9", `{"z":1}`, nil, 204},
+		"no token, a proxy":        {"five9", `{"z":1}`, []string{"X-Forwarded-For", "192.0.2.7"}, 401},
+		"no token, a new proxy":    {"five9", `{"z":1}`, []string{"Forwarded", "for=192.0.2.7"}, 401},
+		"no token, nginx":          {"five9", `{"z":1}`, []string{"X-Real-IP", "192.0.2.7"}, 401},
+		"no token, a gateway":      {"five9", `{"z":1}`, []string{"Via", "1.1 gate"}, 401},
+		"the token, by way of one": {"webex", `{"x":1}`, append([]string{"X-Forwarded-For", "192.0.2.7"}, auth...), 204},
 	} {
 		if status, body := r.post("/v1/providers/"+tc.connection+"/events", tc.body, tc.headers...); status != tc.status {
 			t.Errorf("%s: %d %s", story, status, body)
 		}
 	}
-	if n := r.messages(events.StreamProvider); n != 2 {
+	if n := r.messages(events.StreamProvider); n != 4 {
 		t.Errorf("%d messages stored", n)
 	}
 }
@@ -293,6 +358,11 @@ func TestAnEmptySecretIsNoSecret(t *testing.T) {
 		}
 		return q
 	}
+	by := func(proxied string) *http.Request {
+		q := from("127.0.0.1:9", "")
+		q.Header.Set(proxied, "192.0.2.7")
+		return q
+	}
 	for story, tc := range map[string]struct {
 		q          *http.Request
 		token      string
@@ -306,6 +376,8 @@ func TestAnEmptySecretIsNoSecret(t *testing.T) {
 		"this machine without the token":    {from("127.0.0.1:9", ""), "t", true, false},
 		"an empty token is configured":      {from("192.0.2.7:9", "Bearer "), "", true, false},
 		"no address":                        {from("", ""), "", false, false},
+		"a proxy on this machine":           {by("X-Forwarded-For"), "", false, false},
+		"a proxy that says Forwarded":       {by("Forwarded"), "", false, false},
 	} {
 		if got := allowed(tc.q, tc.token, tc.configured); got != tc.want {
 			t.Errorf("%s: %v", story, got)

@@ -37,7 +37,22 @@ type company struct {
 	meanwhile func() // happens between the question and the answer
 }
 
+// fails sets what the next questions are answered with.
+func (p *company) fails(err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.err = err
+}
+
+func (p *company) says(status string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.err, p.status = nil, status
+}
+
 func (p *company) Open(context.Context, providers.AgentRef) (string, map[string]string, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	if p.err != nil {
 		return "", nil, p.err
 	}

@@ -52,6 +52,7 @@ func Run(ctx context.Context, h *process.Host, o RunOptions) error {
 	var wg sync.WaitGroup
 	var polls error
 	wg.Go(func() { polls = s.Poll(ctx) })
+	wg.Go(func() { s.askDesktops(ctx, hub) })
 	err = h.Run(ctx, s.Routes()...)
 	stop()
 	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
@@ -59,6 +60,32 @@ func Run(ctx context.Context, h *process.Host, o RunOptions) error {
 	err = errors.Join(err, hub.Close(end))
 	wg.Wait()
 	return errors.Join(err, polls)
+}
+
+// A teller asks an agent's page to say again whether the agent is ready.
+type teller interface {
+	Tell(connection, agent string) bool
+}
+
+// askDesktops asks the pages of agents who are held back. Nobody polls a
+// desktop, so one that was ready all along would say nothing, and stay held
+// back for ever.
+func (s *Service) askDesktops(ctx context.Context, pages teller) {
+	tick := time.NewTicker(5 * s.PollEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		for _, a := range s.agents.list() {
+			conn, ok := s.Directory.Connection(a.Tenant, a.State.Connection)
+			if ok && conn.Provider.Can.Desktop && a.Enrolled() && a.State.Quarantine != nil {
+				pages.Tell(conn.Name, a.ID)
+			}
+		}
+	}
 }
 
 // lateSender lets the hub and the responder know each other.

@@ -59,8 +59,8 @@ func (s *Service) proven(r events.Record) journal.Step {
 func (s *Service) unquarantine(r events.Record) journal.Step {
 	return journal.Step{Make: func(ctx context.Context) (*journal.Draft, error) {
 		p, ok := r.Body.(*events.AgentPresence)
-		if !ok || p.State.Quarantine == nil {
-			return nil, nil
+		if !ok || p.State.Quarantine == nil || p.Reason == "on_call" {
+			return nil, nil // a desktop amid a call is not free
 		}
 		a, err := logs.Agent(ctx, s.Log, r.Tenant, r.Key)
 		if err != nil || a.State.Quarantine == nil || a.Fence > r.Seq {

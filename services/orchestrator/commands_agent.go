@@ -122,8 +122,10 @@ func (s *Service) enrolment(t directory.Tenant, a *lifecycle.Agent, in Enrolment
 	}
 	after.Connection, after.Kind, after.ProviderAgent, after.HuntGroups = conn.Name, string(conn.Kind), in.ProviderAgent, in.HuntGroups
 	after.EnrolledSeq = 0
-	if a.State.Connection != conn.Name {
+	if a.State.Connection != conn.Name || a.State.ProviderAgent != in.ProviderAgent {
+		// Whoever was ready at one seat has yet to sign in at the other.
 		after.Session, after.Provider = "", nil
+		after.Presence, after.Since, after.Reason = events.Offline, now, ""
 	}
 	body := &events.AgentEnrolled{By: in.By, State: after}
 	if in.Token != "" {

@@ -159,7 +159,7 @@ func mayTake(c *lifecycle.Call, a *lifecycle.Agent, now time.Time) bool {
 	if q.Connection != "" && q.Connection != a.State.Connection {
 		return false
 	}
-	if c.Waiting.Until != nil && c.Waiting.Until.After(now) {
+	if c.Waiting == nil || c.Waiting.Until != nil && c.Waiting.Until.After(now) {
 		return false
 	}
 	if c.Request.NotBefore.After(now) || !now.Before(c.Request.ExpiresAt) {

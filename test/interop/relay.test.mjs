@@ -270,3 +270,15 @@ test("closing is for good, connecting anew replaces", () => {
   p.bus(CALL);
   assert.equal(p.outdial.status().connected, false);
 });
+
+test("asked again, it says again whether the agent is ready, and not amid a call", () => {
+  const p = page();
+  p.socket.say({ outdial: "tell" });
+  same(p.socket.presence().map((m) => m.status), ["ready", "ready"]);
+  p.ask("a1"); // posted: the agent is taken to be on the call now
+  p.socket.say({ outdial: "tell" });
+  assert.equal(p.socket.presence().at(-1).reason, "on_call");
+  p.outdial.ready();
+  p.socket.say({ outdial: "tell" });
+  assert.equal(p.socket.presence().at(-1).status, "ready");
+});

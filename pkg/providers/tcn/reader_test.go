@@ -3,6 +3,7 @@ package tcn_test
 import (
 	"encoding/json"
 	"fmt"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -317,6 +318,45 @@ func TestTheDocumentsOwnTexts(t *testing.T) {
 	})
 }
 
+// named is what may be told of a status: a word, as TCN prints them.
+var named = regexp.MustCompile(`^[A-Za-z_]{0,64}$`)
+
+// A statusDesc is a stranger's text and goes into the log, where nobody expects
+// a number or a name.
+func TestAStatusThatIsNoWordIsNotRepeated(t *testing.T) {
+	t.Parallel()
+	views := map[string]providers.View{"nothing known": idle(""), "ready": idle(events.Ready), "claimed": claimedAt(events.Assigned),
+		"dialed": dialedAt(events.Started), "talking": dialedAt(events.Talking)}
+	told := 0
+	for _, desc := range []string{
+		"+12128675309", "8675309", "INTERCOM WITH 8675309", "WARM_TRANSFER 8675309", "COLD_8675309", "PREPARING_8675309",
+		"PEERED 8675309", "READY (Mrs Miller 8675309)", " 8675309 ", "CALLING:8675309", "\n8675309", strings.Repeat("X", 65) + "8675309",
+		strings.Repeat("8675309_", 400), "Müller_8675309", "{\"to\":\"8675309\"}",
+	} {
+		for story, v := range views {
+			obs, err := tcn.Reader{}.Read(saying(t, desc), v)
+			if err != nil {
+				t.Errorf("%q, %s: %v", desc, story, err)
+			}
+			for _, o := range obs {
+				told++
+				for _, s := range []string{o.Event, o.State, o.Reason} {
+					if !named.MatchString(s) || strings.Contains(s, "8675309") {
+						t.Errorf("%q, %s: told %q", desc, story, s)
+					}
+				}
+			}
+		}
+	}
+	if told == 0 {
+		t.Error("nothing was told at all")
+	}
+	// A word that nobody told us of is kept, or nobody could find it.
+	if obs, err := (tcn.Reader{}).Read(saying(t, "QUITE_NEW"), idle(events.Ready)); err != nil || len(obs) != 1 || obs[0].Event != "QUITE_NEW" {
+		t.Errorf("%+v, %v", obs, err)
+	}
+}
+
 // Whatever arrives, the reader does not panic, says the same twice, tells only
 // events of the bridge's, and calls nothing talking that was not dialed.
 func FuzzReader(f *testing.F) {
@@ -339,6 +379,9 @@ func FuzzReader(f *testing.F) {
 			t.Fatalf("%v with %d observations", err, len(obs))
 		}
 		for _, o := range obs {
+			if !named.MatchString(o.Event) || !named.MatchString(o.State) {
+				t.Fatalf("told the status %q, %q", o.Event, o.State)
+			}
 			if o.Call != "" {
 				if _, ok := events.Lookup(events.CallFamily, events.Bridge, o.Call); !ok || !dialed || state == "" {
 					t.Fatalf("told the call event %q (dialed %v, state %q)", o.Call, dialed, state)

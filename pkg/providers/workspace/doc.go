@@ -66,7 +66,7 @@ type Sink interface {
 	Closed(ctx context.Context, connection, agent, session, reason string)
 }
 
-// toPage is what the hub writes. Kinds: hello, stored, refused, request.
+// toPage is what the hub writes. Kinds: hello, stored, refused, request, tell.
 type toPage struct {
 	Outdial string `json:"outdial"`
 	Session string `json:"session,omitempty"`

@@ -162,6 +162,24 @@ func (h *Hub) Send(ctx context.Context, connection, agent, session, attempt stri
 	return s.send(ctx, attempt, notAfter, message)
 }
 
+// Tell asks an agent's page to say once more whether the agent is ready. The
+// answer comes as any presence does; a page amid a call does not say ready. It
+// reports whether there is a page to ask.
+func (h *Hub) Tell(connection, agent string) bool {
+	h.mu.Lock()
+	s := h.sockets[seat{connection, agent}]
+	h.mu.Unlock()
+	if s == nil {
+		return false
+	}
+	select {
+	case <-s.greeted:
+		return s.write(toPage{Outdial: "tell"}) == nil
+	default:
+		return false // it tells by itself when it is greeted
+	}
+}
+
 // Sessions counts the open sockets.
 func (h *Hub) Sessions() int {
 	h.mu.Lock()

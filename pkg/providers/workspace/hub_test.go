@@ -288,3 +288,15 @@ func TestClosingTheHubEndsEverySession(t *testing.T) {
 		}
 	}
 }
+
+func TestAPageIsAskedAgain(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	p := h.page(t, "agent4")
+	if h.hub.Tell("webex-desk", "agent5") || !h.hub.Tell("webex-desk", "agent4") {
+		t.Error("asked a page that is not there, or not the one that is")
+	}
+	if m := p.next(); m.Outdial != "tell" {
+		t.Errorf("the page was sent %+v", m)
+	}
+}

@@ -192,6 +192,10 @@
       case "request":
         requested(m);
         break;
+      case "tell": // the bridge is not sure of us any more
+        untold = true;
+        flush();
+        break;
     }
   }
 

@@ -107,6 +107,55 @@ func TestDriftIsReportedAndMended(t *testing.T) {
 	}
 }
 
+// A paused consumer is somebody's emergency stop: provisioning anew, which every
+// start does, must not set it going again.
+func TestAPauseIsNoDriftAndStays(t *testing.T) {
+	t.Parallel()
+	r := rig(t, "acme")
+	l := plan(t, "acme")
+	until := time.Now().Add(time.Hour).Truncate(time.Second)
+	if _, err := r.JS.PauseConsumer(t.Context(), "CALLS", "dialer", until); err != nil {
+		t.Fatal(err)
+	}
+	paused := func(story string) {
+		t.Helper()
+		cons, err := r.JS.Consumer(t.Context(), "CALLS", "dialer")
+		if err != nil {
+			t.Fatal(err)
+		}
+		i := cons.CachedInfo()
+		if p := i.Config.PauseUntil; !i.Paused || p == nil || !p.Equal(until) {
+			t.Errorf("%s: paused %v until %v, want until %v", story, i.Paused, p, until)
+		}
+	}
+	paused("when it was paused")
+	if drift, err := provision.Diff(t.Context(), r.JS, l); err != nil || len(drift) != 0 {
+		t.Errorf("a pause is called drift: %v, %v", drift, err)
+	}
+	if changes, err := provision.Apply(t.Context(), r.JS, l); err != nil || len(changes) != 0 {
+		t.Errorf("applied %v, %v", changes, err)
+	}
+	paused("after it was provisioned anew")
+
+	cons, err := r.JS.Consumer(t.Context(), "CALLS", "dialer")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := cons.CachedInfo().Config
+	c.MaxAckPending = 1
+	if _, err := r.JS.UpdateConsumer(t.Context(), "CALLS", c); err != nil {
+		t.Fatal(err)
+	}
+	changes, err := provision.Apply(t.Context(), r.JS, l)
+	if err != nil || len(changes) != 1 || len(changes[0].Fields) != 1 || !strings.Contains(changes[0].Fields[0], "max_ack_pending") {
+		t.Errorf("real drift beside a pause: %v, %v", changes, err)
+	}
+	paused("after drift was mended")
+	if left, err := provision.Diff(t.Context(), r.JS, l); err != nil || len(left) != 0 {
+		t.Errorf("after mending: %v, %v", left, err)
+	}
+}
+
 // A publish permission on one subject must not be a way to wipe, expire or
 // schedule anything.
 func TestHeaderFeaturesAreRefused(t *testing.T) {

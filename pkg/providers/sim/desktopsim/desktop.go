@@ -126,6 +126,8 @@ func (d *Desktop) visit(ctx context.Context) (greeted bool, err error) {
 			d.settle()
 		case "request":
 			d.request(ctx, conn, m)
+		case "tell":
+			d.tell()
 		}
 	}
 }
@@ -142,6 +144,14 @@ func (d *Desktop) greet(conn *websocket.Conn, m fromHub) {
 	defer d.mu.Unlock()
 	d.conn, d.session, d.untold, d.onCall = conn, m.Session, true, d.call != ""
 	d.offset = time.UnixMilli(m.Time).Sub(d.cfg.Now())
+	d.wake()
+}
+
+// tell says again whether the agent is ready.
+func (d *Desktop) tell() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.untold, d.onCall = true, d.call != ""
 	d.wake()
 }
 

@@ -1,0 +1,183 @@
+package bridge
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/outdial/outdial/pkg/events"
+	"github.com/outdial/outdial/pkg/events/fault"
+	"github.com/outdial/outdial/pkg/journal"
+)
+
+// polled is a world whose agent ann, who is ready, is polled every second of a
+// bubble's clock until the bubble ends.
+func polled(t *testing.T, before func(*world)) *world {
+	t.Helper()
+	w := newWorld(t)
+	w.poll()
+	w.poll()
+	if before != nil {
+		before(w)
+	}
+	rs, err := w.log.From(events.AgentFamily, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range rs {
+		w.s.Follow(r)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	t.Cleanup(stop)
+	go w.s.pollAgent(ctx, "acme", "ann")
+	w.after(0)
+	return w
+}
+
+// after lets a time pass and handles what was stored meanwhile.
+func (w *world) after(d time.Duration) {
+	w.t.Helper()
+	time.Sleep(d) // of the bubble's clock: no luck in it
+	synctest.Wait()
+	w.deliver()
+}
+
+func (w *world) wantOps(want ...string) {
+	w.t.Helper()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.ops) != len(want) {
+		w.t.Fatalf("on record: %+v, want %v", w.ops, want)
+	}
+	for i, o := range w.ops {
+		if o.Event != want[i] || o.Tenant != "acme" || o.What != "tcn" || o.Agent != "ann" || o.Service != "events-bridge" {
+			w.t.Errorf("on record: %+v, want %s", o, want[i])
+		}
+	}
+}
+
+var down = fault.New(fault.Transient, "poll", "provider_down", nil)
+
+func TestAProviderThatDoesNotAnswerSignsItsAgentsOut(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := polled(t, nil)
+		w.p.fails(down)
+		w.after(4 * time.Second) // asked twice in vain
+		w.wantAgent("ann", "session_started ready")
+		w.wantOps()
+		w.after(4 * time.Second)
+		w.wantAgent("ann", "session_started ready session_lost")
+		if a := w.agent("ann"); a.State.Reason != "provider_down" || a.State.Session != "" || a.Claimable() {
+			t.Errorf("%+v", a.State)
+		}
+		w.wantOps("connection_down")
+		if got := w.ops[0].Reason; got != "provider_down" {
+			t.Errorf("reason %s", got)
+		}
+		w.after(10 * time.Minute) // it is said once
+		w.wantAgent("ann", "session_started ready session_lost")
+		w.wantOps("connection_down")
+
+		w.p.fails(nil)
+		w.after(time.Minute)
+		w.wantAgent("ann", "session_started ready session_lost session_started ready")
+		w.wantOps("connection_down", "connection_up")
+		if !w.agent("ann").Claimable() {
+			t.Errorf("%+v", w.agent("ann").State)
+		}
+
+		w.p.fails(down) // and the next outage is one of its own
+		w.after(time.Minute)
+		w.wantOps("connection_down", "connection_up", "connection_down")
+	})
+}
+
+func TestAShortOutageIsNoNews(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := polled(t, nil)
+		for range 5 {
+			w.p.fails(down)
+			w.after(4 * time.Second)
+			w.p.fails(nil)
+			w.after(20 * time.Second)
+		}
+		w.wantAgent("ann", "session_started ready")
+		w.wantOps()
+	})
+}
+
+// Who is on a call stays on it: nobody knows what became of the call, and the
+// next word of the provider tells.
+func TestAnOutageAmidACall(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := polled(t, func(w *world) {
+			w.dial("c1", "ann", newYork)
+			w.p.says("MANUAL_DIAL_STARTED")
+		})
+		w.p.fails(down)
+		w.after(time.Minute)
+		w.wantOps("connection_down")
+		if a := w.agent("ann"); a.State.Presence != events.Lost || a.State.Claim == nil {
+			t.Errorf("%+v", a.State)
+		}
+		w.p.says("PEERED")
+		w.after(time.Minute)
+		w.wantCall("c1", "talking")
+		w.wantOps("connection_down", "connection_up")
+	})
+}
+
+// spoil stores something in a call's log that no reader of today understands.
+func (w *world) spoil(call string) {
+	r := events.Record{Family: events.CallFamily, Tenant: "acme", Key: call, Role: events.Compliance, Name: events.Passed}
+	w.log.Plant(events.CallFamily, r.Subject(), events.Header{"Content-Type": {"application/json"}}, []byte(`{"of":"tomorrow"}`))
+}
+
+// noCalls is a log of which only the agents' part can be reached.
+type noCalls struct{ journal.Log }
+
+func (noCalls) Read(context.Context, events.Family, string, string, uint64) ([]events.Record, error) {
+	return nil, fault.New(fault.Transient, "read log", journal.CodeUnavailable, nil)
+}
+
+func TestACallThatCannotBeReadDoesNotBlindUsToItsAgent(t *testing.T) {
+	t.Parallel()
+	t.Run("her last call", func(t *testing.T) {
+		t.Parallel()
+		w := onCall(t)
+		w.say("c1", events.Orchestrator, events.Closed, &events.CallClosed{Outcome: "failed"})
+		after, _ := w.agent("ann").After(events.Released, "c1", "closed", w.Now())
+		w.agentSays("ann", events.Orchestrator, events.Released, &events.AgentReleased{Call: "c1", State: after})
+		if got := w.agent("ann").State.LastCall; got != "c1" {
+			t.Fatalf("her last call is %q", got)
+		}
+		w.spoil("c1")
+		w.p.status = "PAUSED"
+		w.poll()
+		w.p.status = "READY"
+		w.poll()
+		w.wantAgent("ann", "session_started ready not_ready ready")
+	})
+	t.Run("the call that holds her", func(t *testing.T) {
+		t.Parallel()
+		w := onCall(t)
+		w.spoil("c1")
+		w.p.status = "PEERED"
+		w.poll()
+		w.p.status = "PAUSED"
+		w.poll()
+		w.wantAgent("ann", "session_started ready foreign_call not_ready")
+	})
+	t.Run("but a log that is away is asked again", func(t *testing.T) {
+		t.Parallel()
+		w := onCall(t)
+		w.s.Log = noCalls{w.log}
+		if _, err := w.s.pollOnce(t.Context(), "acme", "ann"); fault.Of(err) != fault.Transient {
+			t.Errorf("err = %v", err)
+		}
+	})
+}
