@@ -100,7 +100,7 @@ func TestKeptRulesAreQuiet(t *testing.T) {
 		"pkg/worker/x_test.go":        {Data: []byte("package worker\nimport \"time\"\nfunc f() {\n\tfor { time.Sleep(1) }\n\ttime.Sleep(2) // an outage\n}\nfunc g(t *rapid.T) { t.Skip() }\n")},
 		"cmd/outdial/x.go":            {Data: []byte(`package main; import _ "github.com/outdial/outdial/services/dialer"`)},
 		"pkg/events/testdata/bad.go":  {Data: []byte(`not go at all`)},
-		"node_modules/x/session.json": {Data: []byte("/work/" + "shared")},
+		"node_modules/x/session.json": {Data: []byte("/home/" + "user")},
 	}
 	broken, err := Broken(tree)
 	if err != nil {
