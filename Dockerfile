@@ -29,7 +29,7 @@ COPY --from=build /out/bin /bin
 USER 10001:10001
 ENTRYPOINT ["/bin/outdial"]
 
-FROM nats:2.15.2-alpine AS nats
+FROM nats:2.15.3-alpine AS nats
 RUN mkdir /data && chown 10002:10002 /data
 COPY deploy/nats/nats.conf deploy/nats/accounts.conf /etc/nats/
 USER 10002:10002
