@@ -1,7 +1,9 @@
 package compliance
 
 import (
+	"cmp"
 	"context"
+	"maps"
 	"slices"
 	"strconv"
 	"time"
@@ -180,28 +182,40 @@ func answerOwed(c *lifecycle.Call, preparing events.Record) bool {
 	return owed && c.Preparing != nil && c.Preparing.Attempt == preparing.Body.(*events.CallPreparing).Attempt
 }
 
-// scrubReasons maps a provider's partial verdicts to reason codes.
+// scrubReasons maps what a provider's verdicts said to reason codes. Only a no
+// that was said names a list, a clock or a rule; a verdict that is missing, or
+// says what nobody understands, is told by its own name, and so is the whole
+// no where no partial one explains it.
 func scrubReasons(s events.Scrub) []events.Reason {
+	said := map[string]string{
+		tcn.VerdictDNC: "DNC_NATIONAL", tcn.VerdictCell: "LINE_TYPE_WIRELESS_BLOCKED", tcn.VerdictHours: rules.TimeAmbiguousZone,
+		tcn.VerdictRules: "CUSTOM_RULE_DENIED", tcn.VerdictNatural: "NATURAL_RULE_DENIED",
+	}
 	var out []events.Reason
-	for _, v := range []struct{ verdict, code string }{
-		{tcn.VerdictDNC, "DNC_NATIONAL"},
-		{tcn.VerdictCell, "LINE_TYPE_WIRELESS_BLOCKED"},
-		{tcn.VerdictHours, rules.TimeAmbiguousZone},
-		{tcn.VerdictRules, "CUSTOM_RULE_DENIED"},
-		{tcn.VerdictNatural, "NATURAL_RULE_DENIED"},
-	} {
-		switch s.Verdicts[v.verdict] {
-		case tcn.VerdictRefused, tcn.VerdictMissing:
-			out = append(out, events.Reason{Code: v.code, Rule: "provider-scrub", Detail: v.verdict + ": " + s.Verdicts[v.verdict],
-				Source: "TCN manual dial, step 7"})
+	add := func(code, detail string) {
+		out = append(out, events.Reason{Code: code, Rule: "provider-scrub", Detail: detail, Source: "TCN manual dial, step 7"})
+	}
+	for _, name := range slices.Sorted(maps.Keys(s.Verdicts)) {
+		switch v := s.Verdicts[name]; v {
+		case tcn.VerdictOK, tcn.VerdictNotRun:
+		case tcn.VerdictRefused:
+			if name != tcn.VerdictValidation {
+				add(cmp.Or(said[name], providerScrubDenied), name+": "+v)
+			}
+		case tcn.VerdictMissing, "":
+			add(providerScrubDenied, name+": "+tcn.VerdictMissing)
+		default:
+			add(providerScrubDenied, name+": not understood")
 		}
 	}
 	if len(out) == 0 {
-		out = append(out, events.Reason{Code: "PROVIDER_SCRUB_DENIED", Rule: "provider-scrub",
-			Detail: "isDialValidationOk is false or absent", Source: "TCN manual dial, step 7"})
+		add(providerScrubDenied, tcn.VerdictValidation+": "+cmp.Or(s.Verdicts[tcn.VerdictValidation], tcn.VerdictMissing))
 	}
 	return out
 }
+
+// providerScrubDenied is the provider's no where it does not say why.
+const providerScrubDenied = "PROVIDER_SCRUB_DENIED"
 
 // byPrecedence puts the weightiest reason first, as in the vocabulary; what is
 // not in it comes last.

@@ -215,14 +215,14 @@ func TestTheStricterVerdictWins(t *testing.T) {
 		spoil func(*world)
 		codes string
 	}{
-		"theirs is no":                     {no, nil, "DNC_NATIONAL TIME_AMBIGUOUS_ZONE"},
+		"theirs is no":                     {no, nil, "DNC_NATIONAL PROVIDER_SCRUB_DENIED"},
 		"theirs is no, without saying why": {events.Scrub{}, nil, "PROVIDER_SCRUB_DENIED"},
 		"ours has become no": {events.Scrub{OK: true}, func(w *world) {
 			if _, err := w.s.put(context.Background(), tenantOf(w), newYork, events.Fact{Listed: true, At: w.Now()}); err != nil {
 				w.t.Error(err)
 			}
 		}, "DNC_INTERNAL"},
-		"both are no, the weightiest first": {no, func(w *world) { w.pass(12 * time.Hour) }, "DNC_NATIONAL TIME_BEFORE_WINDOW TIME_AMBIGUOUS_ZONE"},
+		"both are no, the weightiest first": {no, func(w *world) { w.pass(12 * time.Hour) }, "DNC_NATIONAL TIME_BEFORE_WINDOW PROVIDER_SCRUB_DENIED"},
 	} {
 		t.Run(story, func(t *testing.T) {
 			t.Parallel()

@@ -30,7 +30,7 @@ const (
 )
 
 func controls() []control {
-	return []control{
+	return append(complianceControls(), []control{
 		{
 			invariant: "I1", guard: "MayDial", file: plan,
 			old: "	p, as := c.Passed, c.Assigned\n	switch {\n",
@@ -67,7 +67,7 @@ func controls() []control {
 			new: "return a.Enrolled() && a.State.Presence == events.Ready",
 			pkg: "./pkg/events/lifecycle", test: "TestAgentsDay", says: "claimable",
 		},
-	}
+	}...)
 }
 
 // The stories are green with every guard in its place, run the same way: what

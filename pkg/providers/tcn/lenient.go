@@ -50,14 +50,15 @@ func (t text) sid() string {
 // not clearly yes is no: every flag here is one where no is the careful answer.
 type flag struct {
 	set bool // the field was there
-	on  bool
+	on  bool // it says yes
+	off bool // it says no
 }
 
 // UnmarshalJSON implements json.Unmarshaler. It never fails.
 func (f *flag) UnmarshalJSON(b []byte) error {
 	s := strings.ToLower(strings.TrimSpace(strings.Trim(strings.TrimSpace(string(b)), `"`)))
 	f.set = s != "null"
-	f.on = s == "true" || s == "1"
+	f.on, f.off = s == "true" || s == "1", s == "false" || s == "0"
 	return nil
 }
 

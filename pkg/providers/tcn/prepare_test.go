@@ -349,6 +349,8 @@ func TestTheScrubsVerdict(t *testing.T) {
 		"TCN-52: outside of hours": {deny: []string{"isTimeZoneScrubOk"}, said: map[string]string{tcn.VerdictHours: tcn.VerdictRefused}},
 		"TCN-51: no verdict at all": {deny: []string{"missing:isDialValidationOk"},
 			said: map[string]string{tcn.VerdictValidation: tcn.VerdictMissing}},
+		"TCN-51: no verdict at all is a no though the connection trusts the whole": {deny: []string{"missing:isDialValidationOk"}, trust: true,
+			said: map[string]string{tcn.VerdictValidation: tcn.VerdictMissing, tcn.VerdictDNC: tcn.VerdictOK}},
 		"TCN-53: a partial no overrules the whole yes": {deny: []string{"partial:isDnclScrubOk"},
 			said: map[string]string{tcn.VerdictValidation: tcn.VerdictOK, tcn.VerdictDNC: tcn.VerdictRefused}},
 		"TCN-53: unless the connection trusts the whole": {deny: []string{"partial:isDnclScrubOk"}, trust: true, ok: true},

@@ -25,7 +25,7 @@ const (
 const (
 	VerdictOK      = "ok"
 	VerdictRefused = "refused"
-	VerdictMissing = "missing" // not in the answer, which counts as refused
+	VerdictMissing = "missing" // not in the answer, or neither yes nor no: it counts as refused
 	VerdictNotRun  = "not_run" // not asked for, so TCN's yes means nothing
 )
 
@@ -92,11 +92,13 @@ func (c *Client) judge(out scrubAnswer, p plan) (events.Scrub, error) {
 }
 
 // verdict reads one verdict. A scrub that was not asked for says yes all the
-// same; its no is believed.
+// same; its no is believed. What is neither yes nor no is no verdict.
 func verdict(f flag, asked bool) string {
 	switch {
-	case f.set && !f.on:
+	case f.off:
 		return VerdictRefused
+	case f.set && !f.on:
+		return VerdictMissing
 	case !asked:
 		return VerdictNotRun
 	case !f.set:
