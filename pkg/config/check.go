@@ -199,11 +199,15 @@ func (l *loader) checkTiming() {
 	}
 	o := l.cfg.Timing.Orchestrator
 	sum := time.Duration(0)
-	for _, d := range []time.Duration{o.Undo, o.Answer, o.Unknown, o.Ring, o.Talk, o.Ended, o.WrapUp} {
+	for _, d := range []time.Duration{o.Undo, o.Answer, o.Unknown, o.Silence, o.Ring, o.Talk, o.Ended, o.WrapUp} {
 		sum += min(max(d, 0), 48*time.Hour)
 	}
 	if sum >= 24*time.Hour {
-		l.say("timing.orchestrator", "undo, answer, unknown, ring, talk, ended and wrapUp together must be less than 24h, or the log may forget a call before it is closed; they are %s", sum)
+		l.say("timing.orchestrator", "undo, answer, unknown, silence, ring, talk, ended and wrapUp together must be less than 24h, or the log may forget a call before it is closed; they are %s", sum)
+	}
+	d := l.cfg.Timing.Dialer
+	if speaks := max(d.Send+d.Answer+d.Settle, l.cfg.Timing.Compliance.Prepare+2*time.Second); o.Silence > 0 && o.Silence <= speaks {
+		l.say("timing.orchestrator.silence", "must be more than the %s in which the dialer and compliance answer, or a call is given up while its answer is on its way", speaks)
 	}
 }
 

@@ -6,4 +6,5 @@
 //	            ▼           ▼                        ├─▶ refused │ withheld
 //	         withheld    (heard again)               └─▶ unknown ─▶ Lookup, never again Start
 //	failed, cancel_requested, withheld, refused, not_placed ─▶ Withdraw ─▶ cancelled
+//	closed over what nobody withdrew, its agent held back ─▶ Withdraw ─▶ cancelled
 package dialer

@@ -65,8 +65,21 @@ func Undo(c *lifecycle.Call) bool {
 	switch c.State {
 	case lifecycle.Failed, lifecycle.Withheld, lifecycle.Cancelling:
 		return true
+	case lifecycle.Closed: // over the preparation, because nobody was there to undo it
+		return c.Closed.Quarantine
 	}
 	return givenUp(c.State)
+}
+
+// Holds says whether the agent is still the call's. What the provider holds is
+// withdrawn by session, so after a call's end it may be another call's.
+func Holds(a *lifecycle.Agent, c *lifecycle.Call) bool {
+	for _, by := range []*events.AgentClaim{a.State.Claim, a.State.Quarantine} {
+		if by != nil && by.Call == c.ID {
+			return true
+		}
+	}
+	return false
 }
 
 // givenUp are the states of an intent that came to nothing.
@@ -82,7 +95,7 @@ func triedInVain(c *lifecycle.Call) bool {
 		switch c.Log[i].Name {
 		case events.CancelFailed:
 			return true
-		case events.Failed, events.Withheld, events.Passed, events.Refused, events.NotPlaced:
+		case events.Failed, events.Withheld, events.Passed, events.Refused, events.NotPlaced, events.Resolved, events.Closed:
 			return false
 		}
 	}

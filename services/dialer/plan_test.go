@@ -179,6 +179,10 @@ func TestUndo(t *testing.T) {
 	dialed := append(prepared, events.Passed, events.Dialing)
 	then := func(a []n, b ...n) []n { return append(append([]n(nil), a...), b...) }
 	touched := func(c *lifecycle.Call) *lifecycle.Call { c.Touched = true; return c } // as CallFailed says
+	presumed := func(c *lifecycle.Call) *lifecycle.Call {
+		c.Closed.Presumed, c.Closed.Quarantine = true, true
+		return c
+	}
 	for name, tc := range map[string]struct {
 		call *lifecycle.Call
 		want bool
@@ -203,6 +207,13 @@ func TestUndo(t *testing.T) {
 		"unknown":                               {story(then(dialed, events.Unknown)...), false},
 		"started":                               {story(then(dialed, events.Started)...), false},
 		"ringing":                               {story(then(dialed, events.Ringing)...), false},
+		"closed over it, by a dialer's death":   {presumed(story(then(prepared, events.CancelRequested, events.Closed)...)), true},
+		"closed over an intent":                 {presumed(story(then(dialed, events.Closed)...)), true},
+		"closed over it, which was then undone": {presumed(story(then(dialed, events.Closed, events.Cancelled)...)), false},
+		"closed over a call that was started":   {presumed(story(then(dialed, events.Started, events.Closed)...)), false},
+		"closed, and nothing was prepared":      {presumed(story(events.Requested, events.Assigned, events.Passed, events.Dialing, events.Closed)), false},
+		"closed after undoing failed":           {presumed(story(then(dialed, events.Refused, events.CancelFailed, events.Closed)...)), true},
+		"closed, and undoing failed again":      {presumed(story(then(dialed, events.Refused, events.Closed, events.CancelFailed)...)), false},
 		"closed over it":                        {story(then(dialed, events.Refused, events.Closed)...), false},
 	} {
 		t.Run(name, func(t *testing.T) {

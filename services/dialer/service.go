@@ -79,6 +79,10 @@ func (s *Service) onCall(ctx context.Context, d worker.Delivery) ([]journal.Step
 		return s.silence(ctx, r)
 	case events.Failed, events.Withheld, events.Refused, events.NotPlaced, events.CancelRequested:
 		return s.undo(ctx, r)
+	case events.Closed:
+		if b, ok := r.Body.(*events.CallClosed); ok && b.Quarantine {
+			return s.undo(ctx, r)
+		}
 	}
 	if r.Role == events.Bridge {
 		return s.orphan(ctx, r)

@@ -84,7 +84,7 @@ func (s *Service) undo(ctx context.Context, r events.Record) ([]journal.Step, er
 	if r.Name == events.CancelRequested && c.Dialing != nil && c.Open() && !givenUp(c.State) && c.State != lifecycle.Cancelled {
 		return s.withdrawPlaced(ctx, c, a, r)
 	}
-	if !Undo(c) {
+	if !Undo(c) || !c.Open() && !Holds(a, c) {
 		return nil, nil
 	}
 	o, conn, err := s.book.For(ctx, c, a)
@@ -106,11 +106,12 @@ func (s *Service) withdraw(ctx context.Context, p providers.Starter, o providers
 // again.
 func (s *Service) withdrawn(r events.Record, evidence string, err error) ([]journal.Step, error) {
 	if err != nil && fault.Of(err) != fault.Permanent {
-		return nil, snooze(fault.After(err, time.Second), "a withdrawal")
+		// Less and less often: an agent who is held back may be so for hours.
+		return nil, snooze(max(fault.After(err, time.Second), min(time.Since(r.Stored)/10, time.Minute)), "a withdrawal")
 	}
 	return []journal.Step{{Make: func(ctx context.Context) (*journal.Draft, error) {
 		c, foldErr := logs.CallOf(ctx, s.Log, r)
-		if foldErr != nil || !c.Open() {
+		if foldErr != nil || !c.Open() && !Undo(c) {
 			return nil, foldErr
 		}
 		if err != nil {
@@ -119,7 +120,7 @@ func (s *Service) withdrawn(r events.Record, evidence string, err error) ([]jour
 			}
 			return s.next(c, events.CancelFailed, &events.CallCancelFailed{Reason: fault.Code(err)})
 		}
-		if _, v := lifecycle.Calls().Next(c.State, events.Cancelled); v != lifecycle.Move {
+		if _, v := lifecycle.Calls().Next(c.State, events.Cancelled); v != lifecycle.Move && c.Open() {
 			return nil, nil
 		}
 		return s.next(c, events.Cancelled, &events.CallCancelled{Evidence: evidence})

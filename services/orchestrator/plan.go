@@ -13,6 +13,7 @@ type Limits struct {
 	Undo     time.Duration // a preparation being withdrawn; default 2 min
 	Answer   time.Duration // a started call without any news; default 2 min
 	Unknown  time.Duration // an unknown outcome; default 10 min
+	Silence  time.Duration // a dial or a preparation whose service says nothing; default 10 min
 	Ring     time.Duration // offered or ringing; default 3 min
 	Talk     time.Duration // a conversation; default 4 h
 	Ended    time.Duration // ended, after-call work not begun; default 2 min
@@ -30,6 +31,7 @@ func (l Limits) withDefaults() Limits {
 	set(&l.Undo, 2*time.Minute)
 	set(&l.Answer, 2*time.Minute)
 	set(&l.Unknown, 10*time.Minute)
+	set(&l.Silence, 10*time.Minute)
 	set(&l.Ring, 3*time.Minute)
 	set(&l.Talk, 4*time.Hour)
 	set(&l.Ended, 2*time.Minute)
@@ -64,7 +66,8 @@ type Move struct {
 }
 
 // Plan decides what to do about a call. It is pure: the call, the time and the
-// limits are all it knows.
+// limits are all it knows. Whatever state a call is in, there is a time at
+// which it is closed although nobody else says anything.
 //
 // A body that cannot be, from a newer or a broken writer, must not take every
 // other call down with it: the call is held like one whose log is illegal.
@@ -86,8 +89,12 @@ func Plan(c *lifecycle.Call, now time.Time, l Limits) (m Move) {
 		return expire(c, now, Move{Verb: Cancel, Reason: "expired"})
 	case lifecycle.Failed, lifecycle.Withheld, lifecycle.Undone:
 		return bounded(c, planRefused(c, now, l))
+	case lifecycle.Stopping: // compliance answers long before, if one lives
+		end := cancelled(c)
+		end.Quarantine = true
+		return presume(c, now, l.Silence, end)
 	case lifecycle.Cancelling, lifecycle.Cancelled:
-		return planCancelled(c, now, l)
+		return undone(c, now, l, cancelled(c))
 	case lifecycle.Refused, lifecycle.NotPlaced, lifecycle.Withdrawn:
 		return undone(c, now, l, Move{Verb: Close, Outcome: events.OutcomeFailed, Reason: givenUpReason(c)})
 	}
@@ -269,7 +276,8 @@ func withheldWait(reason string) string {
 	return events.WaitAgentNotReady
 }
 
-func planCancelled(c *lifecycle.Call, now time.Time, l Limits) Move {
+// cancelled is the end of a call that was withdrawn.
+func cancelled(c *lifecycle.Call) Move {
 	m := Move{Verb: Close, Outcome: events.OutcomeCancelled, Reason: "cancelled"}
 	switch {
 	case c.Dialing != nil && gaveUp(c):
@@ -279,7 +287,7 @@ func planCancelled(c *lifecycle.Call, now time.Time, l Limits) Move {
 	case c.Cancel != nil:
 		m.Reason = c.Cancel.By
 	}
-	return undone(c, now, l, m)
+	return m
 }
 
 // gaveUp reports whether the intent came to nothing by itself, rather than
@@ -309,15 +317,18 @@ func givenUpReason(c *lifecycle.Call) string {
 	return "not_placed"
 }
 
+// presume does, after so long in a state, what is then taken for granted.
+func presume(c *lifecycle.Call, now time.Time, d time.Duration, then Move) Move {
+	if at := c.Since().Add(d); now.Before(at) {
+		return Move{Verb: Nothing, Again: at}
+	}
+	then.Presumed = true
+	return then
+}
+
 // planPlaced follows a call that was, or may have been, placed.
 func planPlaced(c *lifecycle.Call, now time.Time, l Limits) Move {
-	after := func(d time.Duration, then Move) Move {
-		if at := c.Since().Add(d); now.Before(at) {
-			return Move{Verb: Nothing, Again: at}
-		}
-		then.Presumed = true
-		return then
-	}
+	after := func(d time.Duration, then Move) Move { return presume(c, now, d, then) }
 	lost := func(reason string) Move {
 		m := Move{Verb: Close, Outcome: events.OutcomeFailed, Reason: reason, Quarantine: true}
 		if c.Talked {
@@ -326,6 +337,8 @@ func planPlaced(c *lifecycle.Call, now time.Time, l Limits) Move {
 		return m
 	}
 	switch c.State {
+	case lifecycle.Dialing: // a dialer says unknown long before, if one lives
+		return after(l.Silence, lost("outcome_unknown"))
 	case lifecycle.Started, lifecycle.PendingAgent:
 		if c.Started != nil && c.Started.Over {
 			m := lost("presumed_over")
@@ -335,7 +348,8 @@ func planPlaced(c *lifecycle.Call, now time.Time, l Limits) Move {
 		return after(l.Answer, lost("no_news"))
 	case lifecycle.ResolvedS:
 		if !c.Resolved.Placed {
-			return Move{Verb: Close, Outcome: events.OutcomeFailed, Reason: "not_placed"}
+			// The dialer withdraws what the provider still holds once it hears the end.
+			return Move{Verb: Close, Outcome: events.OutcomeFailed, Reason: "not_placed", Quarantine: c.Touched}
 		}
 		return after(l.Answer, lost("no_news"))
 	case lifecycle.Unknown:

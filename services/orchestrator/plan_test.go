@@ -91,7 +91,12 @@ func whileItWaits() []planned {
 		{"until it expires", life(assigned), time.Hour, Move{Verb: Close, Outcome: "expired", Reason: "expired"}},
 		{"a preparation is withdrawn at expiry, not closed over", life(assigned, preparing), time.Hour, Move{Verb: Cancel, Reason: "expired"}},
 		{"a cleared call likewise", life(assigned, passed), time.Hour, Move{Verb: Cancel, Reason: "expired"}},
-		{"while compliance owes an answer nobody moves", life(assigned, preparing, happened{name: events.CancelRequested}), 2 * time.Hour, Move{Verb: Nothing}},
+		{"while compliance owes an answer nobody moves", life(assigned, preparing, happened{name: events.CancelRequested}), 9 * m,
+			Move{Verb: Nothing, Again: noon.Add(10 * m)}},
+		{"but not for ever, and nobody knows what the provider holds", life(assigned, preparing, happened{events.CancelRequested, 0, &events.CallCancelRequested{By: "operator"}}), 10 * m,
+			Move{Verb: Close, Outcome: "cancelled", Reason: "operator", Presumed: true, Quarantine: true}},
+		{"one that ran out meanwhile has expired", life(assigned, preparing, happened{events.CancelRequested, 0, &events.CallCancelRequested{By: "expiry"}}), 10 * m,
+			Move{Verb: Close, Outcome: "expired", Reason: "expired", Presumed: true, Quarantine: true}},
 	}
 }
 
@@ -121,6 +126,12 @@ func afterANo() []planned {
 			Move{Verb: Nothing, Again: noon.Add(2*m + s)}},
 		{"if nobody can undo it the agent is held back", life(assigned, preparing, happened{events.Failed, s, touched}), 3 * m,
 			Move{Verb: Close, Outcome: "failed", Reason: "not_undone", Presumed: true, Quarantine: true}},
+		{"so it is if the call was blocked", life(assigned, preparing, happened{events.Failed, s, &events.CallFailed{Touched: true, Reasons: []events.Reason{{Code: "DNC_INTERNAL"}}}}), 3 * m,
+			Move{Verb: Close, Outcome: "blocked", Reason: "DNC_INTERNAL", Presumed: true, Quarantine: true}},
+		{"or withdrawn", life(assigned, preparing, passed, happened{events.CancelRequested, s, &events.CallCancelRequested{By: "upstream"}}), 3 * m,
+			Move{Verb: Close, Outcome: "cancelled", Reason: "upstream", Presumed: true, Quarantine: true}},
+		{"or refused by the provider", life(assigned, preparing, passed, dialing, happened{events.Refused, s, &events.CallRefused{Code: "no"}}), 3 * m,
+			Move{Verb: Close, Outcome: "failed", Reason: "no", Presumed: true, Quarantine: true}},
 		{"undone, it waits again", life(assigned, preparing, happened{events.Failed, s, touched}, happened{events.Cancelled, 2 * s, nil}), 2 * s,
 			Move{Verb: Wait, Reason: "agent_not_ready", Until: ptr(noon.Add(4 * s))}},
 		{"a pass that ran out waits again", life(assigned, passed, happened{events.Withheld, s, &events.CallWithheld{Reason: "pass_expired"}}), s,
@@ -153,7 +164,11 @@ func whenCancelled() []planned {
 func onceDialed() []planned {
 	const s, m = time.Second, time.Minute
 	return []planned{
-		{"an intent is the dialer's alone", life(assigned, passed, dialing), 2 * time.Hour, Move{Verb: Nothing}},
+		{"an intent is the dialer's alone", life(assigned, passed, dialing), 9 * m, Move{Verb: Nothing, Again: noon.Add(10 * m)}},
+		{"until no dialer has said a word for long", life(assigned, passed, dialing), 10 * m,
+			Move{Verb: Close, Outcome: "failed", Reason: "outcome_unknown", Presumed: true, Quarantine: true}},
+		{"a wish to cancel it changes nothing about that", life(assigned, passed, dialing, happened{events.CancelRequested, s, &events.CallCancelRequested{By: "operator"}}), 10 * m,
+			Move{Verb: Close, Outcome: "failed", Reason: "outcome_unknown", Presumed: true, Quarantine: true}},
 		{"a refusal ends the call", life(assigned, passed, dialing, happened{events.Refused, s, &events.CallRefused{Code: "busy_line"}}), s,
 			Move{Verb: Close, Outcome: "failed", Reason: "busy_line"}},
 		{"nothing sent after all ends it too", life(assigned, passed, dialing, happened{events.Withheld, s, &events.CallWithheld{Reason: "not_after"}}), s,
@@ -177,6 +192,8 @@ func onceDialed() []planned {
 			Move{Verb: Close, Outcome: "failed", Reason: "outcome_unknown", Presumed: true, Quarantine: true}},
 		{"a person said it was never placed", life(assigned, passed, dialing, happened{name: events.Unknown}, happened{events.Resolved, s, &events.CallResolved{}}), s,
 			Move{Verb: Close, Outcome: "failed", Reason: "not_placed"}},
+		{"a person said so, and the provider may hold what was prepared", life(assigned, preparing, passed, dialing, happened{name: events.Unknown}, happened{events.Resolved, s, &events.CallResolved{}}), s,
+			Move{Verb: Close, Outcome: "failed", Reason: "not_placed", Quarantine: true}},
 		{"a person said it was", life(assigned, passed, dialing, happened{name: events.Unknown}, happened{events.Resolved, s, &events.CallResolved{Placed: true}}), m,
 			Move{Verb: Nothing, Again: noon.Add(2*m + s)}},
 		{"offered and nobody takes it", placed(happened{events.Offered, s, nil}), 3*m + s, Move{Verb: Close, Outcome: "failed", Reason: "no_news", Presumed: true, Quarantine: true}},

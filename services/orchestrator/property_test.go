@@ -179,6 +179,12 @@ func (c *chance) dialer() {
 	case lifecycle.Unknown:
 		name := rapid.SampledFrom([]events.Name{events.Started, events.NotPlaced}).Draw(c.rt, "lookup")
 		c.try(x, events.Dialer, name, plainBody(name))
+	case lifecycle.Closed: // the answer limps in, or the preparation is withdrawn after all
+		if x.Touched {
+			c.try(x, events.Dialer, events.Cancelled, &events.CallCancelled{})
+		} else if x.Dialing != nil && x.Started == nil {
+			c.try(x, events.Dialer, events.Started, &events.CallStarted{})
+		}
 	case lifecycle.Failed, lifecycle.Withheld, lifecycle.Cancelling, lifecycle.Refused, lifecycle.NotPlaced, lifecycle.Withdrawn:
 		if x.Touched {
 			c.try(x, events.Dialer, events.Cancelled, &events.CallCancelled{})
@@ -313,20 +319,12 @@ func (c *chance) check(rt *rapid.T) {
 	}
 }
 
-// settle lets everything come to an end: no more faults, everybody answers.
+// settle lets everything come to an end: no more faults, and nobody but the
+// orchestrators lives.
 func (c *chance) settle(rt *rapid.T) {
 	c.log.Mend()
 	for range 16 {
 		c.world.pass(30 * time.Minute)
-		for _, id := range c.calls {
-			x := c.call(id)
-			switch {
-			case x.State == lifecycle.Preparing || x.State == lifecycle.Stopping:
-				c.try(x, events.Compliance, events.Failed, &events.CallFailed{Retry: true, Touched: true})
-			case x.State == lifecycle.Dialing:
-				c.try(x, events.Dialer, events.Unknown, &events.CallUnknown{})
-			}
-		}
 		for _, s := range c.crew {
 			c.hearAll(s)
 			c.tell()

@@ -106,6 +106,7 @@ func callRules() []Rule {
 		{Preparing, events.CancelRequested, Stopping},
 		{Stopping, events.Passed, Cancelling},
 		{Stopping, events.Failed, Cancelling},
+		{Stopping, events.Closed, Closed}, // presumed: nobody answers any more
 
 		{Cleared, events.Dialing, Dialing},
 		{Cleared, events.Withheld, Withheld},
@@ -136,6 +137,7 @@ func callRules() []Rule {
 		{Dialing, events.PendingAgent, PendingAgent},
 		{Dialing, events.Unknown, Unknown},
 		{Dialing, events.Withheld, Withdrawn},
+		{Dialing, events.Closed, Closed}, // presumed: its dialer never came back, nor did another
 
 		{Started, events.Unknown, Unknown}, // a desktop took it and nothing followed
 		{Started, events.Cancelled, Cancelled},
