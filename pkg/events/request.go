@@ -23,7 +23,7 @@ type DialRequest struct {
 	Seller  string `json:"seller,omitempty"`
 	Offer   string `json:"offer,omitempty"`
 	Debt    string `json:"debt,omitempty"`
-	Mode    string `json:"mode,omitempty"` // manual (default), preview, predictive, prerecorded
+	Mode    string `json:"mode,omitempty"` // manual (default), preview; predictive and prerecorded are refused as yet
 
 	Metadata   []KeyValue `json:"metadata,omitempty"` // order and duplicates are kept
 	PostalCode string     `json:"postalCode,omitempty"`
@@ -64,7 +64,8 @@ type Override struct {
 	Reason string `json:"reason"`
 }
 
-// Purposes and modes that a request may name.
+// Purposes and modes of the vocabulary. Of the modes, ReadRequest takes the
+// first two.
 const (
 	PurposeTelemarketing = "telemarketing"
 	PurposeDebt          = "debt"

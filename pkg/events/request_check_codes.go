@@ -33,6 +33,7 @@ const (
 	FaultBadPriority          = "bad_priority"
 	FaultBadPurpose           = "bad_purpose"
 	FaultBadMode              = "bad_mode"
+	FaultModeUnsupported      = "mode_unsupported"
 	FaultNoTarget             = "no_target"
 	FaultTwoTargets           = "two_targets"
 	FaultUnknownAgent         = "unknown_agent"
@@ -86,6 +87,7 @@ func FaultCodes() []FaultCode {
 		{FaultBadPriority, "must be a whole number from 0 to 9"},
 		{FaultBadPurpose, "must be one of telemarketing, debt, informational, research"},
 		{FaultBadMode, "must be one of manual, preview, predictive, prerecorded"},
+		{FaultModeUnsupported, "only manual and preview calls are taken: what would allow a machine to dial or to speak (consent, line types, abandoned calls) is not on record yet"},
 		{FaultNoTarget, "one of agent, huntGroup and queue is required"},
 		{FaultTwoTargets, "only one of agent, huntGroup and queue may be given"},
 		{FaultUnknownAgent, "no such agent is enrolled"},

@@ -33,7 +33,7 @@ func (r *requestReader) requestFields() map[string]fieldCheck {
 		"seller":     r.token(&q.Seller),
 		"offer":      r.token(&q.Offer),
 		"debt":       r.token(&q.Debt),
-		"mode":       r.oneOf(&q.Mode, FaultBadMode, ModeManual, ModePreview, ModePredictive, ModePrerecorded),
+		"mode":       r.mode,
 		"metadata":   r.metadata,
 		"postalCode": r.line(&q.PostalCode),
 		"region":     r.line(&q.Region),
@@ -115,6 +115,18 @@ func (r *requestReader) line(into *string) fieldCheck {
 
 func (r *requestReader) oneOf(into *string, code string, values ...string) fieldCheck {
 	return r.text(into, code, func(s string) bool { return slices.Contains(values, s) })
+}
+
+// mode takes the ways of dialing that the rules can judge: a person dials.
+func (r *requestReader) mode(ptr string, n node) {
+	var mode string
+	r.oneOf(&mode, FaultBadMode, ModeManual, ModePreview, ModePredictive, ModePrerecorded)(ptr, n)
+	switch mode {
+	case ModeManual, ModePreview:
+		r.req.Mode = mode
+	case ModePredictive, ModePrerecorded:
+		r.add(ptr, FaultModeUnsupported)
+	}
 }
 
 var zoneShape = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+)*$`)

@@ -122,6 +122,12 @@ func key() events.Key { return events.Key(strings.Repeat("k", 32)) }
 // provider with (tcn) or without (desk) a verdict of its own.
 func newWorld(t *testing.T, connection, to string) *world {
 	t.Helper()
+	return newWorldOf(t, connection, events.DialRequest{To: to, Agent: "ann", Purpose: "telemarketing", Mode: "manual"})
+}
+
+// newWorldOf makes a world whose call is this request.
+func newWorldOf(t *testing.T, connection string, q events.DialRequest) *world {
+	t.Helper()
 	w := &world{t: t, now: noon, list: &list{facts: map[string]events.Fact{}, seqs: map[string]uint64{}}}
 	w.p = &company{settings: providers.Settings{Enabled: true}}
 	w.p.prepare = func(context.Context, providers.Order) (events.Scrub, bool, error) {
@@ -144,7 +150,7 @@ func newWorld(t *testing.T, connection, to string) *world {
 	w.agentSays(a, events.Orchestrator, events.Enrolled, &events.AgentEnrolled{State: events.AgentState{Presence: events.Offline, Connection: connection}})
 	w.agentSays(w.agent(), events.Bridge, events.Ready, &events.AgentPresence{State: w.after(events.Ready, "")})
 	w.agentSays(w.agent(), events.Orchestrator, events.Claimed, &events.AgentClaimed{Call: call, State: w.after(events.Claimed, call)})
-	w.request(call, to)
+	w.ask(call, q)
 	return w
 }
 
@@ -167,9 +173,15 @@ func (w *world) join() *Service {
 
 func (w *world) request(id, to string) {
 	w.t.Helper()
+	w.ask(id, events.DialRequest{To: to, Agent: "ann", Purpose: "telemarketing", Mode: "manual"})
+}
+
+// ask puts a request on record as it is, whatever the reader of today would
+// say of it: a store may be older than the reader.
+func (w *world) ask(id string, q events.DialRequest) {
+	w.t.Helper()
 	d, err := logs.NextOfCall(&lifecycle.Call{Tenant: "acme", ID: id, State: lifecycle.None}, events.Orchestrator, events.Requested, w.Now(),
-		&events.CallRequested{Common: events.Common{Number: key().Number(to)},
-			Request:    events.DialRequest{To: to, Agent: "ann", Purpose: "telemarketing", Mode: "manual"},
+		&events.CallRequested{Common: events.Common{Number: key().Number(q.To)}, Request: q,
 			ReceivedAt: noon, NotBefore: noon, ExpiresAt: noon.Add(time.Hour)})
 	if err != nil {
 		w.t.Fatal(err)

@@ -219,13 +219,14 @@ func companyDNC(j *judgement) answer {
 	return a
 }
 
-// consent stands in for the rule on consent records: until there are such
-// records, no prerecorded call can show that it has one.
+// consent stands in for the rules on consent records, line types and abandoned
+// calls: until there are such facts, nothing can show that a machine may dial
+// or speak. A person who dials needs none of them.
 func consent(j *judgement) answer {
-	if j.mode() != ModePrerecorded {
-		return notApplicable("not a prerecorded call")
+	if m := j.mode(); m == ModeManual || m == ModePreview {
+		return notApplicable("a person dials")
 	}
-	a := unknown(ConsentRequired, "a prerecorded call needs consent on record, and no record is at hand")
+	a := unknown(ConsentRequired, "a call that a machine dials or speaks needs consent on record, and no record is at hand")
 	a.source = "47 CFR 64.1200(a)"
 	a.reasons[0].Source = a.source
 	return a

@@ -52,6 +52,10 @@ func TestEachFactGoneWrong(t *testing.T) {
 		{"too few digits for the country record", func(f *Facts) { f.TotalDigits = 11 }, NumberInvalid},
 		{"an override without a reason", func(f *Facts) { f.Overrides = []Override{{Rule: ruleWindow, Agent: "a"}} }, OverrideNotPermitted},
 		{"a robot", func(f *Facts) { f.Mode = ModePrerecorded }, ConsentRequired},
+		{"a machine that dials ahead", func(f *Facts) { f.Mode = ModePredictive }, ConsentRequired},
+		{"a machine that dials ahead, for research", func(f *Facts) { f.Mode, f.Purpose = ModePredictive, PurposeResearch }, ConsentRequired},
+		{"a mode in other letters", func(f *Facts) { f.Mode = "Predictive" }, MetadataInvalid},
+		{"a mode with a blank", func(f *Facts) { f.Mode = " manual" }, MetadataInvalid},
 	} {
 		f := noon()
 		tc.spoil(&f)

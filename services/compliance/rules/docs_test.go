@@ -36,7 +36,7 @@ func questions() map[string][2]string {
 		rulePostal:     {"is a required postal code given, and a given one readable?", "`ZIP_REQUIRED`, `ZIP_INVALID`, `LOCATION_UNKNOWN`"},
 		ruleEvidence:   {"can time zone, region and alternates be read?", "`METADATA_INVALID`"},
 		ruleCompanyDNC: {"is the number off the company's list, and the list fresh?", "`DNC_INTERNAL`, `DNC_LIST_UNAVAILABLE`, `DNC_LIST_STALE`"},
-		ruleConsent:    {"is it other than a prerecorded call?", "`CONSENT_REQUIRED`"},
+		ruleConsent:    {"does a person dial? (no consent is on record that would let a machine)", "`CONSENT_REQUIRED`"},
 		ruleZoneData:   {"do the zone data know the law of every candidate zone?", "`DATA_STALE`"},
 		ruleLocation:   {"does anything say where the telephone may ring?", "`LOCATION_UNKNOWN`"},
 		ruleWindow:     {"is it inside the hours in every candidate zone?", "`DAY_PROHIBITED`, `TIME_BEFORE_WINDOW`, `TIME_AFTER_WINDOW`, `TIME_AMBIGUOUS_ZONE`"},

@@ -1,6 +1,10 @@
 package rules
 
-import "time"
+import (
+	"time"
+
+	"github.com/outdial/outdial/pkg/events"
+)
 
 // An Answer is what is known about a yes-or-no question. The zero value is
 // "not known", so that a fact nobody filled in refuses the call.
@@ -26,15 +30,15 @@ func (a Answer) String() string {
 
 // Purposes and modes of a request. The zero value stands for the first of each.
 const (
-	PurposeTelemarketing = "telemarketing"
-	PurposeDebt          = "debt"
-	PurposeInformational = "informational"
-	PurposeResearch      = "research"
+	PurposeTelemarketing = events.PurposeTelemarketing
+	PurposeDebt          = events.PurposeDebt
+	PurposeInformational = events.PurposeInformational
+	PurposeResearch      = events.PurposeResearch
 
-	ModeManual      = "manual"
-	ModePreview     = "preview"
-	ModePredictive  = "predictive"
-	ModePrerecorded = "prerecorded"
+	ModeManual      = events.ModeManual
+	ModePreview     = events.ModePreview
+	ModePredictive  = events.ModePredictive
+	ModePrerecorded = events.ModePrerecorded
 )
 
 // A KeyValue is one item of metadata, in the request's order.

@@ -22,7 +22,7 @@ func requestFields() map[string]requestField {
 		"seller":     {"token", "on whose behalf: caps, do-not-call and business relationship count per it"},
 		"offer":      {"token", "about what"},
 		"debt":       {"token", "about which debt"},
-		"mode":       {"manual (default), preview, predictive, prerecorded", "how it is dialed, for the rules"},
+		"mode":       {"manual (default), preview", "how it is dialed, for the rules. `predictive` and `prerecorded` are refused (`mode_unsupported`) until the facts are on record that would allow them"},
 		"metadata":   {"[{key, value}]", "for the provider and the agent; order and duplicates kept; personal, in no other event than requested. Names a connection requires are read from it"},
 		"postalCode": {"text", "evidence for where the person is"},
 		"region":     {"text", "evidence for where the person is"},

@@ -117,7 +117,7 @@ func restrictRequest(s *jsonschema.Schema) {
 	p["priority"].Minimum, p["priority"].Maximum = jsonschema.Ptr(0.0), jsonschema.Ptr(9.0)
 	p["purpose"].Enum = []any{events.PurposeTelemarketing, events.PurposeDebt, events.PurposeInformational, events.PurposeResearch}
 	p["purpose"].Default = []byte(`"` + events.PurposeTelemarketing + `"`)
-	p["mode"].Enum = []any{events.ModeManual, events.ModePreview, events.ModePredictive, events.ModePrerecorded}
+	p["mode"].Enum = []any{events.ModeManual, events.ModePreview}
 	p["mode"].Default = []byte(`"` + events.ModeManual + `"`)
 	p["consent"].Properties["id"].MinLength = jsonschema.Ptr(1)
 	p["metadata"].Items.Properties["key"].MinLength = jsonschema.Ptr(1)
