@@ -36,6 +36,7 @@ func (l *loader) check() (keyless []string) {
 	l.checkAgents()
 	l.checkWorkspace()
 	l.checkIngress()
+	l.checkHooks()
 	l.sameKeys()
 	return keyless
 }

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/outdial/outdial/pkg/door"
 	"github.com/outdial/outdial/pkg/events"
 	"github.com/outdial/outdial/pkg/providers"
 )
@@ -90,7 +91,7 @@ func (l *loader) checkServer() {
 		case u.Path != "" && u.Path != "/" || u.RawQuery != "" || u.Fragment != "":
 			l.judge("nats.url", "may not hold a path, query or fragment")
 			return
-		case !loopbackHost(u.Hostname()) && (u.Scheme == "nats" || u.Scheme == "ws") && n.TLS == (TLS{}):
+		case !door.LoopbackHost(u.Hostname()) && (u.Scheme == "nats" || u.Scheme == "ws") && n.TLS == (TLS{}):
 			l.warn("nats.url", "is not on loopback and not encrypted; use tls:// or nats.tls")
 		}
 	}

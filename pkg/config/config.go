@@ -97,6 +97,31 @@ type Connection struct {
 	PollEvery       time.Duration     `yaml:"pollEvery,omitempty" help:"Between looks at the status while waiting for the provider; default 250ms."`
 	ReadyWait       time.Duration     `yaml:"readyWait,omitempty" help:"How long a preparation waits for the agent to be READY; default not at all."`
 	SettingsFor     time.Duration     `yaml:"settingsFor,omitempty" help:"How long the provider's settings may be reused; default 1m."`
+	Hook            Hook              `yaml:"hook,omitempty" help:"What a sender of this connection's webhooks has to show: one of bearer, basic and hmac. None: webhooks from this machine only, and not through a proxy."`
+}
+
+// Hook is the credential of a connection's webhooks, one of the three.
+type Hook struct {
+	Bearer Secret    `yaml:"bearer,omitempty" help:"A token, sent as Authorization: Bearer."`
+	Basic  HookBasic `yaml:"basic,omitempty" help:"User and password, sent as Authorization: Basic."`
+	HMAC   HookHMAC  `yaml:"hmac,omitempty" help:"A signature over the body."`
+}
+
+// HookBasic is a user with a password.
+type HookBasic struct {
+	User     string `yaml:"user,omitempty" help:"Without a colon. Required."`
+	Password Secret `yaml:"password,omitempty" help:"Required."`
+}
+
+// HookHMAC is how a provider signs its webhooks.
+type HookHMAC struct {
+	Secret    Secret        `yaml:"secret,omitempty" help:"The key shared with the provider, used as it stands. Required."`
+	Header    string        `yaml:"header,omitempty" help:"The header with the signature, e.g. X-Signature. Required."`
+	Prefix    string        `yaml:"prefix,omitempty" help:"What stands before the signature in its header, e.g. sha256=."`
+	Algorithm string        `yaml:"algorithm,omitempty" help:"sha256, sha512 or sha1; default sha256."`
+	Encoding  string        `yaml:"encoding,omitempty" help:"hex or base64; default hex."`
+	Timestamp string        `yaml:"timestamp,omitempty" help:"The header with the time of signing: Unix seconds or milliseconds, or RFC 3339. What is signed is then its value, a full stop and the body. Without it a message that somebody recorded can be sent again."`
+	Window    time.Duration `yaml:"window,omitempty" help:"How far the time of signing may be from now; default 2m, within which a repetition is not stored twice."`
 }
 
 // Agent is one line of the roster.

@@ -2,6 +2,7 @@ package config
 
 import (
 	"reflect"
+	"slices"
 	"strings"
 	"time"
 )
@@ -37,7 +38,7 @@ func list(kinds Kinds, path string, t reflect.Type, fixed bool, out *[]Field) {
 			continue
 		}
 		one := Field{Path: strings.TrimPrefix(path+"."+name, "."), Help: f.Tag.Get("help"), Default: f.Tag.Get("default")}
-		if t == reflect.TypeFor[Connection]() && name != "kind" && name != "tenant" {
+		if t == reflect.TypeFor[Connection]() && !slices.Contains(ofEveryKind(), name) {
 			one.Kinds = kinds.takes(name)
 		}
 		ft, below := f.Type, fixed

@@ -25,13 +25,16 @@ type Build func(Connection, Deps) (providers.Provider, error)
 // A Kind is what the configuration knows of one provider's product. One
 // without Build is known and not built yet: it is refused by name.
 type Kind struct {
-	Fields     []string // settings a connection of this kind may have, beside kind and tenant
+	Fields     []string // settings a connection of this kind may have, beside those of every kind
 	Required   []string // those it must have
 	Operations []string // names under paths
 	Desktop    bool     // it is reached through agents' desktops and has no address
 	AgentToken bool     // every agent needs a credential
 	Build      Build
 }
+
+// ofEveryKind are the settings that any connection has.
+func ofEveryKind() []string { return []string{"kind", "tenant", "hook"} }
 
 // Kinds are all that is known, by name. Package kinds has the table.
 type Kinds map[providers.Kind]Kind

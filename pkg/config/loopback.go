@@ -4,6 +4,8 @@ import (
 	"net"
 	"net/url"
 	"strings"
+
+	"github.com/outdial/outdial/pkg/door"
 )
 
 // Loopback says that nothing of this configuration reaches, or is reached
@@ -53,18 +55,10 @@ func (c *Config) ConnectionLoopback(name string) bool {
 
 func loopbackURL(s string) bool {
 	u, err := url.Parse(s)
-	return err == nil && loopbackHost(u.Hostname())
+	return err == nil && door.LoopbackHost(u.Hostname())
 }
 
 func loopbackAddr(addr string) bool {
 	host, _, err := net.SplitHostPort(addr)
-	return err == nil && loopbackHost(host)
-}
-
-func loopbackHost(host string) bool {
-	if strings.EqualFold(host, "localhost") {
-		return true
-	}
-	ip := net.ParseIP(host)
-	return ip != nil && ip.IsLoopback()
+	return err == nil && door.LoopbackHost(host)
 }

@@ -206,7 +206,7 @@ func (r *reader) connection(path string, n *yaml.Node, v reflect.Value) {
 		r.say(at, "kind %s is not built yet; remove connection %s or wait for a release that has it; built are %s",
 			name, strings.TrimPrefix(path, "connections."), r.kinds.list())
 	default:
-		r.fields(path, n, v, append([]string{"kind", "tenant"}, kind.Fields...))
+		r.fields(path, n, v, append(ofEveryKind(), kind.Fields...))
 		return
 	}
 	r.later[path] = true

@@ -16,6 +16,7 @@ import (
 	"github.com/outdial/outdial/pkg/config"
 	"github.com/outdial/outdial/pkg/config/kinds"
 	"github.com/outdial/outdial/pkg/directory"
+	"github.com/outdial/outdial/pkg/door"
 	"github.com/outdial/outdial/pkg/events"
 	"github.com/outdial/outdial/pkg/providers"
 	"github.com/outdial/outdial/pkg/sessions"
@@ -184,6 +185,12 @@ func (s Setup) DesktopToken(same func(got, want string) bool) func(connection, a
 func (s Setup) IngressToken(tenant string) (string, bool) {
 	t, ok := s.Config.Ingress.Tokens[tenant]
 	return t.Reveal(), ok
+}
+
+// Hook gives the credential of a connection's webhooks.
+func (s Setup) Hook(connection string) (door.Credential, bool) {
+	h := s.Config.Connections[connection].Hook
+	return h.Credential(), h != config.Hook{}
 }
 
 // Tenants lists the tenants' names.

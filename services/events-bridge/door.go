@@ -2,15 +2,16 @@ package bridge
 
 import (
 	"context"
-	"crypto/subtle"
 	"encoding/json"
 	"errors"
 	"io"
-	"net"
 	"net/http"
+	"os"
 	"strings"
+	"time"
 
 	"github.com/outdial/outdial/pkg/directory"
+	"github.com/outdial/outdial/pkg/door"
 	"github.com/outdial/outdial/pkg/events"
 	"github.com/outdial/outdial/pkg/events/fault"
 )
@@ -38,8 +39,12 @@ type Door struct {
 	Check func(tenant string, h events.Header, body []byte) (in events.Intake, faults []events.Fault, who events.Identity)
 	// Token gives a tenant's bearer token; a tenant without one has no door.
 	Token func(tenant string) (string, bool)
-	// Hook gives a connection's webhook token; without one only this machine.
-	Hook func(connection string) (string, bool)
+	// Hook gives the credential of a connection's webhooks; without one only
+	// this machine may come.
+	Hook func(connection string) (door.Credential, bool)
+	// Origins are the pages that may post from a browser, as at the desktops'
+	// door.
+	Origins []string
 }
 
 // Routes registers the door's paths.
@@ -59,22 +64,24 @@ type Accepted struct {
 
 func (d *Door) dialRequests(w http.ResponseWriter, r *http.Request) {
 	tenant := r.PathValue("tenant")
-	token, ok := d.Token(tenant)
-	if !ok {
-		answer(w, http.StatusForbidden, Accepted{Faults: []events.Fault{{Code: "no_door", Message: "no token is configured for this tenant (ingress.tokens), so it has no door here"}}})
+	if !door.Page(r, d.Origins) {
+		d.refused(r, "dial-requests", http.StatusForbidden)
+		answer(w, http.StatusForbidden, Accepted{Faults: []events.Fault{{Code: "foreign_page", Message: foreignPage}}})
 		return
 	}
-	if !bearer(r, token) {
-		answer(w, http.StatusUnauthorized, Accepted{Faults: []events.Fault{{Code: "unauthorized", Message: "the tenant's bearer token is needed"}}})
+	if !d.known(tenant, r.Header) {
+		d.refused(r, "dial-requests", http.StatusUnauthorized)
+		w.Header().Set("WWW-Authenticate", "Bearer")
+		answer(w, http.StatusUnauthorized, Accepted{Faults: []events.Fault{{Code: "unauthorized", Message: "the tenant's bearer token (ingress.tokens) is needed"}}})
 		return
 	}
-	if _, ok := d.S.Directory.Tenant(tenant); !ok {
-		answer(w, http.StatusNotFound, Accepted{Faults: []events.Fault{{Code: "unknown_tenant", Message: "no such tenant"}}})
+	body, status := read(w, r, 16*maxBody)
+	if status == http.StatusRequestEntityTooLarge {
+		answer(w, status, Accepted{Faults: []events.Fault{{Code: "too_large", Message: "the body is too large"}}})
 		return
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, 16*maxBody))
-	if err != nil {
-		answer(w, http.StatusRequestEntityTooLarge, Accepted{Faults: []events.Fault{{Code: "too_large", Message: "the body is too large"}}})
+	if status != 0 {
+		answer(w, status, Accepted{Faults: []events.Fault{{Code: "incomplete", Message: "the body did not come whole, or not in time"}}})
 		return
 	}
 	if strings.HasPrefix(strings.ToLower(r.Header.Get("Content-Type")), "application/cloudevents-batch") {
@@ -83,6 +90,40 @@ func (d *Door) dialRequests(w http.ResponseWriter, r *http.Request) {
 	}
 	out, status := d.one(r.Context(), tenant, headerOf(r), body)
 	answer(w, status, out)
+}
+
+// foreignPage is what a page hears that may not post here.
+const foreignPage = "a browser's page may post here only from an origin listed under workspace.origins"
+
+// known reports whether a request brings the tenant's token. A tenant that does
+// not exist, or has no door, is refused as one whose token is not known.
+func (d *Door) known(tenant string, h http.Header) bool {
+	token, _ := d.Token(tenant)
+	right := door.Bearer(h, token)
+	_, ok := d.S.Directory.Tenant(tenant)
+	return right && ok
+}
+
+// refused says that somebody was sent away, and nothing that they sent: not
+// even the path is anybody's word but theirs.
+func (d *Door) refused(r *http.Request, at string, status int) {
+	d.S.Logger.WarnContext(r.Context(), "refused at a door", "door", at, "status", status)
+}
+
+// read reads a body that comes whole, in time and within a limit; any status
+// but 0 refuses it. The server's deadline ends a slow one.
+func read(w http.ResponseWriter, r *http.Request, limit int64) (body []byte, status int) {
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
+	if _, tooBig := errors.AsType[*http.MaxBytesError](err); tooBig {
+		return nil, http.StatusRequestEntityTooLarge
+	}
+	switch {
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return nil, http.StatusRequestTimeout
+	case err != nil:
+		return nil, http.StatusBadRequest
+	}
+	return body, 0
 }
 
 // batch takes each event of a batch by itself: one bad one harms no other.
@@ -159,34 +200,61 @@ func headerOf(r *http.Request) events.Header {
 	return h
 }
 
-// webhook stores a provider's message as it came and answers only then.
+// webhook stores a provider's message as it came and answers only then. The
+// body is read first, because a signature is over it; whether the connection
+// exists is told to nobody who may not post for it.
 func (d *Door) webhook(w http.ResponseWriter, r *http.Request) {
-	name := r.PathValue("connection")
-	token, ok := d.Hook(name)
-	if !allowed(r, token, ok) {
-		http.Error(w, "unauthorized", http.StatusUnauthorized)
+	if !door.Page(r, d.Origins) {
+		d.refused(r, "webhook", http.StatusForbidden)
+		http.Error(w, foreignPage, http.StatusForbidden)
 		return
 	}
-	conn, found := connection(d.S.Directory, name)
-	if !found || conn.Provider.Reader == nil {
-		http.Error(w, "no such connection", http.StatusNotFound)
+	body, status := read(w, r, maxBody/2)
+	if status != 0 {
+		http.Error(w, http.StatusText(status), status)
 		return
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, 1<<20))
-	if tooBig := new(http.MaxBytesError); errors.As(err, &tooBig) || len(body) > maxBody/2 {
-		http.Error(w, "too large", http.StatusRequestEntityTooLarge)
+	conn, id, ok := d.sender(r, body)
+	if !ok {
+		d.refused(r, "webhook", http.StatusUnauthorized)
+		w.Header().Add("WWW-Authenticate", "Bearer")
+		w.Header().Add("WWW-Authenticate", `Basic realm="outdial"`)
+		http.Error(w, "unauthorized: there is no such connection, or its credential (connections.<name>.hook) is missing or wrong; without one only this machine may post", http.StatusUnauthorized)
 		return
 	}
-	if err != nil || !json.Valid(body) {
+	if conn.Provider.Reader == nil {
+		http.Error(w, "the connection reads no webhooks", http.StatusNotFound)
+		return
+	}
+	if !json.Valid(body) {
 		http.Error(w, "not JSON", http.StatusBadRequest)
 		return
 	}
-	raw := events.ProviderRaw{Connection: name, Via: viaWebhook, ReceivedAt: d.S.Now(), Body: body}
-	if _, err := d.S.Store.Raw(r.Context(), conn.Tenant, raw, ""); err != nil {
+	raw := events.ProviderRaw{Connection: conn.Name, Via: viaWebhook, ReceivedAt: d.S.Now(), Body: body}
+	if _, err := d.S.Store.Raw(r.Context(), conn.Tenant, raw, id); err != nil {
 		http.Error(w, "not stored; send it again", http.StatusServiceUnavailable)
 		return
 	}
 	w.WriteHeader(http.StatusNoContent)
+}
+
+// sender finds for whom a request may post. id is that of the message where its
+// signature holds the time: the same one again is a repetition or a replay.
+func (d *Door) sender(r *http.Request, body []byte) (conn directory.Connection, id string, ok bool) {
+	conn, found := connection(d.S.Directory, r.PathValue("connection"))
+	credential, configured := d.Hook(conn.Name)
+	switch {
+	case !found:
+		return conn, "", false
+	case !configured:
+		return conn, "", door.ThisMachine(r)
+	case !credential.Admits(r.Header, body, time.Now()):
+		return conn, "", false
+	}
+	if stamp := credential.HMAC.Timestamp; stamp != "" {
+		id = events.EventID(conn.Tenant+"\x00"+conn.Name+"\x00"+r.Header.Get(stamp), events.TypeProviderRaw, string(body))
+	}
+	return conn, id, true
 }
 
 func connection(d *directory.Directory, name string) (directory.Connection, bool) {
@@ -196,28 +264,6 @@ func connection(d *directory.Directory, name string) (directory.Connection, bool
 		}
 	}
 	return directory.Connection{}, false
-}
-
-// allowed checks a bearer token; where none is configured, only this machine
-// may come, and not by way of a proxy on it.
-func allowed(r *http.Request, token string, configured bool) bool {
-	if configured {
-		return bearer(r, token)
-	}
-	for _, proxied := range []string{"Forwarded", "X-Forwarded-For", "X-Real-Ip", "Via"} {
-		if r.Header.Get(proxied) != "" {
-			return false
-		}
-	}
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
-	ip := net.ParseIP(host)
-	return err == nil && ip != nil && ip.IsLoopback()
-}
-
-// bearer compares in constant time. An empty secret is no secret.
-func bearer(r *http.Request, token string) bool {
-	got, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
-	return ok && token != "" && subtle.ConstantTimeCompare([]byte(got), []byte(token)) == 1
 }
 
 func answer(w http.ResponseWriter, status int, v any) {

@@ -15,7 +15,7 @@ func Options(s process.Setup, mux *http.ServeMux) RunOptions {
 		Authorize: s.DesktopToken(workspace.SameToken),
 		Origins:   s.Config.Workspace.Origins,
 		Token:     s.IngressToken,
-		Hook:      func(string) (string, bool) { return "", false },
+		Hook:      s.Hook,
 		CallsAge:  s.Config.CallsAge,
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/outdial/outdial/pkg/door"
 	"github.com/outdial/outdial/pkg/events"
 	"github.com/outdial/outdial/pkg/process"
 	"github.com/outdial/outdial/pkg/providers/workspace"
@@ -19,8 +20,8 @@ type RunOptions struct {
 	// Authorize checks a desktop's token; nil: only this machine may come.
 	Authorize func(connection, agent, token string) bool
 	Origins   []string
-	Token     func(tenant string) (string, bool)     // of the HTTP door
-	Hook      func(connection string) (string, bool) // of webhooks
+	Token     func(tenant string) (string, bool)              // of the HTTP door
+	Hook      func(connection string) (door.Credential, bool) // of webhooks
 	CallsAge  time.Duration
 }
 
@@ -41,9 +42,9 @@ func Run(ctx context.Context, h *process.Host, o RunOptions) error {
 		return err
 	}
 	link.hub = hub
-	door := &Door{S: s, Requests: h, Check: s.check(h, o.CallsAge), Token: o.Token, Hook: o.Hook}
+	posts := &Door{S: s, Requests: h, Check: s.check(h, o.CallsAge), Token: o.Token, Hook: o.Hook, Origins: o.Origins}
 	o.Mux.Handle("GET "+workspace.BasePath, hub)
-	door.Routes(o.Mux)
+	posts.Routes(o.Mux)
 	if err := h.Serve("normalizes what providers and desktops say", s.Endpoints()); err != nil {
 		return err
 	}

@@ -18,11 +18,12 @@ var arrows = map[string][]string{
 	"pkg/worker":    {"pkg/events", "pkg/journal"},
 	"pkg/sessions":  {"pkg/events"},
 	"pkg/api":       {"pkg/events"},
-	"pkg/providers": {"pkg/events"},
+	"pkg/door":      {},
+	"pkg/providers": {"pkg/events", "pkg/door"},
 	"pkg/audit":     {"pkg/events", "pkg/journal", "pkg/worker", "pkg/providers/sim"}, // the ledger is the second witness
 	"pkg/directory": {"pkg/events", "pkg/providers"},
 	"pkg/orders":    {"pkg/events", "pkg/journal", "pkg/providers", "pkg/directory"},
-	"pkg/config":    {"pkg/events", "pkg/providers", "pkg/directory"},
+	"pkg/config":    {"pkg/events", "pkg/door", "pkg/providers", "pkg/directory"},
 	"pkg/process":   {"pkg"},
 
 	"services/orchestrator":  {"pkg"},

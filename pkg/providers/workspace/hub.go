@@ -84,7 +84,8 @@ func (h *Hub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if status := h.admit(r, connection, agent); status != 0 {
-		h.log.Warn("desktop refused", "connection", connection, "agent", agent, "status", status)
+		// Not whom for: the path is the word of somebody who was not let in.
+		h.log.Warn("refused at a door", "door", "workspace", "status", status)
 		http.Error(w, http.StatusText(status), status)
 		return
 	}

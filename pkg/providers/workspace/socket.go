@@ -61,7 +61,6 @@ func (s *socket) ended() string {
 
 // run lives the socket's life and returns when the sink knows of its end.
 func (s *socket) run() {
-	log := s.hub.log.With("connection", s.at.connection, "agent", s.at.agent, "session", s.id)
 	defer s.stop()
 	if s.ctx.Err() != nil { // replaced while it waited for its seat
 		s.goodbye(s.ended())
@@ -71,7 +70,8 @@ func (s *socket) run() {
 	err := s.hub.sink.Opened(octx, s.at.connection, s.at.agent, s.id)
 	cancel()
 	if err != nil {
-		log.Warn("desktop session refused", "class", fault.Of(err).String(), "code", fault.Code(err))
+		// Not whose: the agent may be nobody's but the page's word.
+		s.hub.log.Warn("desktop session refused", "session", s.id, "class", fault.Of(err).String(), "code", fault.Code(err))
 		code := websocket.StatusTryAgainLater
 		if fault.Of(err) == fault.Permanent {
 			code = StatusRefused
@@ -83,7 +83,7 @@ func (s *socket) run() {
 	s.fail()
 	why := s.ended()
 	s.goodbye(why)
-	log.Info("desktop session ended", "reason", why)
+	s.hub.log.Info("desktop session ended", "connection", s.at.connection, "agent", s.at.agent, "session", s.id, "reason", why)
 	cctx, cancel := context.WithTimeout(context.Background(), s.hub.limits.StoreTimeout)
 	defer cancel()
 	s.hub.sink.Closed(cctx, s.at.connection, s.at.agent, s.id, why)
