@@ -30,6 +30,9 @@ type call struct {
 	stale       bool        // there was a pass, for an assignment that is over
 	voided      events.Name // what has forbidden the dial since the pass
 	intents     []intent
+	proofs      int  // intents that are proved to have placed nothing
+	proved      bool // the last intent is one of them
+	cancelled   bool // somebody has asked to cancel the call
 
 	// gaveUp is the event by which the log says that nothing was placed.
 	gaveUp   events.Name
@@ -102,14 +105,19 @@ func (c *call) begin(r events.Record, oldest uint64) {
 // take hears the call's next event: the rules look at it first, then it is
 // noted, then the table moves.
 func (c *call) take(r events.Record) {
+	on := c.meaning(r)
 	if !c.headless {
 		c.placed(r)
 		before := len(c.findings)
 		c.intent(r)
 		c.endsOnce(r)
-		c.move(r, len(c.findings) > before)
+		c.move(r, on, len(c.findings) > before)
 	}
 	c.note(r)
+	if on == lifecycle.Proved {
+		c.proofs++
+		c.proved = true
+	}
 	c.last, c.place = stampOf(r), r.Place
 }
 
@@ -130,8 +138,8 @@ func (c *call) endsOnce(r events.Record) {
 
 // move follows the table of states; an event it forbids is a finding, unless
 // another rule has said so in its own words.
-func (c *call) move(r events.Record, explained bool) {
-	to, v := lifecycle.Calls().Next(c.state, r.Name)
+func (c *call) move(r events.Record, on events.Name, explained bool) {
+	to, v := lifecycle.Calls().Next(c.state, on)
 	switch {
 	case v == lifecycle.Move:
 		c.state, c.since = to, r.Time
@@ -146,6 +154,31 @@ func (c *call) move(r events.Record, explained bool) {
 		}
 	}
 }
+
+// meaning is an event's name in the table. What proves that an intent placed
+// nothing is asked here a second time on purpose: the judge does not borrow it
+// from the judged.
+func (c *call) meaning(r events.Record) events.Name {
+	if w, ok := r.Body.(*events.CallWithheld); ok && c.proves(w) {
+		return lifecycle.Proved
+	}
+	return r.Name
+}
+
+// proves: the intent that stands placed nothing. It needs the broker's word,
+// the intent's own attempt, a call that is still dialing and not to be
+// cancelled; and the third proof leads nowhere.
+func (c *call) proves(w *events.CallWithheld) bool {
+	n := len(c.intents)
+	return n > 0 && c.state == lifecycle.Dialing && !c.cancelled && c.proofs < 2 &&
+		w.Proof == "no_responders" && w.Attempt != "" && w.Attempt == c.intents[n-1].attempt
+}
+
+// dialed is the intent by which the call was placed, if it was: the last.
+func (c *call) dialed() intent { return c.intents[len(c.intents)-1] }
+
+// undialed: no intent stands.
+func (c *call) undialed() bool { return len(c.intents) == 0 || c.proved }
 
 // note keeps what later rules ask for.
 func (c *call) note(r events.Record) {
@@ -172,11 +205,14 @@ func (c *call) note(r events.Record) {
 		c.voided = r.Name
 		c.scrubbed(b.Scrub)
 	case *events.CallCancelRequested:
-		c.voided = r.Name
-		if len(c.intents) == 0 {
+		c.voided, c.cancelled = r.Name, true
+		if c.undialed() {
 			c.letGo(r) // dialing is illegal from here on: an operator may free the agent
 		}
 	case *events.CallDialing:
+		if c.proved {
+			c.proved, c.gaveUp, c.gaveUpAt = false, "", 0
+		}
 		c.intents = append(c.intents, intent{stamp: stampOf(r), agent: b.Agent, fence: b.Fence, attempt: b.Attempt})
 	case *events.CallClosed:
 		c.letGo(r)
@@ -261,8 +297,8 @@ func (c *call) overdue(now time.Time, o Options) string {
 	switch {
 	case o.Strict:
 		return fmt.Sprintf("not closed: still %s", c.state)
-	case len(c.intents) > 0:
-		if now.After(c.intents[0].said.Add(o.Longest)) {
+	case !c.undialed():
+		if now.After(c.dialed().said.Add(o.Longest)) {
 			return fmt.Sprintf("not closed %s after its intent: still %s", o.Longest, c.state)
 		}
 	case now.After(c.expires.Add(o.Overdue)):

@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"github.com/outdial/outdial/pkg/events"
+	"github.com/outdial/outdial/pkg/events/lifecycle"
 )
 
 // An intentRule looks at a dialing event and says what is wrong with it, or "".
@@ -109,12 +110,18 @@ func passStands(c *call, _ events.Record, _ *events.CallDialing) string {
 	return ""
 }
 
-// onlyIntent: at most one dialing per call, ever.
+// onlyIntent: never a second dialing without the proof, on record between the
+// two, that the first placed nothing.
 func onlyIntent(c *call, _ events.Record, _ *events.CallDialing) string {
-	if len(c.intents) == 0 {
+	switch {
+	case len(c.intents) == 0:
 		return ""
+	case c.proved && c.state == lifecycle.Cleared:
+		return ""
+	case c.proved:
+		return fmt.Sprintf("a second dialing while the call is %s", c.state)
 	}
-	return fmt.Sprintf("a second dialing; the first is #%d", c.intents[0].seq)
+	return fmt.Sprintf("a second dialing without a proof that #%d placed nothing", c.dialed().seq)
 }
 
 // intentOfClaim: the intent uses the agent and the claim that it was assigned.

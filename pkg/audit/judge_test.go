@@ -36,6 +36,17 @@ func TestHonestRecordsGiveNoFindings(t *testing.T) {
 			w.call("c1").adds(events.Assigned, events.Passed, events.Withheld, events.Waiting, events.Assigned, events.Passed, events.Dialing).
 				rings(time.Second).adds(events.Started, events.Closed)
 		},
+		"nobody listened at the first desktop": func(w *world) {
+			w.call("c1").unheard().adds(events.Waiting, events.Assigned, events.Passed, events.Dialing).
+				rings(time.Second).adds(events.Started, events.Closed)
+		},
+		"nobody listened at three": func(w *world) {
+			w.call("c1").unheard().add(events.Waiting).unheard().add(events.Waiting).unheard().add(events.Closed)
+			w.talked("c2")
+		},
+		"cancelled between two intents": func(w *world) {
+			w.call("c1").unheard().adds(events.CancelRequested, events.Closed)
+		},
 		"an orphan that was noticed": func(w *world) {
 			w.call("c1").adds(events.Assigned, events.Passed, events.Dialing, events.Unknown, events.NotPlaced).
 				rings(time.Second).adds(events.Closed, events.Orphaned)
@@ -88,6 +99,59 @@ func twoAgents(w *world) {
 	w.dials[1].Agent, w.dials[1].At = "77", w.dials[1].At.Add(100*time.Millisecond)
 }
 
+// A proof is a proof of its own intent, from the broker, of a call that is still
+// dialing and that nobody cancels; everything else is a second dialing.
+func TestWhatIsNoProofThatNothingWasPlaced(t *testing.T) {
+	t.Parallel()
+	said := func(w *world) *events.CallWithheld { return w.at(events.Withheld, 1).Body.(*events.CallWithheld) }
+	again := []events.Name{events.Waiting, events.Assigned, events.Passed, events.Dialing, events.Started, events.Closed}
+	for story, write := range map[string]func(w *world){
+		"the sender's own word":   func(w *world) { w.call("c1").unheard().adds(again...); said(w).Proof = "" },
+		"a bridge's word":         func(w *world) { w.call("c1").unheard().adds(again...); said(w).Proof = "no_desktop" },
+		"another attempt's proof": func(w *world) { w.call("c1").unheard().adds(again...); said(w).Attempt = "attempt0" },
+		"a proof of no attempt":   func(w *world) { w.call("c1").unheard().adds(again...); said(w).Attempt = "" },
+		"the first proof, again": func(w *world) {
+			w.call("c1").unheard().add(events.Waiting).unheard().adds(again...)
+			w.at(events.Withheld, 2).Body.(*events.CallWithheld).Attempt = "attempt1"
+		},
+		"a cancellation came in between": func(w *world) {
+			p := w.call("c1").adds(events.Assigned, events.Passed, events.Dialing, events.CancelRequested, events.Withheld)
+			b := p.calls[len(p.calls)-1].Body.(*events.CallWithheld)
+			b.Attempt, b.Proof = "attempt1", events.ProofNoResponders
+			p.adds(again...)
+		},
+		"a fourth intent": func(w *world) {
+			w.call("c1").unheard().add(events.Waiting).unheard().add(events.Waiting).unheard().adds(again...)
+		},
+	} {
+		w := newWorld()
+		write(w)
+		if r := w.judge(audit.Options{Strict: true}); !strings.Contains(found(r), audit.I2) || !strings.Contains(text(r), "a second dialing without a proof") {
+			t.Errorf("%s:\n%s", story, text(r))
+		}
+	}
+}
+
+// A proof that the ledger contradicts was none.
+func TestADialThatIsProvedNotToBe(t *testing.T) {
+	t.Parallel()
+	again := []events.Name{events.Waiting, events.Assigned, events.Passed, events.Dialing, events.Started, events.Closed}
+	w := newWorld()
+	p := w.call("c1").unheard()
+	p.rings(time.Second)
+	w.dials[0].Correlation = "attempt1"
+	p.adds(again...)
+	expect(t, w.judge(audit.Options{Strict: true}), "I1 I2", "proved on record not to have been placed")
+
+	w = newWorld()
+	p = w.call("c1").unheard()
+	p.rings(time.Second)
+	p.add(events.Closed)
+	if r := w.judge(audit.Options{Strict: true}); r.Kept() {
+		t.Errorf("a dial after a proof:\n%s", text(r))
+	}
+}
+
 // Each story spoils one thing of a good record, and exactly that is found.
 func TestEveryRuleFindsWhatItIsFor(t *testing.T) {
 	t.Parallel()
@@ -116,7 +180,7 @@ func TestEveryRuleFindsWhatItIsFor(t *testing.T) {
 		"another content is named":  {func(w *world) { dialing(w).PassHash = "x" }, "I1", "another content"},
 		"another sequence is named": {func(w *world) { dialing(w).Refs.Passed++ }, "I1", "as its pass"},
 
-		"two intents":  {func(w *world) { w.again(events.Dialing, events.Started) }, "I2", "a second dialing"},
+		"two intents":  {func(w *world) { w.again(events.Dialing, events.Started) }, "I2", "a second dialing without a proof"},
 		"closed twice": {func(w *world) { w.again(events.Closed, "") }, "I3", "closed a second time"},
 
 		"another fence at the dial": {func(w *world) { dialing(w).Fence++ }, "I4", "dialing with fence"},

@@ -21,6 +21,8 @@ type walker struct {
 	intent time.Time // of the dialing event, zero before
 	denied bool      // the log says that nothing was placed
 	orphan bool
+	proofs int
+	wanted bool // to be cancelled
 }
 
 // step writes one event and follows the table.
@@ -29,11 +31,20 @@ func (k *walker) step(t *rapid.T, name events.Name) {
 	if v == lifecycle.Illegal {
 		t.Fatalf("the walk is not legal: %s in %s", name, k.state)
 	}
-	k.add(name)
+	if name == lifecycle.Proved {
+		k.prove()
+		k.proofs++
+	} else {
+		k.add(name)
+	}
 	k.state = to
 	switch name {
 	case events.Dialing:
 		k.intent = k.now
+	case lifecycle.Proved:
+		k.intent = time.Time{}
+	case events.CancelRequested:
+		k.wanted = true
 	case events.Refused, events.NotPlaced, events.Withheld:
 		k.denied = k.denied || !k.intent.IsZero()
 	case events.Orphaned:
@@ -48,6 +59,9 @@ func (k *walker) choices(known bool) []events.Name {
 	for _, n := range lifecycle.Calls().Events() {
 		_, v := lifecycle.Calls().Next(k.state, n)
 		if v == lifecycle.Move && n == events.Assigned && k.states[k.agent].Claim != nil {
+			continue
+		}
+		if n == lifecycle.Proved && (k.wanted || k.proofs+1 == lifecycle.MaxProofs) {
 			continue
 		}
 		if v == lifecycle.Move || known && v == lifecycle.Known {

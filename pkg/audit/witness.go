@@ -128,6 +128,8 @@ func (m *comparison) attribute(d Dialed, c *call) {
 	case c.headless: // its beginning is not on record, perhaps its intent
 	case len(c.intents) == 0:
 		m.without(c, d, "dialed without intent: the call has no dialing on record")
+	case c.proved && d.Correlation == c.dialed().attempt, m.early(c, d) && c.proofs > 0:
+		m.without(c, d, "the ledger shows a dial that is proved on record not to have been placed")
 	case m.early(c, d):
 		m.without(c, d, "dialed before its intent was on record")
 	}
@@ -144,7 +146,7 @@ func (m *comparison) without(c *call, d Dialed, what string) {
 }
 
 func (m *comparison) early(c *call, d Dialed) bool {
-	return d.At.Add(m.opts.Skew).Before(c.intents[0].real())
+	return d.At.Add(m.opts.Skew).Before(c.dialed().real())
 }
 
 // likely finds the call of a dial that names none: same agent, same number, an
@@ -189,7 +191,7 @@ func (m *comparison) better(c, than *call, d Dialed) bool {
 	if rank(c) != rank(than) {
 		return rank(c) < rank(than)
 	}
-	return c.intents[0].real().After(than.intents[0].real())
+	return c.dialed().real().After(than.intents[0].real())
 }
 
 func (m *comparison) candidates(d Dialed) []*call {
@@ -221,7 +223,7 @@ func (m *comparison) line(d Dialed, c *call) {
 	k := "provider " + d.Provider + "/" + d.Agent
 	switch {
 	case c != nil && len(c.intents) > 0 && m.sameAgent(c, d) != no:
-		k = "agent " + c.tenant + "/" + c.intents[0].agent
+		k = "agent " + c.tenant + "/" + c.dialed().agent
 	default:
 		if a := m.agentOf(d); a != nil {
 			k = "agent " + a.tenant + "/" + a.id
@@ -291,7 +293,7 @@ func (m *comparison) find(invariant string, c *call, d Dialed, what string) {
 	if c != nil {
 		f.Tenant, f.Call = c.tenant, c.id
 		if len(c.intents) > 0 {
-			f.Stream, f.Seq = events.StreamCalls, c.intents[0].seq
+			f.Stream, f.Seq = events.StreamCalls, c.dialed().seq
 		}
 	}
 	m.found = append(m.found, f)
@@ -331,7 +333,7 @@ func (m *comparison) sameAgent(c *call, d Dialed) answer {
 	id := ""
 	switch n := len(c.assignments); {
 	case len(c.intents) > 0:
-		id = c.intents[0].agent
+		id = c.dialed().agent
 	case n > 0:
 		id = c.assignments[n-1].agent
 	}

@@ -104,6 +104,7 @@ type phone struct {
 	id, agent, to string
 	refs          events.Refs
 	fence         uint64
+	attempt       string // of the last intent
 	pass          events.Record
 }
 
@@ -157,7 +158,8 @@ func (p *phone) body(name events.Name) any {
 			Scrub: &events.Scrub{OK: true, CallSid: p.sid()}}
 	case events.Dialing:
 		p.attempts++
-		return &events.CallDialing{Common: common, Attempt: fmt.Sprint("attempt", p.attempts), PassID: p.pass.ID,
+		p.attempt = fmt.Sprint("attempt", p.attempts)
+		return &events.CallDialing{Common: common, Attempt: p.attempt, PassID: p.pass.ID,
 			PassHash: hashOf(p.pass), Agent: p.agent, Fence: p.fence}
 	case events.Closed:
 		return &events.CallClosed{Common: common, Outcome: events.OutcomeCompleted}
@@ -195,6 +197,19 @@ func hashOf(pass events.Record) string {
 	}
 	sum := sha256.Sum256(raw)
 	return hex.EncodeToString(sum[:])
+}
+
+// unheard is a dial that came to nothing, by the broker's word.
+func (p *phone) unheard() *phone {
+	return p.adds(events.Assigned, events.Passed, events.Dialing).prove()
+}
+
+// prove says of the intent that nobody listened.
+func (p *phone) prove() *phone {
+	p.add(events.Withheld)
+	b := p.calls[len(p.calls)-1].Body.(*events.CallWithheld)
+	b.Attempt, b.Proof = p.attempt, events.ProofNoResponders
+	return p
 }
 
 func (p *phone) adds(names ...events.Name) *phone {

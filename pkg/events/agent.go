@@ -19,6 +19,9 @@ type AgentState struct {
 	EnrolledSeq uint64 `json:"enrolledSeq,omitempty"`
 
 	Session string `json:"session,omitempty"` // provider session, or the desktop's
+	// Bridge is the process that holds the desktop's socket, "" where none does.
+	// Silence of the process ends the session.
+	Bridge string `json:"bridge,omitempty"`
 	// Provider holds the provider's ids of the session, verbatim.
 	Provider map[string]string `json:"provider,omitempty"`
 
@@ -29,8 +32,8 @@ type AgentState struct {
 	// RawSeq is the sequence in PROVIDER of the message that the presence comes
 	// from: an older message of the session, retried, is late news. 0: of none.
 	RawSeq uint64 `json:"rawSeq,omitempty"`
-	// Fence is the sequence of the last orchestrator event; 0 on such an
-	// event itself, whose own sequence it is.
+	// Fence is the sequence of the last orchestrator event but session_lost;
+	// 0 on such an event itself, whose own sequence it is.
 	Fence uint64 `json:"fence,omitempty"`
 }
 

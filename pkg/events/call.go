@@ -190,11 +190,20 @@ type CallDialing struct {
 	NotAfter time.Time `json:"notAfter"`
 }
 
+// ProofNoResponders: the broker told the winner of the intent that nobody
+// listened where its request went, so no desktop can have got it.
+const ProofNoResponders = "no_responders"
+
 // CallWithheld says that nothing was sent.
 type CallWithheld struct {
 	Common
 	Reason string `json:"reason"` // pass_expired, paused, claim_lost, not_after, nothing_sent
 	Detail string `json:"detail,omitempty"`
+	// Attempt is the intent's; "" where there was none.
+	Attempt string `json:"attempt,omitempty"`
+	// Proof is how it is known that the intent placed nothing: no_responders,
+	// or "" for the sender's own word, after which the call is closed.
+	Proof string `json:"proof,omitempty"`
 }
 
 // CallStarted says that the provider took the call.

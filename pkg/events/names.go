@@ -130,8 +130,8 @@ func CallSpecs() []Spec {
 		entry[CallFailed](CallFamily, Compliance, Failed, "compliance says no, with every reason and the evidence"),
 		entry[CallPreparing](CallFamily, Compliance, Preparing, "about to touch the provider; only its winner may, until notAfter"),
 		entry[CallPassed](CallFamily, Compliance, Passed, "compliance says yes, until validUntil"),
-		entry[CallDialing](CallFamily, Dialer, Dialing, "the intent, written before anything is sent; at most one per call, ever"),
-		entry[CallWithheld](CallFamily, Dialer, Withheld, "nothing was sent, and why"),
+		entry[CallDialing](CallFamily, Dialer, Dialing, "the intent, written before anything is sent; never a second one without the proof that the first placed nothing"),
+		entry[CallWithheld](CallFamily, Dialer, Withheld, "nothing was sent, and why; after the intent only one with a proof lets the call wait again"),
 		entry[CallStarted](CallFamily, Dialer, Started, "the provider took the call"),
 		entry[CallRefused](CallFamily, Dialer, Refused, "the provider said no; nothing was placed"),
 		entry[CallPendingAgent](CallFamily, Dialer, PendingAgent, "the provider waits for the agent to act"),
@@ -172,6 +172,7 @@ func AgentSpecs() []Spec {
 		entry[AgentPresence](AgentFamily, Bridge, SessionEnded, "signed out"),
 		entry[AgentClaimed](AgentFamily, Orchestrator, Claimed, "taken for a call; its sequence is the fence"),
 		entry[AgentReleased](AgentFamily, Orchestrator, Released, "free again"),
+		entry[AgentPresence](AgentFamily, Orchestrator, SessionLost, "nobody can be reached in the session: its bridge fell silent, or nobody answered the dialer; moves no fence and touches no claim"),
 		entry[AgentQuarantined](AgentFamily, Orchestrator, Quarantined, "held back until the provider proves the agent free"),
 	}
 }

@@ -72,6 +72,11 @@ func WorkspaceSubject(tenant, connection, agent, session string) string {
 	return "workspace." + tenant + "." + connection + "." + agent + "." + session + ".send"
 }
 
+// AliveSubject is where a bridge process says every few seconds that it lives,
+// and with it the desktops' sessions it holds. It is a core subject of no
+// stream: nothing of it is stored. "*" hears them all.
+func AliveSubject(process string) string { return "alive.bridge." + process }
+
 // ServiceSubject is the subject of a command or query.
 func ServiceSubject(tenant, group, verb string) string {
 	return "outdial." + tenant + "." + group + "." + verb

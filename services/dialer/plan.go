@@ -114,17 +114,12 @@ func Orphan(c *lifecycle.Call, r events.Record) bool {
 		live = true
 	}
 	var gaveUp events.Record
-	dialed := false
-	for _, e := range c.Log {
+	for _, e := range c.AfterIntent() {
 		switch e.Name {
-		case events.Dialing:
-			dialed = true
 		case events.Orphaned:
 			return false // said already
 		case events.Refused, events.NotPlaced, events.Withheld:
-			if dialed { // a withheld before the intent gave nothing up
-				gaveUp = e
-			}
+			gaveUp = e
 		case events.Closed:
 			if gaveUp.Seq == 0 && (!c.Talked || c.Closed.Presumed) {
 				gaveUp = e

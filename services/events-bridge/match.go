@@ -122,12 +122,8 @@ func Ask(a *lifecycle.Agent, c *lifecycle.Call) bool {
 // answered is where the call's log first says what became of the intent: what
 // the provider showed before may be older than the start.
 func answered(c *lifecycle.Call) uint64 {
-	dialed := false
-	for _, r := range c.Log {
-		switch {
-		case r.Name == events.Dialing:
-			dialed = true
-		case dialed && r.Name != events.CancelRequested && r.Name != events.CancelFailed:
+	for _, r := range c.AfterIntent() {
+		if r.Name != events.CancelRequested && r.Name != events.CancelFailed {
 			return r.Seq
 		}
 	}

@@ -28,7 +28,10 @@ func variants(n events.Name) []any {
 	case events.Resolved:
 		return []any{&events.CallResolved{}, &events.CallResolved{Placed: true}}
 	case events.Withheld:
-		return []any{&events.CallWithheld{Reason: "pass_expired"}}
+		return []any{&events.CallWithheld{Reason: "pass_expired"},
+			&events.CallWithheld{Reason: "nothing_sent", Attempt: "a", Proof: events.ProofNoResponders}}
+	case events.Dialing:
+		return []any{&events.CallDialing{Attempt: "a"}}
 	case events.Refused:
 		return []any{&events.CallRefused{Code: "busy_line"}}
 	case events.CancelRequested:
@@ -43,7 +46,7 @@ func variants(n events.Name) []any {
 func kindOf(c *lifecycle.Call) string {
 	return fmt.Sprint(c.State, c.Touched, c.Talked, c.CancelFailed, c.Cancel != nil, c.Dialing != nil, c.EndReason, cause(c),
 		c.Started != nil && c.Started.Over, c.Resolved != nil && c.Resolved.Placed, c.Failed != nil && c.Failed.Retry,
-		c.Waiting != nil && c.Waiting.Until != nil)
+		c.Waiting != nil && c.Waiting.Until != nil, c.Withheld != nil && c.Withheld.Proof != "")
 }
 
 // everyKind walks the table of a call's life, moves and late news alike, until
@@ -60,7 +63,7 @@ func everyKind() map[string][]happened {
 		}
 		kinds[kindOf(c)] = append([]happened{}, hs...)
 		for _, on := range lifecycle.Calls().Events() {
-			if _, v := lifecycle.Calls().Next(c.State, on); v == lifecycle.Illegal || on == events.Requested {
+			if _, v := lifecycle.Calls().Next(c.State, on); v == lifecycle.Illegal || on == events.Requested || on == lifecycle.Proved {
 				continue
 			}
 			if on == events.Waiting && c.Touched {

@@ -1,6 +1,7 @@
 package orchestrator
 
 import (
+	"slices"
 	"time"
 
 	"github.com/outdial/outdial/pkg/events"
@@ -217,6 +218,10 @@ func planRefused(c *lifecycle.Call, now time.Time, l Limits) Move {
 	var wait Move
 	outcome, reason := events.OutcomeBlocked, ""
 	switch {
+	case c.State == lifecycle.Withheld && c.Withheld.Proof != "":
+		// Nobody listened at that desktop. Its session is ended, so the next
+		// agent has the call's turn at once.
+		return undone(c, now, l, Move{Verb: Wait, Reason: events.WaitAgentNotReady})
 	case cause(c) == events.Withheld:
 		outcome, reason = events.OutcomeFailed, c.Withheld.Reason
 		until := now.Add(backoff(c, l))
@@ -293,18 +298,9 @@ func cancelled(c *lifecycle.Call) Move {
 // gaveUp reports whether the intent came to nothing by itself, rather than
 // being withdrawn on request.
 func gaveUp(c *lifecycle.Call) bool {
-	dialed := false
-	for _, r := range c.Log {
-		switch r.Name {
-		case events.Dialing:
-			dialed = true
-		case events.Refused, events.NotPlaced, events.Withheld:
-			if dialed {
-				return true
-			}
-		}
-	}
-	return false
+	return slices.ContainsFunc(c.AfterIntent(), func(r events.Record) bool {
+		return r.Name == events.Refused || r.Name == events.NotPlaced || r.Name == events.Withheld
+	})
 }
 
 func givenUpReason(c *lifecycle.Call) string {

@@ -35,12 +35,8 @@ func Proof(c *lifecycle.Call, seq uint64, polled bool) (Move, bool) {
 
 // answerSeq is where the call's log first says what became of the intent.
 func answerSeq(c *lifecycle.Call) uint64 {
-	dialed := false
-	for _, r := range c.Log {
-		switch {
-		case r.Name == events.Dialing:
-			dialed = true
-		case dialed && r.Name != events.CancelRequested && r.Name != events.CancelFailed:
+	for _, r := range c.AfterIntent() {
+		if r.Name != events.CancelRequested && r.Name != events.CancelFailed {
 			return r.Seq
 		}
 	}

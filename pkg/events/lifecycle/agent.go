@@ -92,7 +92,7 @@ type Agent struct {
 	ID     string
 	State  events.AgentState
 	Last   events.Record // the zero Record for an empty log
-	Fence  uint64        // sequence of the last orchestrator event
+	Fence  uint64        // sequence of the last orchestrator event but session_lost
 }
 
 // FoldAgent reads an agent from the last event of its log.
@@ -100,7 +100,7 @@ func FoldAgent(tenant, id string, last events.Record) *Agent {
 	a := &Agent{Tenant: tenant, ID: id, Last: last}
 	a.State, _ = events.StateOf(last.Body)
 	a.Fence = a.State.Fence
-	if last.Role == events.Orchestrator {
+	if last.Role == events.Orchestrator && last.Name != events.SessionLost {
 		a.Fence = last.Seq
 	}
 	if last.Name == events.Enrolled {

@@ -10,17 +10,29 @@ import (
 	"github.com/outdial/outdial/pkg/events"
 )
 
+// lost stands for the orchestrator's session_lost; the bridge's has the plain
+// name.
+const lost events.Name = "orchestrator's session_lost"
+
 // follow lets an agent live through events, as the services do: each event
 // carries the state after it, and the next reader folds that one event.
 func follow(t testing.TB, names ...events.Name) *Agent {
 	t.Helper()
 	a := FoldAgent("acme", "a7", events.Record{})
 	for i, n := range names {
+		role := events.Bridge
+		if n == lost {
+			n, role = events.SessionLost, events.Orchestrator
+		}
 		s, v := a.After(n, "call-1", "because", noon.Add(time.Duration(i)*time.Second))
 		if v == Illegal {
 			t.Fatalf("%s is illegal for %s/%s", n, a.PresenceState(), a.ClaimState())
 		}
-		a = FoldAgent("acme", "a7", recordOf(n, uint64(i+1), s))
+		r := recordOf(n, uint64(i+1), s)
+		if n == events.SessionLost {
+			r.Role = role
+		}
+		a = FoldAgent("acme", "a7", r)
 	}
 	return a
 }
@@ -66,6 +78,9 @@ func TestAgentsDay(t *testing.T) {
 		{"held back", []events.Name{events.Enrolled, events.Ready, events.Claimed, events.Quarantined}, false, 4, State(events.Ready), Quarantined, "call-1"},
 		{"held back, and ready again", []events.Name{events.Enrolled, events.Ready, events.Claimed, events.Quarantined, events.NotReady, events.Ready}, false, 4, State(events.Ready), Quarantined, "call-1"},
 		{"signed out while held", []events.Name{events.Enrolled, events.Ready, events.Claimed, events.SessionEnded}, false, 3, Offline, Claimed, ""},
+		{"nobody reaches the desktop any more", []events.Name{events.Enrolled, events.Ready, lost}, false, 1, Lost, Free, ""},
+		{"nor while a call holds the agent", []events.Name{events.Enrolled, events.Ready, events.Claimed, lost}, false, 3, Lost, Claimed, ""},
+		{"and the desktop is back", []events.Name{events.Enrolled, events.Ready, events.Claimed, lost, events.SessionStarted, events.Ready}, false, 3, State(events.Ready), Claimed, ""},
 		{"gone", []events.Name{events.Enrolled, events.Ready, events.Removed}, false, 3, Gone, Free, ""},
 	} {
 		t.Run(tc.story, func(t *testing.T) {
@@ -107,7 +122,8 @@ func TestPresenceAndClaimAreIndependent(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		a := FoldAgent("acme", "a7", events.Record{})
 		for i := range rapid.IntRange(1, 40).Draw(t, "events") {
-			n := rapid.SampledFrom(specs).Draw(t, "event").Name
+			spec := rapid.SampledFrom(specs).Draw(t, "event")
+			n := spec.Name
 			s, v := a.After(n, "call", "reason", noon.Add(time.Duration(i)*time.Second))
 			if v == Illegal {
 				continue
@@ -122,10 +138,12 @@ func TestPresenceAndClaimAreIndependent(t *testing.T) {
 				t.Fatalf("claimed and quarantined after %s", n)
 			}
 			was := a.Fence
-			a = FoldAgent("acme", "a7", recordOf(n, uint64(i+1), s))
-			if role := a.Last.Role; role == events.Bridge && a.Fence != was {
+			r := recordOf(n, uint64(i+1), s)
+			r.Role = spec.Role
+			a = FoldAgent("acme", "a7", r)
+			if (spec.Role == events.Bridge || n == events.SessionLost) && a.Fence != was {
 				t.Fatalf("%s moved the fence from %d to %d", n, was, a.Fence)
-			} else if role == events.Orchestrator && a.Fence != a.Last.Seq {
+			} else if spec.Role == events.Orchestrator && n != events.SessionLost && a.Fence != a.Last.Seq {
 				t.Fatalf("the fence after %s is %d, want %d", n, a.Fence, a.Last.Seq)
 			}
 		}

@@ -19,7 +19,7 @@ const (
 	Stopping  State = "stopping"  // the same, and a cancellation is asked for
 	Failed    State = "failed"    // compliance said no
 	Cleared   State = "cleared"   // compliance said yes
-	Withheld  State = "withheld"  // not dialed after all; may wait again
+	Withheld  State = "withheld"  // not dialed after all, or proved not to have been; may wait again
 	Undone    State = "undone"    // a preparation was withdrawn; may wait again
 
 	Cancelling State = "cancelling" // withdrawn before the dial; dialing is illegal
@@ -47,6 +47,16 @@ const (
 
 	Closed State = "closed"
 )
+
+// Proved is what a withheld is to the table when it proves that the intent
+// before it placed nothing: by its proof and its attempt, while the call is
+// still dialing, nobody has asked to cancel it, and it is not the last proof
+// that a call may have (MaxProofs).
+const Proved events.Name = "withheld+proof"
+
+// MaxProofs is how many intents of a call may come to nothing by proof. The
+// last of them closes the call.
+const MaxProofs = 3
 
 // progress is what a provider reports, by rank: a call goes up the ranks and
 // never down; within the conversation it may go round.
@@ -138,6 +148,7 @@ func callRules() []Rule {
 		{Dialing, events.Unknown, Unknown},
 		{Dialing, events.Withheld, Withdrawn},
 		{Dialing, events.Closed, Closed}, // presumed: its dialer never came back, nor did another
+		{Dialing, Proved, Withheld}, // nothing was placed, so the call may go on
 
 		{Started, events.Unknown, Unknown}, // a desktop took it and nothing followed
 		{Started, events.Cancelled, Cancelled},
@@ -239,16 +250,25 @@ func callStates() []State {
 	return append(s, Closed)
 }
 
+// specNames lists each event once, though two roles may write it.
 func specNames(specs []events.Spec) []events.Name {
 	var n []events.Name
 	for _, s := range specs {
-		n = append(n, s.Name)
+		if !slices.Contains(n, s.Name) {
+			n = append(n, s.Name)
+		}
 	}
 	return n
 }
 
+// callNames are the events of a call, and what a withheld is with a proof.
+func callNames() []events.Name {
+	n := specNames(events.CallSpecs())
+	return slices.Insert(n, slices.Index(n, events.Withheld)+1, Proved)
+}
+
 // Calls is the checked table of a call's life.
 var Calls = sync.OnceValue(func() *Machine {
-	return must(New("call", None, callStates(), specNames(events.CallSpecs()),
+	return must(New("call", None, callStates(), callNames(),
 		slices.Concat(callRules(), progressRules()), callLate()))
 })

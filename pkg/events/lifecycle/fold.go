@@ -32,6 +32,9 @@ type Call struct {
 	Refs     events.Refs
 	PassedID string
 
+	// Proofs counts the intents that are proved to have placed nothing. They do
+	// not stand any more: Dialing is nil after each.
+	Proofs int
 	// Touched: the provider may hold a preparation that nobody has undone.
 	Touched bool
 	// CancelFailed: withdrawing was tried and could not be.
@@ -43,6 +46,8 @@ type Call struct {
 	// EndReason is the reason of the first ended.
 	EndReason string
 	Instants  events.Instants
+	since     time.Time // of the state
+	intent    int       // where in Log the intent that stands is, counted from 1
 	holds     time.Duration
 	heldSince time.Time
 
@@ -70,21 +75,14 @@ func (c *Call) Last() events.Record {
 func (c *Call) Open() bool { return c.State != None && c.State != Closed }
 
 // Since is when the call came into its present state, by the event's own time.
-func (c *Call) Since() time.Time {
-	for i := len(c.Log) - 1; i >= 0; i-- {
-		if _, v := Calls().Next(c.stateBefore(i), c.Log[i].Name); v == Move {
-			return c.Log[i].Time
-		}
-	}
-	return time.Time{}
-}
+func (c *Call) Since() time.Time { return c.since }
 
-func (c *Call) stateBefore(i int) State {
-	at := None
-	for _, r := range c.Log[:i] {
-		at, _ = Calls().Next(at, r.Name)
+// AfterIntent is the log after the intent that stands, nil without one.
+func (c *Call) AfterIntent() []events.Record {
+	if c.Dialing == nil {
+		return nil
 	}
-	return at
+	return c.Log[c.intent:]
 }
 
 // Common is what every event of this call carries.
@@ -152,7 +150,8 @@ func (c *Call) Take(r events.Record) Verdict {
 	if c.ID == "" {
 		c.Tenant, c.ID = r.Tenant, r.Key
 	}
-	to, v := Calls().Next(c.State, r.Name)
+	on := c.meaning(r)
+	to, v := Calls().Next(c.State, on)
 	if v == Illegal {
 		c.Faults = append(c.Faults, fmt.Sprintf("%s in %s at %d", r.Name, c.State, r.Seq))
 	}
@@ -161,10 +160,29 @@ func (c *Call) Take(r events.Record) Verdict {
 	}
 	c.Log = append(c.Log, r)
 	c.State = to
+	if v == Move {
+		c.since = r.Time
+	}
 	if v != Illegal {
 		c.note(r, v)
 	}
+	if on == Proved {
+		c.Dialing, c.Instants.Dialing, c.intent = nil, nil, 0
+		c.Proofs++
+	}
 	return v
+}
+
+// meaning is an event's name in the table. Only here a body has a say: whether
+// a withheld after the intent is a proof. Whatever is wrong with the proof
+// makes it a plain withheld, after which nothing is dialed any more (I2).
+func (c *Call) meaning(r events.Record) events.Name {
+	b, ok := r.Body.(*events.CallWithheld)
+	if ok && c.State == Dialing && c.Dialing != nil && c.Cancel == nil && c.Proofs+1 < MaxProofs &&
+		b.Proof == events.ProofNoResponders && b.Attempt != "" && b.Attempt == c.Dialing.Attempt {
+		return Proved
+	}
+	return r.Name
 }
 
 // note keeps what later decisions ask for.
@@ -193,7 +211,8 @@ func (c *Call) note(r events.Record, v Verdict) {
 		c.Passed, c.PassedID, c.Refs.Passed = b, r.ID, r.Seq
 		c.Instants.Passed = &at
 	case *events.CallDialing:
-		c.Dialing, c.Instants.Dialing = b, &at
+		c.Dialing, c.Instants.Dialing, c.intent = b, &at, len(c.Log)
+		c.Withheld = nil // of an intent before this one
 	case *events.CallWithheld:
 		c.Withheld = b
 	case *events.CallCancelRequested:

@@ -224,3 +224,56 @@ func judge(t reporter, log []events.Record) {
 	c.Since()
 	c.Common()
 }
+
+// intended is a call up to an intent with this attempt.
+func intended(p *page, attempt string) *page {
+	return p.add(events.Assigned, &events.CallAssigned{}).add(events.Passed, &events.CallPassed{}).
+		add(events.Dialing, &events.CallDialing{Attempt: attempt})
+}
+
+// After the intent a withheld leads back to waiting by its proof alone, and
+// whatever is wrong with the proof ends the call.
+func TestWhatProvesThatAnIntentPlacedNothing(t *testing.T) {
+	t.Parallel()
+	const proof = events.ProofNoResponders
+	first := func() *page { return intended(new(page).add(events.Requested, &events.CallRequested{}), "a1") }
+	again := func(p *page, proved string, attempt string) *page {
+		p.add(events.Withheld, &events.CallWithheld{Attempt: proved, Proof: proof}).add(events.Waiting, &events.CallWaiting{})
+		return intended(p, attempt)
+	}
+	for story, tc := range map[string]struct {
+		log  *page
+		said *events.CallWithheld
+		want State
+	}{
+		"the broker knew of nobody who listens":       {first(), &events.CallWithheld{Attempt: "a1", Proof: proof}, Withheld},
+		"the sender's own word":                       {first(), &events.CallWithheld{Attempt: "a1"}, Withdrawn},
+		"from before there were proofs":               {first(), &events.CallWithheld{Reason: "nothing_sent", Detail: "no_desktop"}, Withdrawn},
+		"a bridge's word is no proof":                 {first(), &events.CallWithheld{Attempt: "a1", Proof: "no_desktop"}, Withdrawn},
+		"another intent's proof":                      {first(), &events.CallWithheld{Attempt: "a0", Proof: proof}, Withdrawn},
+		"a proof of no intent":                        {first(), &events.CallWithheld{Proof: proof}, Withdrawn},
+		"somebody wants it cancelled":                 {first().add(events.CancelRequested, &events.CallCancelRequested{}), &events.CallWithheld{Attempt: "a1", Proof: proof}, Withdrawn},
+		"the second":                                  {again(first(), "a1", "a2"), &events.CallWithheld{Attempt: "a2", Proof: proof}, Withheld},
+		"the first one's proof once more":             {again(first(), "a1", "a2"), &events.CallWithheld{Attempt: "a1", Proof: proof}, Withdrawn},
+		"the third is one too many: the call is over": {again(again(first(), "a1", "a2"), "a2", "a3"), &events.CallWithheld{Attempt: "a3", Proof: proof}, Withdrawn},
+	} {
+		t.Run(story, func(t *testing.T) {
+			t.Parallel()
+			c := Fold(tc.log.log)
+			if c.State != Dialing || len(c.Faults) > 0 {
+				t.Fatalf("the story begins in %s, faults %v", c.State, c.Faults)
+			}
+			proofs := c.Proofs
+			c.Take(events.Record{Tenant: "acme", Key: "c", Name: events.Withheld, Seq: 999, Body: tc.said})
+			stands := c.Dialing != nil && c.Instants.Dialing != nil
+			if c.State != tc.want || stands == (tc.want == Withheld) || (c.Proofs > proofs) != (tc.want == Withheld) {
+				t.Errorf("%s, the intent stands %t, %d proofs after %d; want %s", c.State, stands, c.Proofs, proofs, tc.want)
+			}
+			if tc.want == Withdrawn {
+				if v := c.Take(events.Record{Tenant: "acme", Key: "c", Name: events.Waiting, Seq: 1000, Body: &events.CallWaiting{}}); v != Illegal {
+					t.Errorf("waiting after it is %s", v)
+				}
+			}
+		})
+	}
+}

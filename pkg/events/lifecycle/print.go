@@ -81,6 +81,10 @@ Every state meets every event, and the event is one of three things:
 - **known**: a repeat or late news; it is kept in the log and changes nothing
 - **illegal**: it cannot be; the message is parked in REJECTED and an alarm raised
 
+One event is two to the table: a ` + "`withheld`" + ` after the intent that proves that nothing was placed stands as
+` + "`withheld+proof`" + `. It does so only with the attempt of that very intent, while the call is still dialing and nobody
+wants it cancelled, and two times at most; any other ` + "`withheld`" + ` after the intent ends the call.
+
 Order comes from the call's own log, never from delivery: webhooks overtake each other and streams repeat themselves.
 
 `

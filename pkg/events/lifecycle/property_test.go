@@ -4,17 +4,29 @@ import (
 	"slices"
 	"testing"
 
+	"pgregory.net/rapid"
+
 	"github.com/outdial/outdial/pkg/events"
 )
 
 // reach lists the states that can be reached from one, not passing through
 // those that without names.
 func reach(m *Machine, from State, without ...State) map[State]bool {
+	return reachBy(m, from, func(r Rule) bool { return !slices.Contains(without, r.To) })
+}
+
+// unproved lists the states that can be reached from one without the proof
+// that nothing was placed.
+func unproved(m *Machine, from State) map[State]bool {
+	return reachBy(m, from, func(r Rule) bool { return r.On != Proved })
+}
+
+func reachBy(m *Machine, from State, may func(Rule) bool) map[State]bool {
 	seen := map[State]bool{from: true}
 	for grew := true; grew; {
 		grew = false
 		for _, r := range m.Rules() {
-			if seen[r.From] && !seen[r.To] && !slices.Contains(without, r.To) {
+			if seen[r.From] && !seen[r.To] && may(r) {
 				seen[r.To], grew = true, true
 			}
 		}
@@ -22,20 +34,83 @@ func reach(m *Machine, from State, without ...State) map[State]bool {
 	return seen
 }
 
-// Invariant I2 in the table: no path holds two intents, whatever happens.
-func TestDialingAtMostOnce(t *testing.T) {
+// Invariant I2 in the table: no path holds two intents without a proof between
+// them, whatever happens, and a proof follows its intent at once.
+func TestDialingAtMostOnceWithoutAProof(t *testing.T) {
 	t.Parallel()
 	m := Calls()
 	for _, r := range m.Rules() {
 		if r.On != events.Dialing {
 			continue
 		}
-		for s := range reach(m, r.To) {
+		for s := range unproved(m, r.To) {
 			if _, v := m.Next(s, events.Dialing); v != Illegal {
 				t.Errorf("after an intent the call reaches %s, where another is %s", s, v)
 			}
 		}
 	}
+}
+
+func TestAProofFollowsItsIntentAndAsksForANewPass(t *testing.T) {
+	t.Parallel()
+	m := Calls()
+	for _, s := range m.States() {
+		to, v := m.Next(s, Proved)
+		if (v == Move) != (s == Dialing) || v == Known {
+			t.Errorf("%s in %s is %s", Proved, s, v)
+		}
+		if v == Move && reach(m, to, Cleared)[Dialing] {
+			t.Error("after a proof the call is dialed without another pass")
+		}
+	}
+}
+
+// Invariant I2 by the fold: whatever the log holds, an intent that the table
+// lets pass comes first, or after the proof, with its attempt, that the one
+// before it placed nothing; and there are three at most.
+func TestNeverASecondIntentWithoutTheProofOfTheFirst(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		c := Fold(dialed().log)
+		intents, proved := 1, false
+		attempts := []string{"", "a1", "a2", "a3", "a4"}
+		c.Dialing.Attempt = "a1"
+		last := "a1"
+		steps := map[events.Name]func() any{
+			events.Withheld: func() any {
+				return &events.CallWithheld{Attempt: rapid.SampledFrom(attempts).Draw(t, "attempt"),
+					Proof: rapid.SampledFrom([]string{"", "no_responders", "no_responders", "no_desktop"}).Draw(t, "proof")}
+			},
+			events.Waiting:  func() any { return &events.CallWaiting{} },
+			events.Assigned: func() any { return &events.CallAssigned{} },
+			events.Passed:   func() any { return &events.CallPassed{} },
+			events.Dialing: func() any {
+				return &events.CallDialing{Attempt: rapid.SampledFrom(attempts[1:]).Draw(t, "attempt")}
+			},
+			events.CancelRequested: func() any { return &events.CallCancelRequested{} },
+			events.Unknown:         func() any { return &events.CallUnknown{} },
+			events.Failed:          func() any { return &events.CallFailed{} },
+		}
+		usual := []events.Name{events.Withheld, events.Waiting, events.Assigned, events.Passed, events.Dialing}
+		names := append(slices.Concat(usual, usual, usual), events.CancelRequested, events.Unknown, events.Failed)
+		for i := range rapid.IntRange(1, 60).Draw(t, "events") {
+			n := rapid.SampledFrom(names).Draw(t, "event")
+			body, was := steps[n](), c.State
+			v := c.Take(events.Record{Family: events.CallFamily, Tenant: "acme", Key: "c", Name: n, Seq: uint64(1000 + i), Body: body})
+			switch b := body.(type) {
+			case *events.CallWithheld:
+				proved = proved || was == Dialing && v == Move && b.Proof == "no_responders" && b.Attempt == last && c.Cancel == nil
+			case *events.CallDialing:
+				if v == Illegal {
+					continue
+				}
+				if intents++; !proved || intents > MaxProofs {
+					t.Fatalf("intent %d, proved %t", intents, proved)
+				}
+				proved, last = false, b.Attempt
+			}
+		}
+	})
 }
 
 // Invariant I1 in the table: there is no way to the intent around a pass.
@@ -121,7 +196,7 @@ func TestTwiceInARow(t *testing.T) {
 // intent is a move or known in every state that follows it.
 func TestProvidersNewsIsNeverIllegalAfterTheIntent(t *testing.T) {
 	t.Parallel()
-	for s := range reach(Calls(), Dialing) {
+	for s := range unproved(Calls(), Dialing) { // after a proof there is no call that could be news
 		for _, p := range progress {
 			if _, v := Calls().Next(s, p.on); v == Illegal {
 				t.Errorf("%s in %s is illegal", p.on, s)

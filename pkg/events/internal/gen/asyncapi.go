@@ -1,6 +1,7 @@
 package gen
 
 import (
+	"fmt"
 	"strings"
 
 	"github.com/google/jsonschema-go/jsonschema"
@@ -52,6 +53,11 @@ func channels() []channel {
 func asyncDocument(entries []Entry, schemas map[string]*jsonschema.Schema, examples []Example) object {
 	messages, chans, ops := object{}, object{}, object{}
 	for i, e := range entries {
+		if twin, ok := messages[e.Type].(object); ok { // two roles write it: one message, two tags
+			twin["tags"] = append(twin["tags"].([]object), object{"name": e.Role})
+			twin["summary"] = fmt.Sprintf("%s; from the %s: %s", twin["summary"], e.Role, e.Says)
+			continue
+		}
 		messages[e.Type] = object{
 			"name": e.Type, "title": e.Name, "summary": e.Says, "contentType": "application/json",
 			"tags":    []object{{"name": e.Role}},
@@ -69,7 +75,7 @@ func asyncDocument(entries []Entry, schemas map[string]*jsonschema.Schema, examp
 			params[name] = object{"description": says}
 		}
 		for _, e := range entries {
-			if e.Channel == c.key {
+			if e.Channel == c.key && in[e.Type] == nil {
 				in[e.Type] = ref("messages", e.Type)
 				refs = append(refs, object{"$ref": "#/channels/" + c.key + "/messages/" + e.Type})
 			}

@@ -31,7 +31,7 @@ func exampleOf(e Entry, place int) (Example, error) {
 	id := fmt.Sprintf("evt-%d", place)
 	when := at(0).Add(time.Duration(place) * time.Second)
 	for _, s := range append(events.CallSpecs(), events.AgentSpecs()...) {
-		if s.Type() != e.Type {
+		if s.Type() != e.Type || string(s.Role) != e.Role {
 			continue
 		}
 		r := events.Record{

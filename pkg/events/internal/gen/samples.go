@@ -121,7 +121,7 @@ func sampleDial(n events.Name) any {
 	case events.Dialing:
 		return &events.CallDialing{Common: common(), Attempt: "dial-1", PassID: "evt-5", PassHash: "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08", Agent: sampleAgent, Fence: 44, NotAfter: at(14)}
 	case events.Withheld:
-		return &events.CallWithheld{Common: common(), Reason: "pass_expired"}
+		return &events.CallWithheld{Common: common(), Reason: "nothing_sent", Detail: "no_responders", Attempt: "dial-1", Proof: events.ProofNoResponders}
 	case events.Started:
 		return &events.CallStarted{Common: common(), Attempt: "dial-1", Provider: map[string]string{"callSid": "123456789"}}
 	case events.Refused:

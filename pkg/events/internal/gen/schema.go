@@ -18,12 +18,15 @@ func schemasOf(entries []Entry, docs map[string]string) (map[string]*jsonschema.
 		reflect.TypeFor[time.Time](): {Type: "string", Format: "date-time"},
 		reflect.TypeFor[[]byte]():    {Types: []string{"null", "string"}, ContentEncoding: "base64"},
 	}}
-	out := map[string]*jsonschema.Schema{}
+	out, bodies := map[string]*jsonschema.Schema{}, map[string]reflect.Type{}
 	for _, e := range entries {
-		if out[e.Type] != nil {
-			return nil, fmt.Errorf("%s is there twice", e.Type)
-		}
 		t := reflect.TypeOf(e.Body).Elem()
+		if was := bodies[e.Type]; was == t {
+			continue // another role writes it too
+		} else if was != nil {
+			return nil, fmt.Errorf("%s is there twice, with two bodies", e.Type)
+		}
+		bodies[e.Type] = t
 		s, err := jsonschema.ForType(t, opts)
 		if err != nil {
 			return nil, err
