@@ -197,7 +197,7 @@ const ProofNoResponders = "no_responders"
 // CallWithheld says that nothing was sent.
 type CallWithheld struct {
 	Common
-	Reason string `json:"reason"` // pass_expired, paused, claim_lost, not_after, nothing_sent
+	Reason string `json:"reason"` // pass_expired, paused, claim_lost, agent_not_ready, connection_down, not_after, nothing_sent
 	Detail string `json:"detail,omitempty"`
 	// Attempt is the intent's; "" where there was none.
 	Attempt string `json:"attempt,omitempty"`

@@ -74,7 +74,7 @@ func (b Book) For(ctx context.Context, c *lifecycle.Call, a *lifecycle.Agent) (p
 		o.Scrub = c.Passed.Scrub
 	}
 	if c.Dialing != nil {
-		o.Attempt, o.NotAfter = c.Dialing.Attempt, c.Dialing.NotAfter
+		o.Attempt, o.NotAfter, o.Dialed = c.Dialing.Attempt, c.Dialing.NotAfter, true
 	}
 	if o.StartTime.IsZero() {
 		o.StartTime = c.Request.ReceivedAt.Truncate(time.Second)

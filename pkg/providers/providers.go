@@ -51,6 +51,7 @@ type AgentRef struct {
 type Order struct {
 	Call      string
 	Attempt   string // random token of the intent (or of the preparation)
+	Dialed    bool   // the intent is on record: a call of the agent's may be this one
 	To        string // E.164
 	From      string // E.164, "" for the provider's default
 	Agent     AgentRef
@@ -107,6 +108,14 @@ type Starter interface {
 // preparation's notAfter.
 type Preparer interface {
 	Prepare(ctx context.Context, o Order) (scrub events.Scrub, touched bool, err error)
+}
+
+// A Confirmer is a Preparer that is looked at once more, right before the
+// intent: between the pass and the dial the agent may have taken another call.
+// It asks once and makes nothing ring. An error says that the order must not be
+// dialed now.
+type Confirmer interface {
+	Confirm(ctx context.Context, o Order) error
 }
 
 // Settings are what a provider demands of requests, for the rules.
@@ -183,6 +192,7 @@ type Provider struct {
 	Can        Capabilities
 	Starter    Starter
 	Preparer   Preparer
+	Confirmer  Confirmer
 	Configured Configured
 	Poller     Poller
 	Reader     Reader

@@ -12,13 +12,14 @@ import (
 
 // Why nothing was sent.
 const (
-	PassExpired   = "pass_expired"
-	Expired       = "expired"
-	ClaimLost     = "claim_lost"
-	AgentNotReady = "agent_not_ready"
-	OtherNumber   = "other_number"
-	TooLate       = "not_after"
-	NothingSent   = "nothing_sent"
+	PassExpired    = "pass_expired"
+	Expired        = "expired"
+	ClaimLost      = "claim_lost"
+	AgentNotReady  = "agent_not_ready"
+	ConnectionDown = "connection_down"
+	OtherNumber    = "other_number"
+	TooLate        = "not_after"
+	NothingSent    = "nothing_sent"
 )
 
 // MayDial says whether the intent may be written: "" for yes, else why not.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/outdial/outdial/pkg/directory"
 	"github.com/outdial/outdial/pkg/events"
+	"github.com/outdial/outdial/pkg/events/fault"
 	"github.com/outdial/outdial/pkg/events/lifecycle"
 	"github.com/outdial/outdial/pkg/journal"
 	"github.com/outdial/outdial/pkg/journal/journaltest"
@@ -27,15 +28,31 @@ type company struct {
 	withdraws []providers.Order
 
 	start    func(providers.Order) (providers.Receipt, error)
-	found    []providers.Found // one an answer, the last for ever
+	confirms int
+	confirm  func(context.Context) error
+	during   func(context.Context) error // of a start; an error is the line's that broke
+	found    []providers.Found           // one an answer, the last for ever
 	lookErr  error
 	withdraw func() (string, error)
 }
 
-func (p *company) Start(_ context.Context, o providers.Order) (providers.Receipt, error) {
+func (p *company) Confirm(ctx context.Context, _ providers.Order) error {
+	p.confirms++
+	if p.confirm == nil {
+		return nil
+	}
+	return p.confirm(ctx)
+}
+
+func (p *company) Start(ctx context.Context, o providers.Order) (providers.Receipt, error) {
 	p.mu.Lock()
 	p.starts = append(p.starts, o)
 	p.mu.Unlock()
+	if p.during != nil {
+		if err := p.during(ctx); err != nil {
+			return providers.Receipt{}, fault.New(fault.Uncertain, "dial", "no_reply", err)
+		}
+	}
 	if p.start == nil {
 		return providers.Receipt{IDs: map[string]string{"callSid": "1"}}, nil
 	}
@@ -106,11 +123,15 @@ const (
 func newWorld(t *testing.T, can providers.Capabilities) *world {
 	t.Helper()
 	w := &world{t: t, now: noon, p: &company{}}
+	provider := providers.Provider{Kind: providers.TCN, Can: can, Starter: w.p}
+	if can.Prepares {
+		provider.Confirmer = w.p
+	}
 	var err error
 	w.dir, err = directory.New(
 		[]directory.Tenant{{Name: "acme", Countries: []string{"JP"}, Key: events.Key(strings.Repeat("k", 32))}},
 		[]directory.Connection{
-			{Name: "tcn", Tenant: "acme", Kind: providers.TCN, Provider: providers.Provider{Kind: providers.TCN, Can: can, Starter: w.p}},
+			{Name: "tcn", Tenant: "acme", Kind: providers.TCN, Provider: provider},
 			{Name: "mute", Tenant: "acme", Provider: providers.Provider{}},
 		})
 	if err != nil {

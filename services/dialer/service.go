@@ -100,7 +100,11 @@ func (s *Service) onPassed(ctx context.Context, r events.Record) ([]journal.Step
 	if Undo(c) {
 		return s.undo(ctx, r)
 	}
-	return []journal.Step{s.dial(r)}, nil
+	unfit, err := s.confirm(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	return []journal.Step{s.dial(r, unfit)}, nil
 }
 
 func (s *Service) callAndAgent(ctx context.Context, r events.Record) (*lifecycle.Call, *lifecycle.Agent, error) {

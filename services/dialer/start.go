@@ -22,8 +22,9 @@ type attempt struct {
 	dialing bool
 }
 
-// dial writes the intent, and sends the call only if this very append won.
-func (s *Service) dial(r events.Record) journal.Step {
+// dial writes the intent, unless the last look at the provider found it unfit,
+// and sends the call only if this very append won.
+func (s *Service) dial(r events.Record, unfit *events.CallWithheld) journal.Step {
 	var at *attempt
 	return journal.Step{
 		Make: func(ctx context.Context) (*journal.Draft, error) {
@@ -36,6 +37,9 @@ func (s *Service) dial(r events.Record) journal.Step {
 			at = &attempt{call: c, agent: a, sendBy: time.Now().Add(s.Send)}
 			if why := MayDial(c, a, now); why != "" {
 				return s.next(c, events.Withheld, &events.CallWithheld{Reason: why})
+			}
+			if unfit != nil {
+				return s.next(c, events.Withheld, unfit)
 			}
 			at.dialing = true
 			return s.next(c, events.Dialing, &events.CallDialing{

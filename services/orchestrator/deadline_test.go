@@ -44,7 +44,7 @@ func variants(n events.Name) []any {
 
 // kindOf is all that a decision about a call hangs on, but for the time.
 func kindOf(c *lifecycle.Call) string {
-	return fmt.Sprint(c.State, c.Touched, c.Talked, c.CancelFailed, c.Cancel != nil, c.Dialing != nil, c.EndReason, cause(c),
+	return fmt.Sprint(c.State, c.Touched, c.Talked, c.Cancel != nil, c.Dialing != nil, c.EndReason, cause(c),
 		c.Started != nil && c.Started.Over, c.Resolved != nil && c.Resolved.Placed, c.Failed != nil && c.Failed.Retry,
 		c.Waiting != nil && c.Waiting.Until != nil, c.Withheld != nil && c.Withheld.Proof != "")
 }

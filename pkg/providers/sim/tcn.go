@@ -39,6 +39,7 @@ type TCNOptions struct {
 	JSONC         bool                      // accept comments and trailing commas, as the document prints them
 	FlatSession   bool                      // voiceSessionSid at the top level
 	NumericSids   bool                      // sids as JSON numbers
+	StaleStatus   int                       // answers a question about a session that is over; 0 is 200, and keepAliveSucceeded is false
 	Pace          TCNPace
 }
 

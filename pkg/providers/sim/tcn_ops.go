@@ -61,6 +61,9 @@ func (t *TCN) status(a *tcnAgent, session string) Reply {
 	if session == "" {
 		return refuse(http.StatusBadRequest, "sessionSid is required")
 	}
+	if t.opts.StaleStatus != 0 && (a.lost || session != a.VoiceSessionSid) {
+		return refuse(t.opts.StaleStatus, "no such session")
+	}
 	return jsonReply(http.StatusOK, t.statusObject(a, session))
 }
 

@@ -123,7 +123,7 @@ func (c *Client) Provider() providers.Provider {
 	return providers.Provider{
 		Kind:    providers.TCN,
 		Can:     providers.Capabilities{Prepares: true, LooksUp: true, Polls: true, Talking: true},
-		Starter: c, Preparer: c, Configured: c, Poller: c, Reader: Reader{},
+		Starter: c, Preparer: c, Confirmer: c, Configured: c, Poller: c, Reader: Reader{},
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/outdial/outdial/pkg/events"
@@ -175,10 +176,13 @@ func (c *Client) gate(ctx context.Context, a providers.AgentRef) (string, error)
 	}
 }
 
-// sessionGone says whether TCN no longer knows the session that was asked about.
+// sessionGone says whether TCN no longer knows the session that was asked
+// about. No document shows how it says so: the question names nothing but the
+// session, so any refusal of it is taken for that, unless it is about who asks
+// or how often.
 func sessionGone(s statusAnswer, err error) bool {
 	if err != nil {
-		return fault.Code(err) == "status_404"
+		return fault.Of(err) == fault.Permanent && strings.HasPrefix(fault.Code(err), "status_")
 	}
 	return !s.KeepAliveSucceeded.on
 }
@@ -242,11 +246,11 @@ func (c *Client) awaitPrepared(ctx context.Context, a providers.AgentRef, sessio
 		switch p := phaseOf(s.StatusDesc); {
 		case errors.Is(ctx.Err(), context.DeadlineExceeded), errors.Is(ctx.Err(), context.Canceled):
 			return fail("prepare_timeout")
+		case sessionGone(s, err):
+			return fail("session_lost")
 		case err != nil && fault.Of(err) != fault.Transient:
 			return err
 		case err != nil: // ask again
-		case !s.KeepAliveSucceeded.on:
-			return fail("session_lost")
 		case p == prepared && s.CurrentSessionID.sid() != session:
 			return fail("session_mismatch")
 		case p == prepared:

@@ -67,32 +67,54 @@ func sessionOf(o providers.Order) string {
 	return o.Agent.Session
 }
 
-// look asks for the status of the order's session, opening one where there is
-// none, or where TCN says that the old one is lost.
-func (c *Client) look(ctx context.Context, o providers.Order) (statusAnswer, string, error) {
-	session := sessionOf(o)
+// look asks for the status in a session, and opens a fresh one where there is
+// none, or where TCN says that the old one is over. It returns the session that
+// was asked about.
+func (c *Client) look(ctx context.Context, a providers.AgentRef, session string) (statusAnswer, string, error) {
 	if session != "" {
-		s, err := c.status(ctx, o.Agent, session)
+		s, err := c.status(ctx, a, session)
 		if !sessionGone(s, err) {
 			return s, session, err
 		}
 	}
-	session, _, err := c.openSession(ctx, o.Agent)
+	fresh, _, err := c.openSession(ctx, a)
 	if err != nil {
-		return statusAnswer{}, "", err
+		return statusAnswer{}, session, err
 	}
-	s, err := c.status(ctx, o.Agent, session)
-	if err == nil && !s.KeepAliveSucceeded.on {
+	s, err := c.status(ctx, a, fresh)
+	if sessionGone(s, err) {
 		err = fault.New(fault.Transient, verb(OpStatus), "session_lost", nil)
 	}
-	return s, session, err
+	return s, fresh, err
+}
+
+// Confirm implements providers.Confirmer: one look at the status. Only an agent
+// who still stands prepared in the order's session may be dialed.
+//
+// Errors: Transient agent_not_ready, session_mismatch, session_lost,
+// provider_down, rate_limited, unreadable; Permanent unauthorized.
+func (c *Client) Confirm(ctx context.Context, o providers.Order) error {
+	session := sessionOf(o)
+	s, err := c.status(ctx, o.Agent, session)
+	no := func(code string) error { return fault.New(fault.Transient, verb(OpStatus), code, nil) }
+	switch {
+	case sessionGone(s, err):
+		return no("session_lost")
+	case err != nil:
+		return err
+	case phaseOf(s.StatusDesc) != prepared:
+		return no("agent_not_ready")
+	case s.CurrentSessionID.sid() != session:
+		return no("session_mismatch")
+	}
+	return nil
 }
 
 // Lookup implements providers.Starter. TCN can be asked for the agent's status
 // alone: still prepared means that the start did not happen, a status of
 // having nothing to do that it did and is over.
 func (c *Client) Lookup(ctx context.Context, o providers.Order) (providers.Found, error) {
-	s, _, err := c.look(ctx, o)
+	s, _, err := c.look(ctx, o.Agent, sessionOf(o))
 	if err != nil {
 		return providers.Found{Verdict: providers.CannotSay, Evidence: fault.Code(err)}, err
 	}

@@ -203,6 +203,7 @@ func TestWithdraw(t *testing.T) {
 		for _, status := range []string{"MANUAL_DIAL_STARTED", "OUTBOUND_LOCKED", "PEERED", "PEERED_WITH_CALL_ON_HOLD"} {
 			r := newRig(t, sim.TCNOptions{}, nil)
 			o := r.prepared(order())
+			o.Dialed = true
 			r.set(map[string]any{"status": status})
 			_, err := r.Withdraw(r.within(5*time.Second), o)
 			wantFault(t, err, fault.Permanent, "answered")
@@ -273,6 +274,7 @@ func TestAnsweredSaysWhichStatus(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, sim.TCNOptions{}, nil)
 	o := r.prepared(order())
+	o.Dialed = true
 	r.set(map[string]any{"status": "PEERED"})
 	_, err := r.Withdraw(r.within(5*time.Second), o)
 	if e, ok := errors.AsType[*fault.Error](err); !ok || e.Err == nil || e.Err.Error() != "PEERED" {

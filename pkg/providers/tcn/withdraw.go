@@ -18,20 +18,29 @@ const looksBeforeAgain = 8
 //
 // A preparation that is gone is not cancelled again; one that may still be on
 // its way (no scrub is on record) is cancelled once although it does not show.
-// A call that is under way is never hung up: Permanent answered. Also
-// Permanent: unauthorized, wrong credentials need a person. Everything else
-// that stands in the way is Transient: still_prepared, provider_down,
-// session_lost, status_unclear.
+// It is withdrawn in the session it was made in or, where TCN says that one is
+// over, in a fresh one.
+//
+// A call that is under way is never hung up: Permanent answered. If the order
+// was never dialed it is somebody else's, and the end of the preparation, which
+// is one status of the agent. Also Permanent: unauthorized, wrong credentials
+// need a person. Everything else that stands in the way is Transient:
+// still_prepared, on_call, provider_down, session_lost, status_unclear.
 func (c *Client) Withdraw(ctx context.Context, o providers.Order) (string, error) {
 	coming, wait, code := o.Scrub == nil, 0, "still_prepared"
+	session := sessionOf(o)
 	for {
-		s, session, err := c.look(ctx, o)
+		var s statusAnswer
+		var err error
+		s, session, err = c.look(ctx, o.Agent, session)
 		if fault.Code(err) == "unauthorized" && err != nil {
 			return "", err
 		}
 		switch p := phaseOf(s.StatusDesc); {
 		case err != nil: // unreachable just now: look again
-		case p.onCall():
+		case p.onCall() && !o.Dialed && coming:
+			err = fault.New(fault.Transient, verb(OpCancel), "on_call", nil)
+		case p.onCall() && o.Dialed:
 			return "", fault.New(fault.Permanent, verb(OpCancel), "answered", errors.New(evidence(s)))
 		case p == unheardOf:
 			err = fault.New(fault.Transient, verb(OpCancel), "status_unclear", nil)
