@@ -28,7 +28,7 @@ type DialRequest struct {
 	Metadata   []KeyValue `json:"metadata,omitempty"` // order and duplicates are kept
 	PostalCode string     `json:"postalCode,omitempty"`
 	Region     string     `json:"region,omitempty"`
-	TimeZone   string     `json:"timeZone,omitempty"` // IANA
+	TimeZone   string     `json:"timeZone,omitempty"` // IANA, a place
 
 	Consent   *ConsentRef   `json:"consent,omitempty"`
 	Ruleset   string        `json:"ruleset,omitempty"`

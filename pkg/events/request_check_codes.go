@@ -29,6 +29,7 @@ const (
 	FaultBadToken             = "bad_token"
 	FaultBadText              = "bad_text"
 	FaultBadTimeZone          = "bad_time_zone"
+	FaultNearKey              = "near_key"
 	FaultBadTime              = "bad_time"
 	FaultBadPriority          = "bad_priority"
 	FaultBadPurpose           = "bad_purpose"
@@ -82,7 +83,8 @@ func FaultCodes() []FaultCode {
 		{FaultNotE164, "must be E.164: a plus sign, then 7 to 15 digits, the first of them not 0"},
 		{FaultBadToken, "must be a token: 1 to 64 letters, digits, underscores and dashes"},
 		{FaultBadText, "must be one line of at most 128 bytes of printable text"},
-		{FaultBadTimeZone, "must be an IANA time zone's name"},
+		{FaultBadTimeZone, "must be an IANA time zone's name, and that of a place: UTC, Etc/, GMT, EST and their like are kept nowhere"},
+		{FaultNearKey, "reads like the key of a postal code, and is not one of those that are read as it; did you mean Zip Code?"},
 		{FaultBadTime, "must be an RFC 3339 time with zone"},
 		{FaultBadPriority, "must be a whole number from 0 to 9"},
 		{FaultBadPurpose, "must be one of telemarketing, debt, informational, research"},

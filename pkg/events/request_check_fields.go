@@ -131,11 +131,11 @@ func (r *requestReader) mode(ptr string, n node) {
 
 var zoneShape = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+)*$`)
 
-// zone looks at the shape alone: which zones exist is a question for the zone
+// zone looks at the form alone: which zones exist is a question for the zone
 // data that compliance judges by.
 func (r *requestReader) zone(ptr string, n node) {
 	r.text(&r.req.TimeZone, FaultBadTimeZone, func(s string) bool {
-		return len(s) <= 64 && zoneShape.MatchString(s)
+		return len(s) <= 64 && zoneShape.MatchString(s) && IsPlace(s)
 	})(ptr, n)
 }
 
@@ -221,6 +221,9 @@ func (r *requestReader) metadata(ptr string, n node) {
 		notEmpty := func(ptr string, n node) {
 			if r.want(ptr, n, isString) {
 				kv.Key = n.text
+				if _, near := PostalKey(n.text); near {
+					r.add(ptr, FaultNearKey)
+				}
 			}
 		}
 		r.object(at, item, map[string]fieldCheck{"key": notEmpty, "value": r.anyText(&kv.Value)}, "key", "value")

@@ -62,13 +62,14 @@ func (s *Service) facts(q events.DialRequest, t directory.Tenant, d demands) rul
 		Countries: t.Countries, TotalDigits: d.TotalDigits, RequiredMetadata: d.RequiredMetadata,
 	}
 	for _, m := range q.Metadata {
-		key := m.Key
+		// An alias adds a name and takes none away: what the request calls a
+		// postal code stays one, whatever the provider calls it.
+		f.Metadata = append(f.Metadata, rules.KeyValue{Key: m.Key, Value: m.Value})
 		for from, to := range d.Aliases {
-			if strings.EqualFold(from, key) {
-				key = to
+			if strings.EqualFold(from, m.Key) {
+				f.Metadata = append(f.Metadata, rules.KeyValue{Key: to, Value: m.Value})
 			}
 		}
-		f.Metadata = append(f.Metadata, rules.KeyValue{Key: key, Value: m.Value})
 	}
 	for _, o := range q.Overrides {
 		f.Overrides = append(f.Overrides, rules.Override{Rule: o.Rule, Agent: o.Agent, Reason: o.Reason})

@@ -179,9 +179,10 @@ func readableEvidence(j *judgement) answer {
 		bad    bool
 		detail string
 	}{
-		{j.where.ZoneUnknown, "the time zone does not exist"},
+		{j.where.ZoneUnknown, "the time zone does not exist, or is no place"},
 		{j.where.RegionUnknown, "the region is no state or province"},
 		{j.where.AlternateUnknown, "an alternate number cannot be placed"},
+		{slices.ContainsFunc(j.f.Metadata, nearly), "a key of the metadata is nearly that of a postal code: did you mean Zip Code?"},
 	} {
 		if fact.bad {
 			a.reasons = append(a.reasons, events.Reason{Code: MetadataInvalid, Detail: fact.detail})
@@ -192,6 +193,11 @@ func readableEvidence(j *judgement) answer {
 		return ok("")
 	}
 	return a
+}
+
+func nearly(m KeyValue) bool {
+	_, near := events.PostalKey(m.Key)
+	return near
 }
 
 // companyDNC honours the company's own list at once and for every purpose. No

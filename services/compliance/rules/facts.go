@@ -84,6 +84,3 @@ type Facts struct {
 
 	ClockOffset string // rehearsal offset, for the evidence
 }
-
-// zipMetadata is the name under which a postal code comes as metadata.
-const zipMetadata = "Zip Code"

@@ -67,7 +67,7 @@ func (j *judgement) postalCodes() []string {
 		codes = append(codes, j.f.PostalCode)
 	}
 	for _, m := range j.f.Metadata {
-		if strings.EqualFold(strings.TrimSpace(m.Key), zipMetadata) && strings.TrimSpace(m.Value) != "" {
+		if is, _ := events.PostalKey(m.Key); is && strings.TrimSpace(m.Value) != "" {
 			codes = append(codes, m.Value)
 		}
 	}

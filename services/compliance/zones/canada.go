@@ -2,11 +2,11 @@ package zones
 
 import "strings"
 
-// parseFSA takes "A1A", "A1A 1A1" or "A1A1A1" and returns the first three
-// characters, the forward sortation area. Its first letter is a province; D, F,
-// I, O, Q, U, W and Z are not in use there.
+// parseFSA takes "A1A", "A1A 1A1", "A1A-1A1" or "A1A1A1" and returns the first
+// three characters, the forward sortation area. Its first letter is a province;
+// D, F, I, O, Q, U, W and Z are not in use there.
 func parseFSA(code string) (string, bool) {
-	code = strings.ReplaceAll(code, " ", "")
+	code = strings.NewReplacer(" ", "", "-", "").Replace(code)
 	if len(code) != 3 && len(code) != 6 {
 		return "", false
 	}

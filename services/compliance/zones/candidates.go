@@ -3,6 +3,8 @@ package zones
 import (
 	"strings"
 	"time"
+
+	"github.com/outdial/outdial/pkg/events"
 )
 
 // A Query is everything that may say where the person is.
@@ -12,7 +14,7 @@ type Query struct {
 	Alternates []string  // E.164, other numbers of the same person
 	Postal     []string  // postal codes as given; blank ones do not count
 	Region     string    // state or province: "US-TX", "TX" or "Texas"
-	TimeZone   string    // IANA name
+	TimeZone   string    // IANA name of a place
 	Habit      bool      // count the clock that a place keeps against the law, too
 }
 
@@ -32,7 +34,7 @@ type Finding struct {
 	PostalUnknown bool
 	// RegionUnknown: a region was given that is no state or province.
 	RegionUnknown bool
-	// ZoneUnknown: a time zone was given that does not exist.
+	// ZoneUnknown: a time zone was given that does not exist, or is no place.
 	ZoneUnknown bool
 	// AlternateUnknown: an alternate is no number of a country we can name.
 	AlternateUnknown bool
@@ -107,7 +109,7 @@ func (t *Table) facts(q Query, base origin, found *Finding) ([][]Candidate, erro
 	}
 	if q.TimeZone != "" {
 		loc, err := Location(q.TimeZone)
-		if err != nil {
+		if err != nil || !events.IsPlace(q.TimeZone) {
 			found.ZoneUnknown = true
 		} else {
 			all = append(all, []Candidate{{q.TimeZone, "timeZone", loc}})

@@ -3,9 +3,11 @@ package zones
 import (
 	_ "embed"
 	"fmt"
+	"regexp"
 	"sort"
 	"strconv"
 	"strings"
+	"unicode"
 )
 
 //go:embed data/zips.txt
@@ -54,10 +56,12 @@ type postal struct {
 	zones      []string // nil when the place is not known
 }
 
-// lookUpPostal reads a US ZIP code (five digits, or nine with a hyphen) or a
-// Canadian postal code or its first three characters.
+// lookUpPostal reads a US ZIP code (five digits, or nine) or a Canadian postal
+// code or its first three characters, as people write them: a blank or a dash
+// between the parts, marks that cannot be seen anywhere. A code that has lost
+// or gained a digit could be anywhere, and is none.
 func (t *Table) lookUpPostal(code string, habit bool) postal {
-	code = strings.ToUpper(strings.TrimSpace(code))
+	code = strings.ToUpper(tidy(code))
 	if zip, ok := parseZIP(code); ok {
 		return postal{wellFormed: true, zones: t.zipZones(zip, habit)}
 	}
@@ -67,13 +71,31 @@ func (t *Table) lookUpPostal(code string, habit bool) postal {
 	return postal{}
 }
 
+var zipShape = regexp.MustCompile(`^([0-9]{5})(?: ?-? ?[0-9]{4})?$`)
+
 func parseZIP(code string) (int, bool) {
-	five, four, plus := strings.Cut(code, "-")
-	if len(five) != 5 || !digits(five) || plus && (len(four) != 4 || !digits(four)) {
+	parts := zipShape.FindStringSubmatch(code)
+	if parts == nil {
 		return 0, false
 	}
-	zip, err := strconv.Atoi(five)
+	zip, err := strconv.Atoi(parts[1])
 	return zip, err == nil
+}
+
+// tidy makes one blank of every kind of space, one hyphen of every kind of
+// dash, and drops what cannot be seen.
+func tidy(code string) string {
+	return strings.TrimSpace(strings.Map(func(r rune) rune {
+		switch {
+		case unicode.Is(unicode.Cf, r):
+			return -1
+		case unicode.Is(unicode.Zs, r), r == '\t':
+			return ' '
+		case unicode.Is(unicode.Pd, r), r == '\u2212': // the minus sign is a symbol
+			return '-'
+		}
+		return r
+	}, code))
 }
 
 // zipZones finds the ZIP code's zones. A code that the table does not have
@@ -123,13 +145,4 @@ func addNames(to, names []string) []string {
 		}
 	}
 	return to
-}
-
-func digits(s string) bool {
-	for _, c := range []byte(s) {
-		if c < '0' || c > '9' {
-			return false
-		}
-	}
-	return s != ""
 }

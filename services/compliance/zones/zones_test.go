@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/nyaruka/phonenumbers"
+	"github.com/outdial/outdial/pkg/events"
 	"github.com/outdial/outdial/pkg/events/fault"
 	"pgregory.net/rapid"
 )
@@ -325,6 +326,29 @@ func TestNotice(t *testing.T) {
 	for _, file := range []string{"data/npa.txt", "data/zips.txt", "data/tzdata.zip", "data/countries.txt"} {
 		if !strings.Contains(string(text), file) {
 			t.Errorf("NOTICE does not say where %s comes from", file)
+		}
+	}
+}
+
+// Every zone of the data is a place, or one of these clocks that are kept
+// nowhere. A release that brings a new one of them is noticed here.
+func TestOnlyPlacesAreEvidence(t *testing.T) {
+	t.Parallel()
+	all, err := loadZones()
+	if err != nil {
+		t.Fatal(err)
+	}
+	nowhere := []string{
+		"CET", "CST6CDT", "EET", "EST", "EST5EDT", "Factory", "GMT", "GMT+0", "GMT-0", "GMT0", "Greenwich", "HST", "MET", "MST", "MST7MDT",
+		"PST8PDT", "UCT", "UTC", "Universal", "WET", "Zulu",
+	}
+	for name := range all {
+		if want := !strings.HasPrefix(name, "Etc/") && !slices.Contains(nowhere, name); events.IsPlace(name) != want {
+			t.Errorf("%s is a place: %v", name, !want)
+		}
+		found, err := table(t).Candidates(Query{Now: friday(), To: "+12125550150", TimeZone: name})
+		if err != nil || found.ZoneUnknown == events.IsPlace(name) || found.ZoneUnknown && len(found.Candidates) != 1 {
+			t.Errorf("%s: %+v, %v", name, found, err)
 		}
 	}
 }
