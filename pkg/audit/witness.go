@@ -206,7 +206,7 @@ func (m *comparison) candidates(d Dialed) []*call {
 	for _, t := range slices.Sorted(maps.Keys(tenants)) {
 		form := events.Mask(d.Number)
 		if k := m.opts.Keys[t]; len(k) > 0 {
-			form = k.NumberToken(d.Number)
+			form = tokenOf(k, d.Number)
 		}
 		out = append(out, m.byNumber[t+"/"+form]...)
 	}
@@ -315,6 +315,10 @@ func answered(b bool) answer {
 	return no
 }
 
+// tokenOf is a dialed number's token. A ledger is judged as it stands: numbers
+// that are no longer accepted had tokens, too.
+func tokenOf(k events.Key, number string) string { return k.Digest([]byte(number)) }
+
 // sameNumber compares by the tenant's token, or where its key is not given by
 // the masked form.
 func (m *comparison) sameNumber(c *call, d Dialed) answer {
@@ -322,7 +326,7 @@ func (m *comparison) sameNumber(c *call, d Dialed) answer {
 		return unknown
 	}
 	if k := m.opts.Keys[c.tenant]; len(k) > 0 {
-		return answered(k.NumberToken(d.Number) == c.number.Token)
+		return answered(tokenOf(k, d.Number) == c.number.Token)
 	}
 	return answered(events.Mask(d.Number) == c.number.Masked)
 }

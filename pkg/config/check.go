@@ -75,23 +75,13 @@ func (l *loader) checkTenant(name string, regions map[string]bool) (keyless bool
 	}
 	for i, n := range t.CallerIDs {
 		switch p := item(at("callerIds"), i); {
-		case !isE164(n):
+		case !events.IsE164(n):
 			l.judge(p, "is not an E.164 number: +, country code and national number, digits only, in quotes")
 		case slices.Contains(t.CallerIDs[:i], n):
 			l.judge(p, "stands twice")
 		}
 	}
 	return l.checkKey(at("key"), name, t)
-}
-
-var e164Shape = regexp.MustCompile(`^\+[1-9][0-9]{6,14}$`)
-
-func isE164(s string) bool {
-	if !e164Shape.MatchString(s) {
-		return false
-	}
-	n, err := phonenumbers.Parse(s, "")
-	return err == nil && phonenumbers.IsPossibleNumber(n)
 }
 
 // refer refuses a connection that does not exist or is another tenant's.

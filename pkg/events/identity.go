@@ -10,7 +10,6 @@ import (
 	"encoding/base32"
 	"encoding/base64"
 	"errors"
-	"regexp"
 	"strconv"
 	"strings"
 
@@ -59,8 +58,15 @@ func NewKey() Key {
 	return k
 }
 
-// NumberToken is base32(HMAC-SHA256(tenant key, E.164)), 26 characters.
-func (k Key) NumberToken(e164 string) string { return k.Digest([]byte(e164)) }
+// NumberToken is base32(HMAC-SHA256(tenant key, E.164)), 26 characters. What is
+// not in canonical form (IsE164) has none: "", under which nothing can be stored
+// or found, so that no other spelling of a number escapes its entry on a list.
+func (k Key) NumberToken(e164 string) string {
+	if !IsE164(e164) {
+		return ""
+	}
+	return k.Digest([]byte(e164))
+}
 
 // Digest is a keyed digest that can be compared but not reversed by guessing.
 func (k Key) Digest(b []byte) string {
@@ -91,19 +97,6 @@ func Mask(e164 string) string {
 		return "+" + cc + "****"
 	}
 	return "+" + cc + strings.Repeat("*", rest) + digits[len(digits)-4:]
-}
-
-var notDigits = regexp.MustCompile(`[^0-9+]`)
-
-// E164 brings a number as people write it into E.164; home is the ISO region
-// in which a national one is read. Every plausible number counts, assigned or
-// not. False: it cannot be a telephone number.
-func E164(raw, home string) (string, bool) {
-	n, err := phonenumbers.Parse(notDigits.ReplaceAllString(raw, ""), home)
-	if err != nil || !phonenumbers.IsPossibleNumber(n) {
-		return "", false
-	}
-	return phonenumbers.Format(n, phonenumbers.E164), true
 }
 
 // Seal encrypts a provider token for the roster (AES-256-GCM under a key

@@ -48,6 +48,7 @@ type Fact struct {
 	ExpiresAt *time.Time `json:"expiresAt,omitempty"`
 	Origin    string     `json:"origin,omitempty"` // company, consumer
 	By        string     `json:"by,omitempty"`
+	Reason    string     `json:"reason,omitempty"`
 	Masked    string     `json:"masked,omitempty"`
 	At        time.Time  `json:"at"`
 }

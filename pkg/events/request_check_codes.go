@@ -80,7 +80,7 @@ func FaultCodes() []FaultCode {
 		{FaultEmpty, "must not be empty; leave the field out instead"},
 		{FaultUnknownField, "the request has no such field"},
 		{FaultWrongJSONType, "of the wrong JSON type"},
-		{FaultNotE164, "must be E.164: a plus sign, then 7 to 15 digits, the first of them not 0"},
+		{FaultNotE164, "must be E.164: a plus sign, the country code and the number as its plan writes it, 7 to 15 digits, without trunk zero, prefix or extension"},
 		{FaultBadToken, "must be a token: 1 to 64 letters, digits, underscores and dashes"},
 		{FaultBadText, "must be one line of at most 128 bytes of printable text"},
 		{FaultBadTimeZone, "must be an IANA time zone's name, and that of a place: UTC, Etc/, GMT, EST and their like are kept nowhere"},

@@ -96,10 +96,8 @@ func (r *requestReader) text(into *string, code string, fits func(string) bool) 
 	}
 }
 
-var e164Shape = regexp.MustCompile(`^\+[1-9][0-9]{6,14}$`)
-
 func (r *requestReader) phone(into *string) fieldCheck {
-	return r.text(into, FaultNotE164, e164Shape.MatchString)
+	return r.text(into, FaultNotE164, IsE164)
 }
 
 func (r *requestReader) token(into *string) fieldCheck {

@@ -167,6 +167,7 @@ type Observation struct {
 	CallKey  string            // the provider's id of the call, "" when it has none
 	Agent    string            // the provider's id of the agent, "" when not said
 	Customer string            // E.164 of the customer where the message says it
+	Unread   bool              // it names a customer's number that is none in the provider's form: nobody's call
 	Manual   bool              // it is a manual outbound call, as ours are
 	Attrs    map[string]string // other details, never personal
 	At       time.Time         // by the provider's clock, zero when not said

@@ -15,16 +15,10 @@ import (
 func (s *Service) Endpoints() []api.Endpoint {
 	return []api.Endpoint{
 		{Group: "compliance", Verb: "check", Does: "the decision a request would get: {request, at?}", Handle: s.onCheck},
-		{Group: "dnc", Verb: "add", Does: "add to the company do-not-call list: {contacts: [{phone_number, expires_at?}]}",
-			Handle: command(s, "dnc.add", func(ctx context.Context, t directory.Tenant, in dncAdd) (any, string, error) {
-				out, err := s.addDNC(ctx, t, in)
-				return out, in.By, err
-			})},
-		{Group: "dnc", Verb: "remove", Does: "take off the company do-not-call list: {phone_numbers: []}",
-			Handle: command(s, "dnc.remove", func(ctx context.Context, t directory.Tenant, in dncRemove) (any, string, error) {
-				out, err := s.removeDNC(ctx, t, in)
-				return out, in.By, err
-			})},
+		{Group: "dnc", Verb: "add", Does: "add to the company do-not-call list: {contacts: [{phone_number, expires_at?}], origin?: company|consumer, by?, reason?}",
+			Handle: command(s, "dnc.add", s.addDNC)},
+		{Group: "dnc", Verb: "remove", Does: "take off the company do-not-call list: {phone_numbers: [], by?, reason?}; a consumer's own entry needs by and reason",
+			Handle: command(s, "dnc.remove", s.removeDNC)},
 		{Group: "dnc", Verb: "check", Does: "is a number on the company do-not-call list: {phone_number}",
 			Handle: func(ctx context.Context, tenant string, body []byte) (any, error) {
 				t, in, err := open[dncCheck](s, tenant, body)
@@ -47,18 +41,18 @@ func open[T any](s *Service, tenant string, body []byte) (directory.Tenant, T, e
 }
 
 // command is a handler that changes something, and so is put on record in OPS.
-func command[T any](s *Service, what string, do func(context.Context, directory.Tenant, T) (any, string, error)) func(context.Context, string, []byte) (any, error) {
+func command[T interface{ said() who }, R any](s *Service, what string, do func(context.Context, directory.Tenant, T) (R, error)) func(context.Context, string, []byte) (any, error) {
 	return func(ctx context.Context, tenant string, body []byte) (any, error) {
 		t, in, err := open[T](s, tenant, body)
 		if err != nil {
 			return nil, err
 		}
-		out, by, err := do(ctx, t, in)
+		out, err := do(ctx, t, in)
 		if err != nil {
 			return nil, err
 		}
-		by = orElse(by, "not said")
-		return out, s.Notes.Ops(ctx, events.Ops{Event: "command", Service: "compliance", Tenant: tenant, What: what, By: by, At: s.Now()})
+		return out, s.Notes.Ops(ctx, events.Ops{Event: "command", Service: "compliance", Tenant: tenant, What: what,
+			By: orElse(in.said().By, "not said"), Reason: in.said().Reason, At: s.Now()})
 	}
 }
 

@@ -1,9 +1,12 @@
 package compliance
 
 import (
+	"cmp"
 	"context"
+	"errors"
+	"fmt"
+	"slices"
 	"strings"
-	"time"
 
 	"github.com/outdial/outdial/pkg/api"
 	"github.com/outdial/outdial/pkg/directory"
@@ -18,39 +21,60 @@ import (
 // A DNCContact is one number to add.
 type DNCContact struct {
 	PhoneNumber string `json:"phone_number"`
-	ExpiresAt   string `json:"expires_at,omitempty"` // "2006-01-02 15:04:05 UTC" or RFC 3339; absent: never
+	ExpiresAt   string `json:"expires_at,omitempty"` // "2006-01-02 15:04:05 UTC", a numeric offset for UTC, or RFC 3339; absent: never
 }
 
 // A DNCResult is what became of one number.
 type DNCResult struct {
 	DNCContact
-	Error  string `json:"error,omitempty"`
-	Status string `json:"status"` // created, updated, removed, not_listed, failed
+	Error   string `json:"error,omitempty"`
+	Status  string `json:"status"`            // created, updated, kept, removed, not_listed, failed
+	Message string `json:"message,omitempty"` // what else is to be known: an extension was left out, a stricter entry stands
 }
 
-// Messages of the document, character for character.
+// Statuses of an item. The document has the first two and failed.
+const (
+	dncCreated   = "created"
+	dncUpdated   = "updated"
+	dncKept      = "kept" // what stood was stricter, and stands
+	dncRemoved   = "removed"
+	dncNotListed = "not_listed"
+	dncFailed    = "failed"
+)
+
+// Messages of the document, character for character. What the document does
+// not tell apart follows behind a colon.
 const (
 	dncPast      = "expires_at cannot be past date/time"
 	dncInvalid   = "phone_number is invalid"
 	dncEmergency = "emergency phone number is not allowed"
 	// Not in the document, which prints none for a time it cannot read.
-	dncBadTime = "expires_at is not a date/time"
+	dncBadTime = "expires_at is not a date/time with UTC or a numeric offset"
+	dncLapses  = "expires_at is not allowed on a consumer's own request"
+	dncAnswer  = "it stands by the consumer's own request: removing it needs by and reason"
 )
 
 // maxDNC is how many numbers one command may carry.
 const maxDNC = 1000
 
+// who says who gives a command, and why.
+type who struct {
+	By     string `json:"by,omitempty"`
+	Reason string `json:"reason,omitempty"`
+}
+
+func (w who) said() who { return w }
+
 // dncAdd, dncRemove and dncCheck are the bodies of the commands.
 type dncAdd struct {
 	Contacts []DNCContact `json:"contacts"`
-	By       string       `json:"by,omitempty"`
 	Origin   string       `json:"origin,omitempty"` // company (default) or consumer
+	who
 }
 
 type dncRemove struct {
 	PhoneNumbers []string `json:"phone_numbers"`
-	By           string   `json:"by,omitempty"`
-	Reason       string   `json:"reason,omitempty"`
+	who
 }
 
 type dncCheck struct {
@@ -63,41 +87,44 @@ type DNCStatus struct {
 	PhoneNumber string  `json:"phone_number"`
 	DoNotCall   bool    `json:"do_not_call"`
 	ExpiredAt   *string `json:"expired_at,omitempty"`
+	Message     string  `json:"message,omitempty"` // how the number was read, where that can surprise
 }
 
-const dncTime = "2006-01-02 15:04:05.999999999 -0700"
-
-// dncExpiry reads the layouts that the document prints, and RFC 3339.
-func dncExpiry(s string) (*time.Time, bool) {
-	if strings.TrimSpace(s) == "" {
-		return nil, true
+// listNumber reads a number for the list. A suppression list takes every
+// plausible number, assigned or not: refusing to suppress helps nobody. It never
+// takes one that is not what was written, because that suppresses somebody else.
+func listNumber(raw, home string) (n events.WrittenNumber, why string) {
+	if digits, _, err := events.NumberDigits(raw); err == nil && slices.Contains([]string{"911", "112", "999", "000"}, digits) {
+		return n, dncEmergency
 	}
-	for _, layout := range []string{"2006-01-02 15:04:05 MST", dncTime, time.RFC3339Nano} {
-		if t, err := time.Parse(layout, s); err == nil {
-			t = t.UTC()
-			return &t, true
-		}
+	n, err := events.ReadNumber(raw, home)
+	switch {
+	case errors.Is(err, events.ErrNoNumber):
+		return n, dncInvalid
+	case err != nil:
+		return n, dncInvalid + ": " + err.Error()
 	}
-	return nil, false
+	return n, ""
 }
 
-// listNumber brings a number into E.164 for the list. A suppression list takes
-// every plausible number, assigned or not: refusing to suppress helps nobody.
-func listNumber(raw, home string) (number, why string) {
-	switch strings.Trim(raw, "+ ") {
-	case "911", "112", "999", "000":
-		return "", dncEmergency
+// understood tells how a number was read, where that can surprise.
+func understood(n events.WrittenNumber) string {
+	var says []string
+	if n.Extension {
+		says = append(says, "the extension is left out: the entry is the main number's")
 	}
-	number, ok := events.E164(raw, home)
-	if !ok {
-		return "", dncInvalid
+	if n.Abroad != 0 {
+		says = append(says, fmt.Sprintf("read as an international number of country code %d", n.Abroad))
 	}
-	return number, ""
+	return strings.Join(says, "; ")
 }
 
 func (s *Service) addDNC(ctx context.Context, t directory.Tenant, in dncAdd) ([]DNCResult, error) {
 	if len(in.Contacts) == 0 || len(in.Contacts) > maxDNC {
 		return nil, api.BadRequest("contacts must hold 1 to 1000 entries")
+	}
+	if in.Origin = cmp.Or(in.Origin, OriginCompany); in.Origin != OriginCompany && in.Origin != OriginConsumer {
+		return nil, api.BadRequest("origin is not known", events.Fault{Pointer: "/origin", Code: "unknown_origin", Message: "it is company or consumer"})
 	}
 	out := make([]DNCResult, 0, len(in.Contacts))
 	for _, c := range in.Contacts {
@@ -111,52 +138,75 @@ func (s *Service) addDNC(ctx context.Context, t directory.Tenant, in dncAdd) ([]
 }
 
 func (s *Service) addOne(ctx context.Context, t directory.Tenant, in dncAdd, c DNCContact) (DNCResult, error) {
-	failed := func(why string) (DNCResult, error) { return DNCResult{c, why, "failed"}, nil }
+	out := DNCResult{DNCContact: c, Status: dncFailed}
 	number, why := listNumber(c.PhoneNumber, t.HomeRegion())
-	if why != "" {
-		return failed(why)
-	}
-	until, ok := dncExpiry(c.ExpiresAt)
+	until, ok := readExpiry(c.ExpiresAt)
 	switch {
+	case why != "":
+		out.Error = why
 	case !ok:
-		return failed(dncBadTime)
+		out.Error = dncBadTime
 	case until != nil && !until.After(s.Now()):
-		return failed(dncPast)
-	case until != nil && in.Origin == "consumer":
+		out.Error = dncPast
+	case until != nil && in.Origin == OriginConsumer:
 		// A consumer's own request binds for years; it must not lapse.
-		return failed("expires_at is not allowed on a consumer's own request")
+		out.Error = dncLapses
 	}
-	was, err := s.put(ctx, t, number, events.Fact{Kind: FactDNC, Listed: true, ExpiresAt: until,
-		Origin: in.Origin, By: in.By, Masked: events.Mask(number), At: s.Now()})
+	if out.Error != "" {
+		return out, nil
+	}
+	out.Message = understood(number)
+	add := entry{in.Origin, until}
+	was, put, err := s.change(ctx, t, number.E164, func(stands entry) (*events.Fact, error) {
+		if add.weaker(stands) {
+			return nil, nil
+		}
+		return &events.Fact{Listed: true, ExpiresAt: until, Origin: in.Origin, By: in.By, Reason: in.Reason}, nil
+	})
 	if err != nil {
 		return DNCResult{}, err
 	}
-	if err := s.optOut(ctx, t, number); err != nil {
+	if err := s.optOut(ctx, t, number.E164); err != nil {
 		return DNCResult{}, err
 	}
-	if was {
-		return DNCResult{c, "", "updated"}, nil
+	switch {
+	case !put:
+		out.Status, out.Message = dncKept, strings.TrimPrefix(out.Message+"; "+was.says(), "; ")
+	case was.listed():
+		out.Status = dncUpdated
+	default:
+		out.Status = dncCreated
 	}
-	return DNCResult{c, "", "created"}, nil
+	return out, nil
 }
 
-// put stores a fact over whatever is on record, and says whether the number
-// was listed before.
-func (s *Service) put(ctx context.Context, t directory.Tenant, number string, f events.Fact) (bool, error) {
+// mostRaces is how often a change is decided anew because somebody else's came
+// first.
+const mostRaces = 64
+
+// change decides about a number's entry on what stands and stores the decision
+// over nothing else, so that of two changes at once neither undoes the other
+// unseen. It returns what stood, and whether anything was stored.
+func (s *Service) change(ctx context.Context, t directory.Tenant, number string, decide func(entry) (*events.Fact, error)) (entry, bool, error) {
 	token := t.Key.NumberToken(number)
-	for range 8 {
-		old, seq, err := s.Facts.Fact(ctx, t.Name, FactDNC, token)
+	for range mostRaces {
+		fact, seq, err := s.Facts.Fact(ctx, t.Name, FactDNC, token)
 		if err != nil {
-			return false, err
+			return entry{}, false, err
 		}
-		err = s.Facts.PutFact(ctx, t.Name, FactDNC, token, f, seq)
-		if fault.Code(err) == "conflict" && err != nil {
+		stands := readEntry(fact, s.Now())
+		f, err := decide(stands)
+		if f == nil || err != nil {
+			return stands, false, err
+		}
+		f.Kind, f.Masked, f.At = FactDNC, events.Mask(number), s.Now()
+		err = s.Facts.PutFact(ctx, t.Name, FactDNC, token, *f, seq)
+		if err != nil && fault.Code(err) == "conflict" {
 			continue
 		}
-		listed := old.Listed && (old.ExpiresAt == nil || old.ExpiresAt.After(s.Now()))
-		return listed, err
+		return stands, err == nil, err
 	}
-	return false, fault.New(fault.Transient, "store fact", "conflict", nil)
+	return entry{}, false, fault.New(fault.Transient, "store fact", "conflict", nil)
 }
 
 func (s *Service) removeDNC(ctx context.Context, t directory.Tenant, in dncRemove) ([]DNCResult, error) {
@@ -165,23 +215,58 @@ func (s *Service) removeDNC(ctx context.Context, t directory.Tenant, in dncRemov
 	}
 	out := make([]DNCResult, 0, len(in.PhoneNumbers))
 	for _, raw := range in.PhoneNumbers {
-		c := DNCContact{PhoneNumber: raw}
-		number, why := listNumber(raw, t.HomeRegion())
-		if why != "" {
-			out = append(out, DNCResult{c, why, "failed"})
-			continue
-		}
-		was, err := s.put(ctx, t, number, events.Fact{Kind: FactDNC, By: in.By, Masked: events.Mask(number), At: s.Now()})
+		r, err := s.removeOne(ctx, t, in.who, raw)
 		if err != nil {
 			return nil, err
 		}
-		status := "not_listed"
-		if was {
-			status = "removed"
-		}
-		out = append(out, DNCResult{c, "", status})
+		out = append(out, r)
 	}
 	return out, nil
+}
+
+func (s *Service) removeOne(ctx context.Context, t directory.Tenant, by who, raw string) (DNCResult, error) {
+	out := DNCResult{DNCContact: DNCContact{PhoneNumber: raw}, Status: dncFailed}
+	number, why := listNumber(raw, t.HomeRegion())
+	if why == "" && number.Extension {
+		// Who takes an extension off the list does not speak for the main number.
+		why = dncInvalid + ": an extension has no entry of its own, name the main number"
+	}
+	if out.Error = why; why != "" {
+		return out, nil
+	}
+	unanswered := strings.TrimSpace(by.By) == "" || strings.TrimSpace(by.Reason) == ""
+	var rung bool
+	was, put, err := s.change(ctx, t, number.E164, func(stands entry) (*events.Fact, error) {
+		switch {
+		case !stands.listed(), stands.consumer() && unanswered:
+			return nil, nil
+		case stands.consumer() && !rung:
+			// The alarm first: no such entry goes without one.
+			rung = true
+			if err := s.ring(ctx, t, number.E164, by); err != nil {
+				return nil, err
+			}
+		}
+		return &events.Fact{Origin: stands.origin, By: by.By, Reason: by.Reason}, nil
+	})
+	switch {
+	case err != nil:
+		return DNCResult{}, err
+	case put:
+		out.Status = dncRemoved
+	case was.listed():
+		out.Error = dncAnswer
+	default:
+		out.Status = dncNotListed
+	}
+	out.Message = understood(number)
+	return out, nil
+}
+
+// ring tells those on duty that somebody takes back a consumer's own request.
+func (s *Service) ring(ctx context.Context, t directory.Tenant, number string, by who) error {
+	return s.Notes.Ops(ctx, events.Ops{Event: "alarm", Service: "compliance", Tenant: t.Name, What: "consumer_entry_removed",
+		By: by.By, Reason: by.Reason, Details: map[string]string{"entry": t.Key.NumberToken(number)}, At: s.Now()})
 }
 
 func (s *Service) checkDNC(ctx context.Context, t directory.Tenant, in dncCheck) (DNCStatus, error) {
@@ -189,14 +274,14 @@ func (s *Service) checkDNC(ctx context.Context, t directory.Tenant, in dncCheck)
 	if why != "" {
 		return DNCStatus{}, api.BadRequest(why, events.Fault{Pointer: "/phone_number", Code: "invalid", Message: why})
 	}
-	f, _, err := s.Facts.Fact(ctx, t.Name, FactDNC, t.Key.NumberToken(number))
+	f, _, err := s.Facts.Fact(ctx, t.Name, FactDNC, t.Key.NumberToken(number.E164))
 	if err != nil {
 		return DNCStatus{}, err
 	}
-	out := DNCStatus{PhoneNumber: in.PhoneNumber}
-	out.DoNotCall = f.Listed && (f.ExpiresAt == nil || f.ExpiresAt.After(s.Now()))
-	if out.DoNotCall && f.ExpiresAt != nil {
-		text := f.ExpiresAt.UTC().Format(dncTime)
+	stands := readEntry(f, s.Now())
+	out := DNCStatus{PhoneNumber: in.PhoneNumber, DoNotCall: stands.listed(), Message: understood(number)}
+	if stands.until != nil {
+		text := stands.until.UTC().Format(dncTime)
 		out.ExpiredAt = &text
 	}
 	return out, nil

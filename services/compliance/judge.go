@@ -89,14 +89,17 @@ func (s *Service) facts(q events.DialRequest, t directory.Tenant, d demands) rul
 // companyList asks the company's do-not-call list. A list that cannot be read
 // is a fact not known, and refuses the call.
 func (s *Service) companyList(ctx context.Context, tenant string, key events.Key, q events.DialRequest, f *rules.Facts) {
+	if !events.IsE164(q.To) {
+		return // of a store of former days: no list knows such a number
+	}
 	fact, seq, err := s.Facts.Fact(ctx, tenant, FactDNC, key.NumberToken(q.To))
 	if err != nil {
 		return
 	}
 	f.ListVersion = listVersion(seq)
 	f.OnCompanyList = rules.No
-	if fact.Listed && (fact.ExpiresAt == nil || fact.ExpiresAt.After(f.Now)) {
-		f.OnCompanyList, f.ListedUntil = rules.Yes, fact.ExpiresAt
+	if stands := readEntry(fact, f.Now); stands.listed() {
+		f.OnCompanyList, f.ListedUntil = rules.Yes, stands.until
 	}
 }
 

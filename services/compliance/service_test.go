@@ -218,7 +218,7 @@ func TestTheStricterVerdictWins(t *testing.T) {
 		"theirs is no":                     {no, nil, "DNC_NATIONAL PROVIDER_SCRUB_DENIED"},
 		"theirs is no, without saying why": {events.Scrub{}, nil, "PROVIDER_SCRUB_DENIED"},
 		"ours has become no": {events.Scrub{OK: true}, func(w *world) {
-			if _, err := w.s.put(context.Background(), tenantOf(w), newYork, events.Fact{Listed: true, At: w.Now()}); err != nil {
+			if _, err := w.do("dnc", "add", optOutOfNewYork); err != nil {
 				w.t.Error(err)
 			}
 		}, "DNC_INTERNAL"},

@@ -33,8 +33,8 @@ func MayDial(c *lifecycle.Call, a *lifecycle.Agent, now time.Time) string {
 		return "not_cleared"
 	case c.Refs.Passed <= c.Refs.Assigned || p.Fence != as.Fence:
 		return ClaimLost // a pass counts only for the assignment before it
-	case p.Number.Token == "" || p.Number.Token != c.Request.Number.Token:
-		return OtherNumber
+	case p.Number.Token == "" || p.Number.Token != c.Request.Number.Token || !events.IsE164(c.Request.Request.To):
+		return OtherNumber // also one that was taken in another spelling than the lists have it
 	case !now.Before(p.ValidUntil):
 		return PassExpired
 	case !now.Before(c.Request.ExpiresAt):

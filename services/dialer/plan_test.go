@@ -19,7 +19,7 @@ var noon = time.Date(2026, 3, 9, 12, 0, 0, 0, time.UTC)
 func cleared(change func(*lifecycle.Call, *lifecycle.Agent)) (*lifecycle.Call, *lifecycle.Agent) {
 	number := events.Number{Token: "tok"}
 	c := &lifecycle.Call{ID: "c1", State: lifecycle.Cleared,
-		Request:  &events.CallRequested{Common: events.Common{Number: number}, ExpiresAt: noon.Add(time.Hour)},
+		Request:  &events.CallRequested{Common: events.Common{Number: number}, Request: events.DialRequest{To: tokyo}, ExpiresAt: noon.Add(time.Hour)},
 		Assigned: &events.CallAssigned{Agent: "ann", Fence: 7, Session: "s1"},
 		Passed:   &events.CallPassed{Common: events.Common{Number: number}, Fence: 7, ValidUntil: noon.Add(time.Minute)},
 		Refs:     events.Refs{Requested: 1, Assigned: 5, Passed: 6},
@@ -52,9 +52,10 @@ func TestMayDial(t *testing.T) {
 		"the pass is of another number": {func(c *lifecycle.Call, _ *lifecycle.Agent) {
 			c.Passed.Number.Token = "other"
 		}, 0, OtherNumber},
-		"the pass names no number": {func(c *lifecycle.Call, _ *lifecycle.Agent) { c.Passed.Number.Token = "" }, 0, OtherNumber},
-		"the agent was released":   {func(_ *lifecycle.Call, a *lifecycle.Agent) { a.State.Claim = nil }, 0, ClaimLost},
-		"the agent is another's":   {func(_ *lifecycle.Call, a *lifecycle.Agent) { a.State.Claim.Call = "c2" }, 0, ClaimLost},
+		"the pass names no number":              {func(c *lifecycle.Call, _ *lifecycle.Agent) { c.Passed.Number.Token = "" }, 0, OtherNumber},
+		"its number is spelt as no list has it": {func(c *lifecycle.Call, _ *lifecycle.Agent) { c.Request.Request.To = "+810312345678" }, 0, OtherNumber},
+		"the agent was released":                {func(_ *lifecycle.Call, a *lifecycle.Agent) { a.State.Claim = nil }, 0, ClaimLost},
+		"the agent is another's":                {func(_ *lifecycle.Call, a *lifecycle.Agent) { a.State.Claim.Call = "c2" }, 0, ClaimLost},
 		"the agent was claimed again": {func(_ *lifecycle.Call, a *lifecycle.Agent) {
 			a.Fence = 9
 		}, 0, ClaimLost},

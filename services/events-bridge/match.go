@@ -13,12 +13,17 @@ import (
 //
 // Providers give no correlation id back. A call is recognised by the
 // provider's own id once it is on record; before that by the customer's
-// number, and an agent has at most one call of ours that was dialed.
+// number, and an agent has at most one call of ours that was dialed. A number
+// that cannot be read, or an id that nobody knows without a number, is no call's:
+// only a poll may name nobody.
 func Match(o providers.Observation, calls []*lifecycle.Call) *lifecycle.Call {
 	for _, c := range calls {
 		if o.CallKey != "" && bound(c) == o.CallKey {
 			return c
 		}
+	}
+	if o.Customer == "" && (o.Unread || o.CallKey != "") {
+		return nil
 	}
 	for _, c := range calls {
 		if c.Dialing == nil || c.Request == nil {

@@ -66,6 +66,9 @@ func TestMatch(t *testing.T) {
 		"the id before the order":                        {providers.Observation{CallKey: "k0", Customer: newYork, Manual: true}, calls{live, over}, "over"},
 		"a call that was not sent has no news":           {providers.Observation{CallKey: "k1", Customer: newYork, Manual: true}, calls{waiting}, ""},
 		"a poll names nobody: it is the call that is up": {providers.Observation{Call: events.Talking}, calls{live}, "live"},
+		"an id that nobody knows, and no number":         {providers.Observation{CallKey: "k9", Call: events.Ended, Manual: true}, calls{live}, ""},
+		"a number that cannot be read":                   {providers.Observation{Call: events.Ended, Unread: true, Manual: true}, calls{live}, ""},
+		"a number that cannot be read, and our id":       {providers.Observation{CallKey: "k1", Call: events.Ended, Unread: true, Manual: true}, calls{bound}, "bound"},
 		"not one that is closed":                         {providers.Observation{Call: events.Talking}, calls{over}, ""},
 		"not one that was not sent":                      {providers.Observation{Call: events.Talking}, calls{waiting}, ""},
 	} {

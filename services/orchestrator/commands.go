@@ -181,11 +181,12 @@ func (s *Service) onFind(_ context.Context, tenant string, body []byte) (any, er
 	}
 	token := ""
 	if in.To != "" {
-		number, ok := events.E164(in.To, t.HomeRegion())
-		if !ok {
-			return nil, api.BadRequest("to is not a telephone number", events.Fault{Pointer: "/to", Code: "invalid", Message: "give it as E.164, e.g. +1 and ten digits"})
+		// A number is asked for in the form in which requests are taken, or the
+		// answer would be about another number than the one meant.
+		if !events.IsE164(in.To) {
+			return nil, api.BadRequest("to is not a telephone number in E.164", events.Fault{Pointer: "/to", Code: events.FaultNotE164, Message: "give it as E.164, e.g. +1 and ten digits"})
 		}
-		token = t.Key.NumberToken(number)
+		token = t.Key.NumberToken(in.To)
 	}
 	found := s.index.Find(tenant, func(l Line) bool {
 		return (token == "" || l.Number.Token == token) &&

@@ -98,13 +98,54 @@ func TestNumbersWithTheirCountry(t *testing.T) { // WXC-19, X-01
 	}
 }
 
+// What a provider reports in its declared form is one number or none: read
+// more forgivingly, it would be news of somebody else's call.
+func TestWhatIsNotInTheDeclaredFormIsNobodysNumber(t *testing.T) {
+	t.Parallel()
+	for class, tc := range map[string]struct {
+		international, national []string
+		region                  string
+	}{
+		"a trunk prefix behind the country code": {[]string{"+114355550142", "114355550142", "+1 1 435 555 0142"}, []string{"+114355550142", "114355550142"}, "US"},
+		"a trunk zero behind the country code":   {[]string{"+4401612345678", "4401612345678", "+9109812345678", "9109812345678"}, []string{"+4401612345678", "4401612345678"}, "GB"},
+		"a country code twice":                   {[]string{"+91919812345678", "91919812345678"}, []string{"91919812345678"}, "IN"},
+		"letters and decimals":                   {[]string{"1435555CALL", "14355550142.0", "1.4355550142E10", "14355550142x12"}, []string{"435555CALL", "4355550142.0", "4355550142x12"}, "US"},
+		"no area code":                           {[]string{"5550142"}, []string{"5550142"}, "US"},
+		"other digits":                           {[]string{"１４３５５５５０１４２"}, []string{"٤٣٥٥٥٥٠١٤٢"}, "US"},
+	} {
+		for _, n := range tc.international {
+			if got := FromInternational(n, tc.region); got != "" {
+				t.Errorf("%s: %q with its country is %s", class, n, got)
+			}
+		}
+		for _, n := range tc.national {
+			if got := FromNational(n, tc.region); got != "" {
+				t.Errorf("%s: %q without its country is %s", class, n, got)
+			}
+		}
+		for _, n := range append(tc.international, tc.national...) {
+			if _, digits, ok := National(n); ok {
+				t.Errorf("%s: %q would be sent as %s", class, n, digits)
+			}
+		}
+	}
+	for number, want := range map[string]string{"4355550142": "+14355550142", "14355550142": "+14355550142", "(435) 555-0142": "+14355550142", "+14355550142": "+14355550142"} {
+		if got := FromNational(number, "US"); got != want {
+			t.Errorf("%s is %q, want %s", number, got, want)
+		}
+	}
+	if got := FromNational("01612345678", "GB"); got != "+441612345678" {
+		t.Errorf("as dialed at home: %q", got)
+	}
+}
+
 func TestWhateverIsReadAsANumberIsE164(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		number := rapid.OneOf(rapid.String(), rapid.StringMatching(`\+?[0-9 ()-]{0,20}`)).Draw(t, "number")
 		region := rapid.SampledFrom([]string{"US", "GB", "IN", "IT", "", "XX"}).Draw(t, "region")
 		for _, got := range []string{FromInternational(number, region), FromNational(number, region)} {
-			if got != "" && !IsE164(got) {
+			if got != "" && !events.IsE164(got) {
 				t.Fatalf("%q in %s became %q", number, region, got)
 			}
 		}

@@ -1,18 +1,13 @@
 package acqueon
 
 import (
-	"regexp"
+	"strconv"
 	"strings"
 
 	"github.com/nyaruka/phonenumbers"
 
 	"github.com/outdial/outdial/pkg/events"
 )
-
-var e164Shape = regexp.MustCompile(`^\+[1-9][0-9]{6,14}$`)
-
-// IsE164 reports whether s has the shape of an E.164 number.
-func IsE164(s string) bool { return e164Shape.MatchString(s) }
 
 // Digits are the digits of s and nothing else.
 func Digits(s string) string {
@@ -25,8 +20,12 @@ func Digits(s string) string {
 }
 
 // National gives a number's country calling code and its national digits, as
-// one dials within the country.
+// one dials within the country. Not ok: the number is not in canonical E.164, so
+// its digits would ring somebody else.
 func National(e164 string) (country int32, digits string, ok bool) {
+	if !events.IsE164(e164) {
+		return 0, "", false
+	}
 	n, err := phonenumbers.Parse(e164, "ZZ")
 	if err != nil {
 		return 0, "", false
@@ -41,43 +40,61 @@ func CallingCode(region string) int {
 
 // FromInternational reads a number that carries its country code, with or
 // without the plus (Webex CC: sent without, reported with); one that can only
-// be national is read in region. "" is what is no number.
+// be national is read in region. "" is what is not a number in that form.
 func FromInternational(number, region string) string {
-	if strings.HasPrefix(strings.TrimSpace(number), "+") {
-		return possible(number, "ZZ")
+	digits, plus, err := events.NumberDigits(number)
+	if err != nil {
+		return ""
 	}
-	d := Digits(number)
-	for _, try := range []struct{ number, region string }{{"+" + d, "ZZ"}, {d, region}} {
-		if n, err := phonenumbers.Parse(try.number, try.region); err == nil && phonenumbers.IsValidNumber(n) {
-			return phonenumbers.Format(n, phonenumbers.E164)
+	abroad := canonical("+" + digits)
+	if plus {
+		return abroad
+	}
+	home := national(digits, region)
+	for _, s := range []string{abroad, home} {
+		if n, err := phonenumbers.Parse(s, "ZZ"); err == nil && phonenumbers.IsValidNumber(n) {
+			return s
 		}
 	}
-	return First(possible("+"+d, "ZZ"), possible(d, region))
+	return First(abroad, home)
 }
 
 // FromNational reads a number that carries no country code (Five9), or that
-// has a plus after all. "" is what is no number.
+// has a plus after all. "" is what is not a number in that form.
 func FromNational(number, region string) string {
-	if strings.HasPrefix(strings.TrimSpace(number), "+") {
-		return possible(number, "ZZ")
+	digits, plus, err := events.NumberDigits(number)
+	switch {
+	case err != nil:
+		return ""
+	case plus:
+		return canonical("+" + digits)
 	}
-	return possible(Digits(number), region)
+	return national(digits, region)
 }
 
-// possible does not insist that the number is assigned: a test number that
-// nobody has is still the number that was dialed.
-func possible(number, region string) string {
-	if len(number) > 32 {
+func canonical(s string) string {
+	if !events.IsE164(s) {
 		return ""
 	}
-	n, err := phonenumbers.Parse(number, region)
-	if err != nil || !phonenumbers.IsPossibleNumber(n) {
+	return s
+}
+
+// national reads digits as dialed at home: the number, the number behind one
+// trunk prefix, or the number behind the country code. A reader who forgives
+// more would take one number for another: 114355550142 is nobody's.
+func national(digits, region string) string {
+	n, err := phonenumbers.Parse(digits, region)
+	if err != nil {
 		return ""
 	}
-	if s := phonenumbers.Format(n, phonenumbers.E164); IsE164(s) {
-		return s
+	number := phonenumbers.GetNationalSignificantNumber(n)
+	before, ends := strings.CutSuffix(digits, number)
+	trunk, country := phonenumbers.GetNddPrefixForRegion(region, true), strconv.Itoa(CallingCode(region))
+	if !ends || before != "" && before != trunk && before != country {
+		return ""
 	}
-	return ""
+	// It is possible that a test number is nobody's: it is still what was dialed.
+	return canonical(phonenumbers.Format(n, phonenumbers.E164))
 }
 
 // FallbackKey names a call that has no id of its own, by an id that is shared

@@ -7,6 +7,7 @@ package five9
 import (
 	"cmp"
 
+	"github.com/outdial/outdial/pkg/events"
 	"github.com/outdial/outdial/pkg/events/fault"
 	"github.com/outdial/outdial/pkg/providers"
 	"github.com/outdial/outdial/pkg/providers/acqueon"
@@ -49,7 +50,7 @@ func (a *Adapter) Provider() providers.Provider {
 // code, so a number of another country is refused: its national digits would
 // ring a stranger at home.
 func (a *Adapter) request(o providers.Order) (acqueon.Request, error) {
-	if !acqueon.IsE164(o.To) {
+	if !events.IsE164(o.To) {
 		return acqueon.Request{}, fault.New(fault.Permanent, "dial", "bad_number", nil)
 	}
 	country, national, ok := acqueon.National(o.To)

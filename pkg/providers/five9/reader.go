@@ -73,13 +73,15 @@ func dissect(call acqueon.Object) wire {
 // base is what the message holds besides its event.
 func (r Reader) base(w wire, v providers.View) providers.Observation {
 	region := acqueon.First(v.HomeRegion, r.HomeRegion)
+	address := acqueon.First(w.fields.Text("fromAddress"), w.clicked())
 	o := providers.Observation{
 		Event:    acqueon.Clip(w.event),
 		State:    acqueon.Clip(w.state),
 		CallKey:  acqueon.Clip(acqueon.First(w.call.Text("id"), w.data.Text("callId"))),
 		Agent:    acqueon.Clip(acqueon.First(w.data.Text("agentId"), w.fields.Text("CallAgent"))),
-		Customer: acqueon.FromNational(acqueon.First(w.fields.Text("fromAddress"), w.clicked()), region),
+		Customer: acqueon.FromNational(address, region),
 	}
+	o.Unread = o.Customer == "" && address != ""
 	o.Manual = w.telephone() && acqueon.Manual(w.fields, o.Customer, v)
 	o.IDs = map[string]string{}
 	keep := func(name, id string) {

@@ -196,6 +196,7 @@ func (r Reader) base(w wire, v providers.View) providers.Observation {
 		Customer: acqueon.FromInternational(w.address(), region),
 		At:       w.data.Millis("eventTime"),
 	}
+	o.Unread = o.Customer == "" && w.address() != ""
 	o.Manual = acqueon.Manual(w.fields, o.Customer, v)
 	o.IDs = map[string]string{}
 	keep := func(name, id string) {

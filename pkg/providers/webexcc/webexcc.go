@@ -7,6 +7,7 @@ package webexcc
 import (
 	"cmp"
 
+	"github.com/outdial/outdial/pkg/events"
 	"github.com/outdial/outdial/pkg/events/fault"
 	"github.com/outdial/outdial/pkg/providers"
 	"github.com/outdial/outdial/pkg/providers/acqueon"
@@ -48,7 +49,7 @@ func (a *Adapter) Provider() providers.Provider {
 // request is the document's MakeCall: the number as digits with the country
 // code and without the plus.
 func request(o providers.Order) (acqueon.Request, error) {
-	if !acqueon.IsE164(o.To) {
+	if !events.IsE164(o.To) {
 		return acqueon.Request{}, fault.New(fault.Permanent, "dial", "bad_number", nil)
 	}
 	return acqueon.Request{Channel: "Webexcc", Topic: "OutboundCall", Subtopic: "MakeCall", Data: o.To[1:]}, nil

@@ -1,18 +1,16 @@
 package rules
 
 import (
-	"regexp"
 	"strings"
 
 	"github.com/nyaruka/phonenumbers"
-)
 
-// e164 is the shape of every number that can be dialed.
-var e164 = regexp.MustCompile(`^\+[1-9][0-9]{6,14}$`)
+	"github.com/outdial/outdial/pkg/events"
+)
 
 // A number is what the numbering plans say about one telephone number.
 type number struct {
-	shaped    bool   // E.164 by shape
+	shaped    bool   // E.164 in canonical form
 	valid     bool   // a number that can be assigned
 	emergency bool   // an emergency number or short code
 	country   string // ISO 3166-1 alpha-2; "" when not known
@@ -41,7 +39,7 @@ const (
 // readNumber judges a number. It never fails: what it cannot read is unshaped.
 func readNumber(to string) number {
 	n := number{kind: kindUnknown, emergency: isEmergency(to)}
-	if !e164.MatchString(to) {
+	if !events.IsE164(to) {
 		return n
 	}
 	n.shaped = true

@@ -22,7 +22,6 @@ func TestNumbers(t *testing.T) {
 		{"an exchange that begins with 1", "+16081234567", false, "US", kindUnknown},
 		{"an exchange that begins with 0", "+16080234567", false, "US", kindUnknown},
 		{"an exchange that is a service code", "+12129110100", false, "US", kindFixedOrMobile},
-		{"nine digits", "+1212555010", false, "US", kindUnknown},
 		{"toll-free", "+18005550140", true, "US", kindTollFree},
 		{"personal", "+15005550142", true, "US", kindPersonal},
 		{"premium by area code", "+19005550143", true, "US", kindPremium},
@@ -45,7 +44,7 @@ func TestWhatIsNotANumber(t *testing.T) {
 	t.Parallel()
 	for _, to := range []string{
 		"", "+", "12125550100", "+0123456789", "+1 212 555 0100", "+1-212-555-0100", "+1212FLOWERS",
-		"+12125550100;ext=5", "+1212555010012345678", "tel:+12125550100", "+１２１２５５５０１００", "+12125550100\n",
+		"+12125550100;ext=5", "+1212555010", "+4401612345678", "+114355550142", "+91919812345678", "+1212555010012345678", "tel:+12125550100", "+１２１２５５５０１００", "+12125550100\n",
 	} {
 		if n := readNumber(to); n.shaped || n.valid {
 			t.Errorf("%q was taken for a number: %+v", to, n)

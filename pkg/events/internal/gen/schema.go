@@ -95,10 +95,7 @@ func describe(s *jsonschema.Schema, t reflect.Type, docs map[string]string) {
 	}
 }
 
-const (
-	e164Pattern  = `^\+[1-9][0-9]{6,14}$`
-	tokenPattern = `^[A-Za-z0-9_-]{1,64}$`
-)
+const tokenPattern = `^[A-Za-z0-9_-]{1,64}$`
 
 // restrictRequest adds what the Go type cannot say. The reader in package
 // events is the judge; this schema tells senders what it will say.
@@ -108,7 +105,9 @@ func restrictRequest(s *jsonschema.Schema) {
 		p.Description = strings.TrimPrefix(says[name].says, "**required**: ")
 	}
 	p := s.Properties
-	p["to"].Pattern, p["from"].Pattern, p["alternates"].Items.Pattern = e164Pattern, e164Pattern, e164Pattern
+	for _, number := range []*jsonschema.Schema{p["to"], p["from"], p["alternates"].Items} {
+		number.Pattern = events.E164Pattern
+	}
 	p["alternates"].MaxItems = jsonschema.Ptr(events.DefaultLimits().MaxItems)
 	p["overrides"].MaxItems = jsonschema.Ptr(events.DefaultLimits().MaxItems)
 	for _, name := range []string{"huntGroup", "connection", "campaign", "reference", "contact", "parent", "seller", "offer", "debt", "ruleset"} {

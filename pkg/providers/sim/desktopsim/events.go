@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/outdial/outdial/pkg/events"
 	"github.com/outdial/outdial/pkg/providers"
 	"github.com/outdial/outdial/pkg/providers/acqueon"
 )
@@ -69,7 +70,7 @@ func ParseRequest(kind providers.Kind, raw []byte, region string) (string, error
 	default:
 		return "", errRequest
 	}
-	if !acqueon.IsE164(number) {
+	if !events.IsE164(number) {
 		return "", errRequest
 	}
 	return number, nil

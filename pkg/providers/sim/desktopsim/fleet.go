@@ -8,8 +8,8 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/outdial/outdial/pkg/events"
 	"github.com/outdial/outdial/pkg/providers"
-	"github.com/outdial/outdial/pkg/providers/acqueon"
 	"github.com/outdial/outdial/pkg/providers/sim"
 )
 
@@ -138,7 +138,7 @@ func (f *Fleet) Set(agent string, change map[string]any) error {
 			d.SetReady(word == "ready", reason)
 		case key == "disconnect" && value == true:
 			d.Disconnect()
-		case key == "call" && acqueon.IsE164(word):
+		case key == "call" && events.IsE164(word):
 			if err := d.Foreign(ctx, word); err != nil {
 				return err
 			}
