@@ -32,16 +32,16 @@ func IsE164(s string) bool {
 	}
 	n, err := phonenumbers.Parse(s, noRegion)
 	return err == nil && phonenumbers.IsPossibleNumberWithReason(n) == phonenumbers.IS_POSSIBLE &&
-		phonenumbers.Format(n, phonenumbers.E164) == s && !misspelt(n)
+		phonenumbers.Format(n, phonenumbers.E164) == s && !disguised(n)
 }
 
 // noRegion is where no number is at home: only what carries its country is read.
 const noRegion = "ZZ"
 
-// misspelt says that a number nobody can have begins with its plan's trunk zero,
+// disguised says that a number nobody can have begins with its plan's trunk zero,
 // or is somebody's once the zeros in front of it, or a country code that stands
 // there twice, are dropped. Plans with numbers of many lengths let all that pass.
-func misspelt(n *phonenumbers.PhoneNumber) bool {
+func disguised(n *phonenumbers.PhoneNumber) bool {
 	if phonenumbers.IsValidNumber(n) {
 		return false
 	}
