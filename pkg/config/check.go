@@ -196,6 +196,9 @@ func (l *loader) checkTiming() {
 	if sum >= 24*time.Hour {
 		l.say("timing.orchestrator", "undo, answer, unknown, silence, ring, talk, ended and wrapUp together must be less than 24h, or the log may forget a call before it is closed; they are %s", sum)
 	}
+	if alive := l.cfg.Timing.Bridge.Alive; o.Lease > 0 && o.Lease < 3*alive {
+		l.say("timing.orchestrator.lease", "must be at least three times timing.bridge.alive, which is %s, or one lost message ends every desktop's session", alive)
+	}
 	d := l.cfg.Timing.Dialer
 	if speaks := max(d.Send+d.Answer+d.Settle, l.cfg.Timing.Compliance.Prepare+2*time.Second); o.Silence > 0 && o.Silence <= speaks {
 		l.say("timing.orchestrator.silence", "must be more than the %s in which the dialer and compliance answer, or a call is given up while its answer is on its way", speaks)

@@ -24,6 +24,7 @@ type OrchestratorTiming struct {
 	WrapUp   time.Duration `yaml:"wrapUp" default:"30m" help:"After-call work."`
 	Retry    time.Duration `yaml:"retry" default:"2s" help:"After preparing was impossible."`
 	ClaimAge time.Duration `yaml:"claimAge" default:"15s" help:"A claim on an agent that no call knows of."`
+	Lease    time.Duration `yaml:"lease" default:"10s" help:"How long a bridge may be silent before the sessions of the desktops it holds are ended."`
 }
 
 // ComplianceTiming is compliance's.
@@ -42,6 +43,7 @@ type DialerTiming struct {
 // BridgeTiming is the bridge's.
 type BridgeTiming struct {
 	PollEvery time.Duration `yaml:"pollEvery" default:"1s" help:"Between looks at an agent's status; they also keep the provider's session alive."`
+	Alive     time.Duration `yaml:"alive" default:"2s" help:"Between words that the bridge lives, and with it the sessions of the desktops it holds."`
 }
 
 // WorkerTiming is of package worker.

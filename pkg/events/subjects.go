@@ -75,7 +75,12 @@ func WorkspaceSubject(tenant, connection, agent, session string) string {
 // AliveSubject is where a bridge process says every few seconds that it lives,
 // and with it the desktops' sessions it holds. It is a core subject of no
 // stream: nothing of it is stored. "*" hears them all.
-func AliveSubject(process string) string { return "alive.bridge." + process }
+func AliveSubject(process string) string { return alivePrefix + process }
+
+const alivePrefix = "alive.bridge."
+
+// AliveProcess is the process that an AliveSubject names.
+func AliveProcess(subject string) string { return strings.TrimPrefix(subject, alivePrefix) }
 
 // ServiceSubject is the subject of a command or query.
 func ServiceSubject(tenant, group, verb string) string {

@@ -24,5 +24,6 @@ func SubjectTable() []SubjectRow {
 		{StreamRejected, "rejected.<tenant>.<stage>", "any service", "30 days", "what was refused or parked, and why; never the payload"},
 		{"", "outdial.<tenant>.<group>.<verb>", "operators, upstream systems", "", "commands and queries (micro services)"},
 		{"", "workspace.<tenant>.<connection>.<agent>.<session>.send", "the dialer", "", "a message for one agent's desktop; never stored, never retried"},
+		{"", "alive.bridge.<process>", "the bridge", "", "a bridge process lives, and with it the desktops' sessions it holds; never stored"},
 	}
 }

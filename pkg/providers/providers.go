@@ -9,6 +9,7 @@ package providers
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/outdial/outdial/pkg/events"
@@ -179,10 +180,16 @@ type Reader interface {
 	Read(raw events.ProviderRaw, v View) ([]Observation, error)
 }
 
+// ErrNoResponders is in the error of a request that the broker itself refused,
+// because nobody listened where it went. It is the proof that nobody got it,
+// and no answer that came by wire is ever turned into it.
+var ErrNoResponders = errors.New("no responders")
+
 // A Desktop carries a provider's request to the agent's desktop.
 //
-// No desktop there is Transient with code "no_desktop": nothing was sent. An
-// answer that did not come is Uncertain.
+// Where nobody listens the error is Transient and wraps ErrNoResponders. No
+// desktop there, by the word of the bridge that listens, is Transient with code
+// "no_desktop": nothing was sent. An answer that did not come is Uncertain.
 type Desktop interface {
 	Send(ctx context.Context, a AgentRef, message []byte, attempt string, notAfter time.Time) error
 }

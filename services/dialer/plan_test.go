@@ -88,6 +88,9 @@ func TestAnswer(t *testing.T) {
 		"a no":                           {providers.Receipt{}, fault.New(fault.Permanent, "dial", "not_prepared", nil), events.Refused, "not_prepared"},
 		"a wrapped no":                   {providers.Receipt{}, fmt.Errorf("start: %w", fault.New(fault.Permanent, "dial", "no", nil)), events.Refused, "no"},
 		"nothing left the machine":       {providers.Receipt{}, fault.New(fault.Transient, "dial", "connection_refused", nil), events.Withheld, "connection_refused"},
+		"nobody listened":                {providers.Receipt{}, fault.New(fault.Transient, "send", "no_responders", providers.ErrNoResponders), events.Withheld, "no_responders"},
+		"a word that nobody listened":    {providers.Receipt{}, fault.New(fault.Transient, "send", "no_responders", nil), events.Withheld, "no_responders"},
+		"nobody listened, perhaps":       {providers.Receipt{}, fault.New(fault.Uncertain, "send", "no_reply", providers.ErrNoResponders), events.Unknown, "no_reply"},
 		"nobody knows":                   {providers.Receipt{}, fault.New(fault.Uncertain, "dial", "http_502", nil), events.Unknown, "http_502"},
 		"an error of no class":           {providers.Receipt{}, errors.New("what"), events.Unknown, "unclassified"},
 		"the time ran out":               {providers.Receipt{}, context.DeadlineExceeded, events.Unknown, "unclassified"},
@@ -116,7 +119,10 @@ func TestAnswer(t *testing.T) {
 			case *events.CallUnknown:
 				attempt, code = b.Attempt, b.Code
 			case *events.CallWithheld:
-				attempt, code = "att", b.Detail
+				attempt, code = b.Attempt, b.Detail
+				if (b.Proof == events.ProofNoResponders) != (story == "nobody listened") {
+					t.Errorf("proof %q", b.Proof)
+				}
 				if b.Reason != NothingSent {
 					t.Errorf("%+v", b)
 				}

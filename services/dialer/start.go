@@ -64,13 +64,13 @@ func (s *Service) send(ctx context.Context, at *attempt) (events.Name, any) {
 	id := at.call.Dialing.Attempt
 	o, conn, err := s.book.For(ctx, at.call, at.agent)
 	if err != nil {
-		return events.Withheld, &events.CallWithheld{Reason: NothingSent, Detail: fault.Code(err)}
+		return events.Withheld, &events.CallWithheld{Reason: NothingSent, Detail: fault.Code(err), Attempt: id}
 	}
 	if conn.Provider.Starter == nil {
-		return events.Withheld, &events.CallWithheld{Reason: NothingSent, Detail: "unsupported"}
+		return events.Withheld, &events.CallWithheld{Reason: NothingSent, Detail: "unsupported", Attempt: id}
 	}
 	if !time.Now().Before(at.sendBy) {
-		return events.Withheld, &events.CallWithheld{Reason: TooLate}
+		return events.Withheld, &events.CallWithheld{Reason: TooLate, Attempt: id}
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.Answer)
 	defer cancel()
@@ -79,7 +79,8 @@ func (s *Service) send(ctx context.Context, at *attempt) (events.Name, any) {
 }
 
 // Answer puts what a provider said to a start into an event. What is not a
-// clear yes, a clear no or a proof that nothing left is unknown (I2).
+// clear yes, a clear no or certainty that nothing left is unknown (I2). Proof,
+// after which the call may be dialed again, is the broker's word alone.
 func Answer(attempt string, r providers.Receipt, err error) (events.Name, any) {
 	if err == nil {
 		if r.Pending {
@@ -92,7 +93,11 @@ func Answer(attempt string, r providers.Receipt, err error) (events.Name, any) {
 	case known && f.Class == fault.Permanent:
 		return events.Refused, &events.CallRefused{Attempt: attempt, Code: f.Code}
 	case known && f.Class == fault.Transient:
-		return events.Withheld, &events.CallWithheld{Reason: NothingSent, Detail: f.Code}
+		w := &events.CallWithheld{Reason: NothingSent, Detail: f.Code, Attempt: attempt}
+		if errors.Is(err, providers.ErrNoResponders) {
+			w.Proof = events.ProofNoResponders
+		}
+		return events.Withheld, w
 	}
 	return events.Unknown, &events.CallUnknown{Attempt: attempt, Code: fault.Code(err)}
 }
@@ -105,6 +110,9 @@ func (s *Service) settle(intent events.Record, answer events.Name, body any) jou
 			return nil, err
 		}
 		name := Settled(c.State, answer)
+		if d, ok := intent.Body.(*events.CallDialing); !ok || c.Dialing == nil || c.Dialing.Attempt != d.Attempt {
+			return nil, nil // another intent stands by now
+		}
 		switch {
 		case name == "":
 			return nil, nil
@@ -125,16 +133,16 @@ func (s *Service) abandoned(ctx context.Context, r events.Record) ([]journal.Ste
 	if wait := c.Dialing.NotAfter.Add(s.Answer + s.Settle).Sub(s.Now()); wait > 0 {
 		return nil, snooze(soon(wait, r), "an intent's outcome")
 	}
-	return []journal.Step{s.unknown(r, lifecycle.Dialing, "no_outcome")}, nil
+	return []journal.Step{s.unknown(r, lifecycle.Dialing, c.Dialing.Attempt, "no_outcome")}, nil
 }
 
-func (s *Service) unknown(r events.Record, in lifecycle.State, code string) journal.Step {
+func (s *Service) unknown(r events.Record, in lifecycle.State, attempt, code string) journal.Step {
 	return journal.Step{Make: func(ctx context.Context) (*journal.Draft, error) {
 		c, err := logs.CallOf(ctx, s.Log, r)
-		if err != nil || c.State != in {
+		if err != nil || c.State != in || c.Dialing == nil || c.Dialing.Attempt != attempt {
 			return nil, err
 		}
-		return s.next(c, events.Unknown, &events.CallUnknown{Attempt: c.Dialing.Attempt, Code: code})
+		return s.next(c, events.Unknown, &events.CallUnknown{Attempt: attempt, Code: code})
 	}}
 }
 
@@ -159,5 +167,5 @@ func (s *Service) silence(ctx context.Context, r events.Record) ([]journal.Step,
 	if wait := r.Time.Add(s.Event).Sub(s.Now()); wait > 0 {
 		return nil, snooze(soon(wait, r), "a desktop's first event")
 	}
-	return []journal.Step{s.unknown(r, lifecycle.Started, "no_event")}, nil
+	return []journal.Step{s.unknown(r, lifecycle.Started, c.Dialing.Attempt, "no_event")}, nil
 }

@@ -29,7 +29,7 @@ func (s *Service) Desk(doors Doors) *Desk { return &Desk{s, doors} }
 // Opened begins a desktop's session: first the way to it is open, then the log
 // says so, so that whoever is assigned the session can be reached by it.
 func (d *Desk) Opened(ctx context.Context, connection, agent, session string) error {
-	tenant, err := d.seat(ctx, connection, agent)
+	tenant, err := d.tenantOf(ctx, connection, agent)
 	if err != nil {
 		return err
 	}
@@ -37,15 +37,24 @@ func (d *Desk) Opened(ctx context.Context, connection, agent, session string) er
 	if err := d.doors.Open(ctx, tenant, connection, id, session); err != nil {
 		return err
 	}
-	if err := d.s.sessionEvent(ctx, tenant, id, events.SessionStarted, "", session, nil); err != nil {
+	x := seat{tenant: tenant, connection: connection, agent: id, session: session}
+	d.s.seats.put(x)
+	if err := d.s.startDesktop(ctx, x, false); err != nil {
 		_ = d.doors.Close(session)
+		x.over = workspace.EndStore // it may be on record all the same
+		d.s.seats.put(x)
 		return err
 	}
 	return nil
 }
 
-// seat checks that the agent is enrolled on that connection.
-func (d *Desk) seat(ctx context.Context, connection, agent string) (tenant string, err error) {
+// Closing takes the way to the desktop away before anything else: from here on
+// a request for it finds no responder, rather than an answer that proves
+// nothing.
+func (d *Desk) Closing(session string) { _ = d.doors.Close(session) }
+
+// tenantOf checks that the agent is enrolled on that connection.
+func (d *Desk) tenantOf(ctx context.Context, connection, agent string) (tenant string, err error) {
 	for _, c := range d.s.Directory.Connections() {
 		if c.Name != connection || !c.Provider.Can.Desktop {
 			continue
@@ -63,7 +72,7 @@ func (d *Desk) seat(ctx context.Context, connection, agent string) (tenant strin
 
 // Message stores what the desktop's page relayed, before it is understood.
 func (d *Desk) Message(ctx context.Context, connection, agent, session string, raw []byte) error {
-	tenant, err := d.seat(ctx, connection, agent)
+	tenant, err := d.tenantOf(ctx, connection, agent)
 	if err != nil {
 		return err
 	}
@@ -74,18 +83,17 @@ func (d *Desk) Message(ctx context.Context, connection, agent, session string, r
 	return err
 }
 
-// Closed ends a desktop's session. A later one of the same agent stays.
-func (d *Desk) Closed(ctx context.Context, connection, agent, session, reason string) {
+// Closed ends a desktop's session. A later one of the same agent stays. What
+// cannot be written now is written later.
+func (d *Desk) Closed(ctx context.Context, _, agent, session, reason string) {
 	_ = d.doors.Close(session)
-	tenant, err := d.seat(ctx, connection, agent)
-	if err != nil {
+	x, ok := d.s.seats.get(session)
+	if !ok {
 		return
 	}
-	on := events.SessionLost
-	if reason == workspace.EndClosed {
-		on = events.SessionEnded
-	}
-	if err := d.s.sessionEvent(ctx, tenant, events.AgentToken(agent), on, reason, session, nil); err != nil {
-		d.s.Logger.WarnContext(ctx, "desktop's end not recorded", "agent", agent, "code", fault.Code(err))
+	x.over = reason
+	d.s.seats.put(x)
+	if err := d.s.endDesktop(ctx, x); err != nil {
+		d.s.Logger.WarnContext(ctx, "a desktop's end is not recorded; it is tried again", "agent", events.AgentToken(agent), "code", fault.Code(err))
 	}
 }

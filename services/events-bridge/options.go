@@ -10,7 +10,7 @@ import (
 // Options are what the configuration says about the bridge.
 func Options(s process.Setup, mux *http.ServeMux) RunOptions {
 	return RunOptions{
-		Config:    Config{PollEvery: s.Config.Timing.Bridge.PollEvery},
+		Config:    Config{PollEvery: s.Config.Timing.Bridge.PollEvery, Alive: s.Config.Timing.Bridge.Alive},
 		Mux:       mux,
 		Authorize: s.DesktopToken(workspace.SameToken),
 		Origins:   s.Config.Workspace.Origins,

@@ -45,6 +45,13 @@ func (r *roster) take(e events.Record) {
 	}
 }
 
+// get is what was last heard of an agent, nil if nothing was.
+func (r *roster) get(tenant, agent string) *lifecycle.Agent {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.agents[tenant+"/"+agent]
+}
+
 func (r *roster) list() []*lifecycle.Agent {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -59,6 +66,7 @@ func (r *roster) list() []*lifecycle.Agent {
 func (s *Service) Follow(r events.Record) {
 	if r.Family == events.AgentFamily {
 		s.agents.take(r)
+		s.seats.follow(r)
 	}
 }
 
@@ -266,6 +274,7 @@ func (s *Service) sessionEvent(ctx context.Context, tenant, agent string, on eve
 		} else {
 			after.Session = ""
 		}
+		after.Bridge = ""
 		d := logs.NextOfAgent(a, events.Bridge, on, now, &events.AgentPresence{Reason: reason, State: after})
 		d.Cause = a.Last.ID + "." + events.EventID(session, string(on), agent) // two sessions are never one
 		return d, nil

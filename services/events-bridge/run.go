@@ -54,6 +54,8 @@ func Run(ctx context.Context, h *process.Host, o RunOptions) error {
 	var polls error
 	wg.Go(func() { polls = s.Poll(ctx) })
 	wg.Go(func() { s.askDesktops(ctx, hub) })
+	wg.Go(func() { h.Beat(ctx, s.process, s.Alive) })
+	wg.Go(func() { s.KeepSessions(ctx, hub) })
 	err = h.Run(ctx, s.Routes()...)
 	stop()
 	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)

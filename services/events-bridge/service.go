@@ -26,6 +26,7 @@ type Config struct {
 	Store     Store
 	Directory *directory.Directory
 	PollEvery time.Duration // an agent's status; default 1 s
+	Alive     time.Duration // between words that this process lives; default 2 s
 	Now       func() time.Time
 	Logger    *slog.Logger
 }
@@ -35,6 +36,9 @@ type Service struct {
 	Config
 	book   orders.Book
 	agents *roster
+	// process names this run of the bridge, on the sessions it holds.
+	process string
+	seats   *seats
 }
 
 // New makes a service from its parts.
@@ -42,13 +46,17 @@ func New(c Config) *Service {
 	if c.PollEvery == 0 {
 		c.PollEvery = time.Second
 	}
+	if c.Alive == 0 {
+		c.Alive = 2 * time.Second
+	}
 	if c.Now == nil {
 		c.Now = time.Now
 	}
 	if c.Logger == nil {
 		c.Logger = slog.Default()
 	}
-	return &Service{Config: c, book: orders.Book{Log: c.Log, Directory: c.Directory}, agents: newRoster()}
+	return &Service{Config: c, book: orders.Book{Log: c.Log, Directory: c.Directory}, agents: newRoster(),
+		process: events.RandomID(), seats: newSeats()}
 }
 
 // Routes lists everything the bridge listens to.

@@ -21,6 +21,7 @@ type Limits struct {
 	WrapUp   time.Duration // after-call work; default 30 min
 	Retry    time.Duration // after preparing was impossible; default 2 s
 	ClaimAge time.Duration // a claim no call knows of; default 15 s
+	Lease    time.Duration // a bridge that says nothing; default 10 s
 }
 
 func (l Limits) withDefaults() Limits {
@@ -39,6 +40,7 @@ func (l Limits) withDefaults() Limits {
 	set(&l.WrapUp, 30*time.Minute)
 	set(&l.Retry, 2*time.Second)
 	set(&l.ClaimAge, 15*time.Second)
+	set(&l.Lease, 10*time.Second)
 	return l
 }
 
@@ -218,7 +220,7 @@ func planRefused(c *lifecycle.Call, now time.Time, l Limits) Move {
 	var wait Move
 	outcome, reason := events.OutcomeBlocked, ""
 	switch {
-	case c.State == lifecycle.Withheld && c.Withheld.Proof != "":
+	case proved(c):
 		// Nobody listened at that desktop. Its session is ended, so the next
 		// agent has the call's turn at once.
 		return undone(c, now, l, Move{Verb: Wait, Reason: events.WaitAgentNotReady})
@@ -244,6 +246,12 @@ func planRefused(c *lifecycle.Call, now time.Time, l Limits) Move {
 		return undone(c, now, l, wait)
 	}
 	return undone(c, now, l, Move{Verb: Close, Outcome: outcome, Reason: reason})
+}
+
+// proved reports whether the call came to nothing by proof, and may be dialed
+// again.
+func proved(c *lifecycle.Call) bool {
+	return c.State == lifecycle.Withheld && c.Withheld.Proof != ""
 }
 
 // cause is what made the call stop short: the later of failed and withheld.

@@ -43,11 +43,17 @@ func Run(ctx context.Context, h *process.Host, o RunOptions) error {
 	if err := h.Serve("accepts requests, claims agents, closes calls", s.Endpoints()); err != nil {
 		return err
 	}
+	deaf, err := h.HearBeats(s.Alive)
+	if err != nil {
+		return err
+	}
+	defer deaf()
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	var wg sync.WaitGroup
 	var timers error
 	wg.Go(func() { timers = s.Timers(ctx) })
+	wg.Go(func() { s.WatchLeases(ctx, h.Link) })
 	if o.Ready != nil {
 		o.Ready()
 	}

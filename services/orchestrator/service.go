@@ -39,6 +39,7 @@ type Config struct {
 type Service struct {
 	Config
 	index   *Index
+	leases  *leases
 	wake    chan struct{}
 	pending []unenrolled // of the configuration; the timers' own
 }
@@ -55,7 +56,7 @@ func New(c Config) *Service {
 		c.Logger = slog.Default()
 	}
 	c.Limits = c.Limits.withDefaults()
-	return &Service{Config: c, index: NewIndex(), wake: make(chan struct{}, 1)}
+	return &Service{Config: c, index: NewIndex(), leases: newLeases(c.Limits.Lease), wake: make(chan struct{}, 1)}
 }
 
 // Routes lists everything the orchestrator listens to.
@@ -96,15 +97,23 @@ func (s *Service) onCall(ctx context.Context, d worker.Delivery) ([]journal.Step
 func (s *Service) advance(tenant, call string, first uint64) journal.Step {
 	var picked *lifecycle.Agent
 	var at uint64 // where in the call's log it was picked
-	var waited bool
+	var waited, unreached bool
 	return journal.Step{
 		Make: func(ctx context.Context) (*journal.Draft, error) {
-			picked, waited = nil, false
+			picked, waited, unreached = nil, false, false
 			c, err := logs.Call(ctx, s.Log, tenant, call, first)
 			if err != nil {
 				return nil, err
 			}
 			m := Plan(c, s.Now(), s.Limits)
+			if m.Verb == Wait && proved(c) {
+				// Before the call has another turn: who could not be reached
+				// would be the longest idle once more.
+				d, err := s.endUnreached(ctx, c)
+				if unreached = d != nil; unreached || err != nil {
+					return d, err
+				}
+			}
 			if m.Verb != Claim {
 				return s.draft(c, m)
 			}
@@ -124,6 +133,8 @@ func (s *Service) advance(tenant, call string, first uint64) journal.Step {
 		},
 		Then: func(_ context.Context, done journal.Appended) ([]journal.Step, error) {
 			switch {
+			case unreached:
+				return []journal.Step{s.advance(tenant, call, first)}, nil
 			case picked != nil && done.Record.Family == events.AgentFamily:
 				return []journal.Step{s.assign(tenant, call, first, at, picked, done.Record.Seq)}, nil
 			case waited:

@@ -15,6 +15,9 @@ import (
 
 // Follow feeds the index with every event of CALLS and AGENTS, in order.
 func (s *Service) Follow(r events.Record) {
+	if p, ok := r.Body.(*events.AgentPresence); ok && r.Name == events.SessionStarted && p.State.Bridge != "" {
+		s.Alive(p.State.Bridge) // its first word may come after its first session
+	}
 	s.index.Take(r)
 	select {
 	case s.wake <- struct{}{}:

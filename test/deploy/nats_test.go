@@ -168,15 +168,15 @@ func TestNATSPermissions(t *testing.T) {
 				"dial.requests.acme", "$JS.ACK.CALLS.dialer.1.2.3.4.5", "$JS.API.CONSUMER.MSG.NEXT.CALLS.dialer", "control._.clock.offset"}},
 		{"dialer",
 			[]string{"append.calls.acme.c1.dialer.dialing", "workspace.acme.desk.a1.s1.send", "$JS.API.STREAM.MSG.GET.CALLS", "$JS.API.STREAM.MSG.GET.AGENTS"},
-			[]string{"append.calls.acme.c1.compliance.passed", "append.calls.acme.c1.bridge.talking", "append.agents.acme.a1.orchestrator.released",
+			[]string{"alive.bridge.p1", "append.calls.acme.c1.compliance.passed", "append.calls.acme.c1.bridge.talking", "append.agents.acme.a1.orchestrator.released",
 				"facts.acme.dnc.tok", "$JS.API.CONSUMER.MSG.NEXT.CALLS.compliance"}},
 		{"orchestrator",
 			[]string{"append.calls.acme.c1.orchestrator.requested", "append.agents.acme.a1.orchestrator.claimed", "$JS.API.CONSUMER.MSG.NEXT.REQUESTS_acme.orchestrator",
 				"$JS.ACK.REQUESTS_other.orchestrator.1.2.3.4.5", "$JS.API.CONSUMER.INFO.AGENTS.projector", "$JS.API.STREAM.INFO.AGENTS"},
-			[]string{"append.calls.acme.c1.compliance.passed", "append.calls.acme.c1.dialer.started", "append.agents.acme.a1.bridge.ready"}},
+			[]string{"append.calls.acme.c1.compliance.passed", "append.calls.acme.c1.dialer.started", "append.agents.acme.a1.bridge.ready", "alive.bridge.p1"}},
 		{"bridge",
-			[]string{"append.calls.acme.c1.bridge.ringing", "append.agents.acme.a1.bridge.ready", "provider.acme.tcn-main", "dial.requests.acme"},
-			[]string{"append.calls.acme.c1.compliance.passed", "append.agents.acme.a1.orchestrator.claimed", "workspace.acme.desk.a1.s1.send"}},
+			[]string{"append.calls.acme.c1.bridge.ringing", "append.agents.acme.a1.bridge.ready", "provider.acme.tcn-main", "dial.requests.acme", "alive.bridge.p1"},
+			[]string{"alive.bridge.p1.x", "append.agents.acme.a1.orchestrator.session_lost", "append.calls.acme.c1.compliance.passed", "append.agents.acme.a1.orchestrator.claimed", "workspace.acme.desk.a1.s1.send"}},
 		{"operator",
 			[]string{"append.calls.acme.c1.operator.resolved", "outdial.acme.call.cancel", "control._.clock.offset", "$SRV.PING", "$JS.API.STREAM.LIST"},
 			[]string{"append.calls.acme.c1.compliance.passed", "append.calls.acme.c1.dialer.dialing", "append.agents.acme.a1.orchestrator.released"}},
@@ -240,8 +240,8 @@ func TestNATSSubscriptions(t *testing.T) {
 		user        string
 		may, maynot []string
 	}{
-		{"orchestrator", []string{"outdial.*.call.get", "$SRV.PING", "_INBOX_outdial-orchestrator.x"}, []string{"calls.>", "_INBOX_outdial-dialer.>", "_INBOX.>", "dial.requests.acme"}},
-		{"bridge", []string{"workspace.acme.desk.a1.s1.send"}, []string{"workspace.>", "calls.>"}},
+		{"orchestrator", []string{"outdial.*.call.get", "$SRV.PING", "_INBOX_outdial-orchestrator.x", "alive.bridge.*"}, []string{"calls.>", "_INBOX_outdial-dialer.>", "_INBOX.>", "dial.requests.acme"}},
+		{"bridge", []string{"workspace.acme.desk.a1.s1.send"}, []string{"workspace.>", "calls.>", "alive.bridge.*"}},
 		{"dialer", []string{"$SRV.INFO.dialer"}, []string{"workspace.acme.desk.a1.s1.send", "append.>"}},
 		{"operator", []string{"calls.>", "ops.>"}, nil},
 	} {

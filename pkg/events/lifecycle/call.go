@@ -148,7 +148,7 @@ func callRules() []Rule {
 		{Dialing, events.Unknown, Unknown},
 		{Dialing, events.Withheld, Withdrawn},
 		{Dialing, events.Closed, Closed}, // presumed: its dialer never came back, nor did another
-		{Dialing, Proved, Withheld}, // nothing was placed, so the call may go on
+		{Dialing, Proved, Withheld},      // nothing was placed, so the call may go on
 
 		{Started, events.Unknown, Unknown}, // a desktop took it and nothing followed
 		{Started, events.Cancelled, Cancelled},

@@ -62,6 +62,10 @@ type Sink interface {
 	// Permanent error refuses the message, any other ends the session, and
 	// the page sends the message again on the next.
 	Message(ctx context.Context, connection, agent, session string, raw []byte) error
+	// Closing says that a session takes no more requests. It is called once
+	// for every session that was opened, as soon as it ends and before Closed,
+	// perhaps while Message runs.
+	Closing(session string)
 	// Closed ends a session. It is called for every session that was opened.
 	Closed(ctx context.Context, connection, agent, session, reason string)
 }

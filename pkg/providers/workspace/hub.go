@@ -181,6 +181,17 @@ func (h *Hub) Tell(connection, agent string) bool {
 	}
 }
 
+// Replace ends the socket of exactly this session: the agent has come in by
+// another page, at another bridge. The page is told and does not come back.
+func (h *Hub) Replace(connection, agent, session string) {
+	h.mu.Lock()
+	s := h.sockets[seat{connection, agent}]
+	h.mu.Unlock()
+	if s != nil && s.id == session {
+		s.end(EndReplaced)
+	}
+}
+
 // Sessions counts the open sockets.
 func (h *Hub) Sessions() int {
 	h.mu.Lock()

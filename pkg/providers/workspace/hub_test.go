@@ -289,6 +289,46 @@ func TestClosingTheHubEndsEverySession(t *testing.T) {
 	}
 }
 
+// A page whose agent has come in at another bridge is told as one that was
+// replaced here.
+func TestASessionIsReplacedFromElsewhere(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	p := h.page(t, "agent4")
+	h.hub.Replace("webex-desk", "agent4", "another")
+	h.hub.Replace("webex-desk", "agent5", p.session)
+	if !h.hub.Tell("webex-desk", "agent4") {
+		t.Fatal("another session's replacement ended this one")
+	}
+	p.next()
+	h.hub.Replace("webex-desk", "agent4", p.session)
+	if code := p.closed(); code != StatusReplaced {
+		t.Errorf("closed with %d", code)
+	}
+	h.diary.wait(t, "closed agent4 "+EndReplaced)
+}
+
+// A session takes no more requests from the moment it ends, whoever ends it,
+// though its last messages are not stored yet.
+func TestClosingIsSaidAtOnceAndBeforeClosed(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	h.diary.gate = make(chan struct{})
+	said := make(chan string, 1)
+	h.diary.closing = func(session string) { said <- session }
+	p := h.page(t, "agent4")
+	p.write("event") // stuck in the store
+	_ = p.conn.Close(websocket.StatusNormalClosure, "bye")
+	if got := <-said; got != p.session {
+		t.Errorf("closing %s, want %s", got, p.session)
+	}
+	if n := count(h.diary.read(), "closed"); n != 0 {
+		t.Error("closed came first")
+	}
+	close(h.diary.gate)
+	h.diary.wait(t, "closed agent4 "+EndClosed)
+}
+
 func TestAPageIsAskedAgain(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)

@@ -2,6 +2,7 @@ package workspace
 
 import (
 	"context"
+	"errors"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -82,7 +83,43 @@ func TestFromDialerToPageOverNATS(t *testing.T) {
 	if err := resp.Close(p.session); err != nil {
 		t.Errorf("closing twice: %v", err)
 	}
-	wantFault(t, req.Send(t.Context(), agent4(p.session), []byte(`{}`), "a2", notAfter), fault.Transient, "no_desktop")
+	err := req.Send(t.Context(), agent4(p.session), []byte(`{}`), "a2", notAfter)
+	wantFault(t, err, fault.Transient, "no_responders")
+	if !errors.Is(err, providers.ErrNoResponders) {
+		t.Errorf("%v does not say that nobody listened", err)
+	}
+}
+
+// Only the broker can say that nobody listened: a bridge's answer, whatever it
+// says, a timeout, and a connection that is gone are no proof of it.
+func TestWhatDoesNotProveThatNobodyListened(t *testing.T) {
+	t.Parallel()
+	s := broker(t)
+	nc := connect(t, s)
+	hang := make(chan struct{})
+	defer close(hang)
+	for session, answer := range map[string]func(context.Context) error{
+		"no_desktop": func(context.Context) error { return noDesktop() },
+		"forged": func(context.Context) error {
+			return fault.New(fault.Transient, "x", "no_responders", providers.ErrNoResponders)
+		},
+		"says_nothing":  func(context.Context) error { <-hang; return nil },
+		"not_connected": nil,
+		"":              nil, // no session
+	} {
+		req := &Requester{NC: connect(t, s), Timeout: 50 * time.Millisecond}
+		if answer != nil {
+			if err := NewResponder(nc, &phone{answer: answer}, 0).Open(t.Context(), "acme", "webex-desk", "agent4", session); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if session == "not_connected" {
+			req.NC.Close()
+		}
+		if err := req.Send(t.Context(), agent4(session), []byte(`{}`), "a1", time.Now().Add(time.Minute)); err == nil || errors.Is(err, providers.ErrNoResponders) {
+			t.Errorf("%s: %v", session, err)
+		}
+	}
 }
 
 func TestEveryAnswerKeepsItsClass(t *testing.T) {

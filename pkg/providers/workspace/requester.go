@@ -86,7 +86,7 @@ func (r *Requester) Send(ctx context.Context, a providers.AgentRef, message []by
 func sendFault(op string, err error) error {
 	switch {
 	case errors.Is(err, nats.ErrNoResponders):
-		return noDesktop()
+		return fault.New(fault.Transient, op, "no_responders", providers.ErrNoResponders)
 	case errors.Is(err, nats.ErrMaxPayload), errors.Is(err, nats.ErrBadSubject), errors.Is(err, nats.ErrHeadersNotSupported):
 		return fault.New(fault.Permanent, op, "bad_request", err)
 	case errors.Is(err, nats.ErrConnectionClosed), errors.Is(err, nats.ErrConnectionDraining):

@@ -30,6 +30,7 @@ type diary struct {
 	refuse  func(raw string) error // of Message
 	opened  func(agent string) error
 	gate    chan struct{} // when set, Message waits for it
+	closing func(session string)
 }
 
 func newDiary() *diary { return &diary{changed: make(chan struct{})} }
@@ -67,6 +68,12 @@ func (d *diary) Message(ctx context.Context, _, agent, _ string, raw []byte) err
 	}
 	d.write(agent + ": " + string(raw))
 	return nil
+}
+
+func (d *diary) Closing(session string) {
+	if d.closing != nil {
+		d.closing(session)
+	}
 }
 
 func (d *diary) Closed(_ context.Context, _, agent, _, reason string) {

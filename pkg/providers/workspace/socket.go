@@ -79,8 +79,12 @@ func (s *socket) run() {
 		_ = s.conn.Close(code, "refused")
 		return
 	}
+	closing := make(chan struct{})
+	context.AfterFunc(s.ctx, func() { defer close(closing); s.hub.sink.Closing(s.id) })
 	s.converse()
+	s.stop()
 	s.fail()
+	<-closing
 	why := s.ended()
 	s.goodbye(why)
 	s.hub.log.Info("desktop session ended", "connection", s.at.connection, "agent", s.at.agent, "session", s.id, "reason", why)

@@ -75,7 +75,8 @@ func (l Layout) Permissions(tenants []string) []Permission {
 	out := []Permission{
 		service(events.Orchestrator, "accepts, claims, waits and closes",
 			join(l.consumes(Orchestrator, Projector), appends(events.Orchestrator, "calls", "agents"), notes, logs),
-			"outdial.*.call.*", "outdial.*.agent.*", "outdial.*.control.*", "outdial.*.rejected.*", "outdial.*.why"),
+			"outdial.*.call.*", "outdial.*.agent.*", "outdial.*.control.*", "outdial.*.rejected.*", "outdial.*.why",
+			events.AliveSubject("*")),
 		service(events.Compliance, "the only one who can write a pass",
 			join(l.consumes(Compliance), appends(events.Compliance, "calls"), notes, logs,
 				reads(events.StreamFacts), tails(events.StreamFacts), []string{"facts.*.*.*"}),
@@ -85,7 +86,7 @@ func (l Layout) Permissions(tenants []string) []Permission {
 			"outdial.*.provider.*.*"),
 		service(events.Bridge, "what providers and desktops say; takes requests by HTTP",
 			join(l.consumes(Bridge), appends(events.Bridge, "calls", "agents"), notes, logs,
-				reads(events.StreamProvider), tails(events.StreamProvider), []string{"provider.*.*", "dial.requests.*"}),
+				reads(events.StreamProvider), tails(events.StreamProvider), []string{"provider.*.*", "dial.requests.*", events.AliveSubject("*")}),
 			"workspace.*.*.*.*.send", "outdial.*.workspace.*"),
 		{
 			User: "operator", Says: "people, by the NATS CLI and outdial's own tool",

@@ -106,6 +106,8 @@ func (r *rig) Opened(_ context.Context, _, _, session string) error {
 	return nil
 }
 
+func (r *rig) Closing(string) {}
+
 func (r *rig) Closed(_ context.Context, _, _, _, reason string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
