@@ -69,13 +69,13 @@ type HTTP struct {
 
 // Rulesets says where the deployment's own rule sets are.
 type Rulesets struct {
-	Dir string `yaml:"dir" help:"Folder with rule sets (*.yaml), on top of the embedded ones. Empty: the embedded ones alone."`
+	Dir string `yaml:"dir" help:"Folder with rule sets (*.yaml), on top of the embedded ones. Each is of the tenants it lists under tenants, else of those whose ruleset it is or extends. Empty: the embedded ones alone."`
 }
 
 // Tenant is one customer of outdial.
 type Tenant struct {
 	Countries  []string `yaml:"countries,omitempty" help:"ISO 3166-1 codes of the countries that may be called; all others are refused. The first is home: national numbers are read as its own. Required."`
-	Ruleset    string   `yaml:"ruleset,omitempty" help:"The rule set that decides when a request names none. Required."`
+	Ruleset    string   `yaml:"ruleset,omitempty" help:"The rule set that decides. A request may name another of the tenant's that extends it, and so is stricter. Required."`
 	Connection string   `yaml:"connection,omitempty" help:"The connection of requests that name none; one of this tenant's."`
 	CallerIDs  []string `yaml:"callerIds,omitempty" help:"Caller ids that requests may show, E.164. The first is the default; none leaves it to the provider."`
 	Key        Secret   `yaml:"key,omitempty" help:"32 random bytes in base64: numbers are known to the log only by tokens made with it, so losing it loses the do-not-call list. A missing file is made on the first start if everything is on loopback. Required."`

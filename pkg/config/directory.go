@@ -24,11 +24,20 @@ func (a Agent) Provider() string { return cmp.Or(a.ProviderAgent, a.Agent) }
 // Directory builds the tenants and the providers of a loaded configuration. It
 // connects to nothing.
 func Directory(c *Config, kinds Kinds, deps Deps) (*directory.Directory, error) {
+	heads, err := lineage(c.Rulesets.Dir)
+	if err != nil {
+		return nil, fmt.Errorf("rulesets.dir: %w", err)
+	}
+	own := map[string]string{}
+	for name, t := range c.Tenants {
+		own[name] = t.Ruleset
+	}
+	may := heads.Of(own)
 	var tenants []directory.Tenant
 	for _, name := range slices.Sorted(maps.Keys(c.Tenants)) {
 		t := c.Tenants[name]
 		tenants = append(tenants, directory.Tenant{
-			Name: name, Countries: t.Countries, Ruleset: t.Ruleset,
+			Name: name, Countries: t.Countries, Ruleset: t.Ruleset, Rulesets: may[name],
 			Connection: t.Connection, CallerIDs: t.CallerIDs, Key: c.Key(name),
 		})
 	}

@@ -1,6 +1,7 @@
 package config_test
 
 import (
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -55,6 +56,38 @@ func TestTheDirectoryHasWhatIsConfigured(t *testing.T) {
 	}
 	if _, ok := dir.Connection("globex", "sim"); ok {
 		t.Error("globex sees the connection of acme")
+	}
+}
+
+// The heads alone are read here; a file that compliance will refuse gives
+// nobody anything.
+func TestTheRuleSetsThatATenantsRequestsMayName(t *testing.T) {
+	t.Parallel()
+	dir := home(t)
+	for file, text := range map[string]string{
+		"a.yaml": "name: acme-own\nextends: us-federal\nwindows: {sun: closed}\n", "b.yml": "name: acme-night\nextends: acme-own\n",
+		"c.yaml": "name: both\nextends: us-federal\ntenants: [acme, globex]\n", "d.yaml": "name: stray\nextends: us-federal\n",
+		"e.yaml": "name: us-federal\nextends: acme-own\n", "f.yaml": "{", "g.yaml": "", "h.yaml": "name: twice\nextends: acme-own\n",
+		"i.yaml": "name: twice\nextends: acme-own\n", "j.yaml": "name: [list]\n", "README.md": "name: not-a-rule-set\nextends: acme-own\n",
+		"sub/k.yaml": "name: below\nextends: acme-own\n",
+	} {
+		write(t, filepath.Join(dir, "rulesets", file), text)
+	}
+	for own, want := range map[string]string{"acme-own": "acme-night acme-own", "us-federal": "both default-safest us-federal", "default-safest": "default-safest", "gone": ""} {
+		text := strings.Replace(two, "acme:   {countries: [CA, US], ruleset: us-federal", "acme:   {countries: [CA, US], ruleset: "+own, 1)
+		cfg := parse(t, text+"rulesets: {dir: rulesets}\n", nil, dir)
+		d, err := config.Directory(cfg, kinds.All(), config.Deps{Now: time.Now})
+		if err != nil {
+			t.Fatal(err)
+		}
+		acme, _ := d.Tenant("acme")
+		globex, _ := d.Tenant("globex")
+		if got := strings.Join(acme.Rulesets, " "); got != want {
+			t.Errorf("a tenant by %s may name %q, want %q", own, got, want)
+		}
+		if !globex.MayName("both") || globex.MayName("acme-own") || globex.MayName("acme-night") || globex.MayName("stray") {
+			t.Errorf("the other tenant may name %q", globex.Rulesets)
+		}
 	}
 }
 

@@ -17,6 +17,7 @@ type Tenant struct {
 	Name       string
 	Countries  []string // ISO 3166-1 alpha-2 destinations that are allowed
 	Ruleset    string
+	Rulesets   []string // those that its requests may name (Lineage.Of)
 	Connection string   // default connection
 	CallerIDs  []string // E.164; the first is the default
 	Key        events.Key

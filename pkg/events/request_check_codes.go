@@ -97,7 +97,7 @@ func FaultCodes() []FaultCode {
 		{FaultUnknownConnection, "the tenant has no such connection"},
 		{FaultQueueUnsupported, "the connection has no queues of its own"},
 		{FaultForeignCallerID, "the caller id is not one of the tenant's"},
-		{FaultUnknownRuleset, "the tenant has no such rule set"},
+		{FaultUnknownRuleset, "the tenant has no such rule set that is its own, or extends its own"},
 		{FaultExpiresFirst, "the expiry must come after notBefore"},
 		{FaultExpired, "the request has expired"},
 		{FaultExpiryTooFar, "too far ahead: a call must close before its log ages out"},

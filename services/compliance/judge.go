@@ -103,16 +103,24 @@ func (s *Service) companyList(ctx context.Context, tenant string, key events.Key
 	}
 }
 
-// ruleset is the one the request asks for, or the tenant's. A rule set that
-// nobody approved serves providers on this machine only.
+// ruleset is the one the request names, or the tenant's. Which ones a request
+// may name is asked again here, because a store may hold requests that were
+// taken when nobody asked, or under other rule sets. A rule set that nobody
+// approved serves providers on this machine only.
 func (s *Service) ruleset(t directory.Tenant, q events.DialRequest, d demands) rules.RuleSet {
-	name := q.Ruleset
-	if name == "" {
-		name = t.Ruleset
-	}
+	name := orElse(q.Ruleset, t.Ruleset)
 	rs, ok := s.Rulesets[name]
-	if !ok || (!rs.Approved() && !d.loopback) {
+	if !ok || !slices.Contains(s.mayName[t.Name], name) || (!rs.Approved() && !d.loopback) {
 		return rules.RuleSet{}
 	}
 	return rs
+}
+
+// lineage is the heads of the rule sets.
+func lineage(sets map[string]rules.RuleSet) directory.Lineage {
+	heads := directory.Lineage{}
+	for name, r := range sets {
+		heads[name] = directory.RulesetHead{Extends: r.Extends, Tenants: r.Tenants, Shipped: r.Shipped}
+	}
+	return heads
 }

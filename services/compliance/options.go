@@ -1,6 +1,7 @@
 package compliance
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -18,16 +19,40 @@ func Options(s process.Setup) (Config, error) {
 	if err != nil {
 		return Config{}, err
 	}
+	own := map[string]string{}
 	for name, t := range s.Config.Tenants {
-		if _, ok := sets[t.Ruleset]; !ok {
-			return Config{}, fmt.Errorf("tenants.%s.ruleset: no rule set %q; there are %v", name, t.Ruleset, slices.Sorted(maps.Keys(sets)))
-		}
+		own[name] = t.Ruleset
+	}
+	if err := checkTenants(sets, own); err != nil {
+		return Config{}, err
 	}
 	table, err := zones.Embedded()
 	if err != nil {
 		return Config{}, err
 	}
 	return Config{Rulesets: sets, Zones: table, Prepare: s.Config.Timing.Compliance.Prepare}, nil
+}
+
+// checkTenants refuses a tenant whose rule set is not there, or is others', and
+// a rule set that lists a tenant who is not there.
+func checkTenants(sets map[string]rules.RuleSet, own map[string]string) error {
+	var faults []error
+	may := lineage(sets).Of(own)
+	for _, name := range slices.Sorted(maps.Keys(own)) {
+		if _, ok := sets[own[name]]; !ok {
+			faults = append(faults, fmt.Errorf("tenants.%s.ruleset: no rule set %q; there are %v", name, own[name], slices.Sorted(maps.Keys(sets))))
+		} else if !slices.Contains(may[name], own[name]) {
+			faults = append(faults, fmt.Errorf("tenants.%s.ruleset: %q is of other tenants: %v", name, own[name], sets[own[name]].Tenants))
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(sets)) {
+		for _, tenant := range sets[name].Tenants {
+			if _, ok := own[tenant]; !ok {
+				faults = append(faults, fmt.Errorf("rule set %s: tenants: there is no tenant %q", name, tenant))
+			}
+		}
+	}
+	return errors.Join(faults...)
 }
 
 // Rulesets reads the embedded rule sets and those of a folder, "" for none.

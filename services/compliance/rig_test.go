@@ -154,6 +154,21 @@ func newWorldOf(t *testing.T, connection string, q events.DialRequest) *world {
 	return w
 }
 
+// reopen starts the service anew with other rule sets: acme's is own, and
+// there is a second tenant.
+func (w *world) reopen(own string, sets map[string]rules.RuleSet) {
+	w.t.Helper()
+	tenants := append(w.dir.Tenants(), directory.Tenant{Name: "globex", Countries: []string{"US"}, Ruleset: "us-federal", Key: key()})
+	tenants[0].Ruleset = own
+	dir, err := directory.New(tenants, w.dir.Connections())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	c := w.s.Config
+	c.Directory, c.Rulesets = dir, sets
+	w.s = New(c)
+}
+
 func (w *world) join() *Service {
 	w.t.Helper()
 	sets, err := rules.Embedded()
@@ -161,7 +176,7 @@ func (w *world) join() *Service {
 		w.t.Fatal(err)
 	}
 	approved := sets["us-federal"]
-	approved.Name, approved.ApprovedBy, approved.ApprovedOn = "counsel", "A. Lawyer", "2026-01-02"
+	approved.Name, approved.Extends, approved.Shipped, approved.ApprovedBy, approved.ApprovedOn = "counsel", "us-federal", false, "A. Lawyer", "2026-01-02"
 	sets["counsel"] = approved
 	table, err := zones.Embedded()
 	if err != nil {

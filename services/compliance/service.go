@@ -49,8 +49,9 @@ type Config struct {
 // Service is compliance. Several may run at once.
 type Service struct {
 	Config
-	book orders.Book
-	open *openCalls
+	book    orders.Book
+	open    *openCalls
+	mayName map[string][]string // by tenant, the rule sets that its requests may name
 }
 
 // New makes a service from its parts.
@@ -64,7 +65,12 @@ func New(c Config) *Service {
 	if c.Logger == nil {
 		c.Logger = slog.Default()
 	}
-	return &Service{Config: c, book: orders.Book{Log: c.Log, Directory: c.Directory}, open: newOpenCalls()}
+	own := map[string]string{}
+	for _, t := range c.Directory.Tenants() {
+		own[t.Name] = t.Ruleset
+	}
+	return &Service{Config: c, book: orders.Book{Log: c.Log, Directory: c.Directory}, open: newOpenCalls(),
+		mayName: lineage(c.Rulesets).Of(own)}
 }
 
 // Routes lists everything compliance listens to.

@@ -111,6 +111,7 @@ func (s *Service) check(h *process.Host, age time.Duration) func(string, events.
 				return string(c.Kind), ok
 			},
 			SupportsQueue: func(string) bool { return false },
+			Ruleset:       t.MayName,
 		})
 	}
 }

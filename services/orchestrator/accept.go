@@ -60,6 +60,7 @@ func (s *Service) roster(ctx context.Context, t directory.Tenant, d worker.Deliv
 			conn, ok := s.Directory.Connection(t.Name, name)
 			return string(conn.Kind), ok
 		},
+		Ruleset:           t.MayName,
 		DefaultConnection: t.Connection,
 		SupportsQueue:     func(string) bool { return false }, // none of the kinds built has queues of its own
 		Key:               t.Key, ClockOffset: s.Offset,

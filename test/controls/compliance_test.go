@@ -11,6 +11,12 @@ func complianceControls() []control {
 			pkg: compliance, test: "TestAnAgentClaimedAnewIsNotTouched", says: "claimed for this call, by a later claim",
 		},
 		{
+			invariant: "I1", guard: "a request on record does not choose a looser rule set", file: "services/compliance/judge.go",
+			old: "!slices.Contains(s.mayName[t.Name], name) || ",
+			new: "",
+			pkg: compliance, test: "TestARequestCannotChooseALooserRuleSet", says: "default-safest, asked for us-federal",
+		},
+		{
 			invariant: "I1", guard: "a verdict answers its own assignment", file: "services/compliance/prepare.go",
 			old: "if c.Refs.Assigned == r.Seq {",
 			new: "if c.Refs.Assigned > 0 {",

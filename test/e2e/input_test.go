@@ -60,6 +60,12 @@ func badInputs(now time.Time) map[string]bad {
 		"a foreign caller id":       one(map[string]any{"from": "+13035550166"}, "/from foreign_caller_id"),
 		"expired":                   one(map[string]any{"expiresAt": now.Add(-time.Minute)}, "/expiresAt expired"),
 		"beyond the log's age":      one(map[string]any{"expiresAt": now.Add(71 * time.Hour)}, "/expiresAt expiry_too_far"),
+		"a looser rule set":         one(map[string]any{"ruleset": "us-federal"}, "/ruleset unknown_ruleset"),
+		"a rule set beside it":      one(map[string]any{"ruleset": "default-safest"}, "/ruleset unknown_ruleset"),
+		"a rule set in capitals":    one(map[string]any{"ruleset": "E2E"}, "/ruleset unknown_ruleset"),
+		"a machine that dials":      one(map[string]any{"mode": "predictive"}, "/mode mode_unsupported"),
+		"a clock of no place":       one(map[string]any{"timeZone": "Etc/GMT+5"}, "/timeZone bad_time_zone"),
+		"nearly a location":         one(map[string]any{"metadata": []map[string]string{{"key": "Zip Cod", "value": "canary"}}}, "/metadata/0/key near_key"),
 		"a token with a dot":        one(map[string]any{"campaign": "spring.sale"}, "/campaign bad_token"),
 		"a token with a wildcard":   one(map[string]any{"reference": "a*"}, "/reference bad_token"),
 		"a token with a tail":       one(map[string]any{"contact": "a>"}, "/contact bad_token"),
@@ -84,8 +90,10 @@ func (b bad) named(id string) rig.Request {
 
 func TestEveryBadInputIsRejectedOnceAndHarmsNobody(t *testing.T) {
 	t.Parallel()
-	r := rig.Start(t, rig.Options{Others: 1})
-	before := r.Dial("before", rig.To(rig.Number(2), rig.Agent(0)))
+	r := rig.Start(t, rig.Options{Others: 1, Ruleset: "name: e2e\nextends: us-federal\n"})
+	named := rig.To(rig.Number(2), rig.Agent(0))
+	named.Ruleset = rig.Ruleset // the tenant's own may be named
+	before := r.Dial("before", named)
 	cases := badInputs(r.Now())
 	sent := map[uint64]string{} // by sequence
 	n := 0

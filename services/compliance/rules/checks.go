@@ -49,7 +49,7 @@ func allRules() []rule {
 
 func haveRuleset(j *judgement) answer {
 	if j.rs.Missing() {
-		return unknown(RulesetNotFound, "no such rule set")
+		return unknown(RulesetNotFound, "no rule set that may judge this call: the tenant's own or one that extends it, and approved unless the provider is on this machine")
 	}
 	a := ok("")
 	a.source = j.rs.Source

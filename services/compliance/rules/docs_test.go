@@ -26,7 +26,7 @@ func rulesTable() string {
 // questions says in words what each rule asks, and its codes.
 func questions() map[string][2]string {
 	return map[string][2]string{
-		ruleRuleset:    {"is there a rule set of that name?", "`RULESET_NOT_FOUND`"},
+		ruleRuleset:    {"is there a rule set of that name: the tenant's, or one that extends it?", "`RULESET_NOT_FOUND`"},
 		ruleRequest:    {"are instant, purpose and mode ones we know?", "`RULE_ERROR`, `METADATA_INVALID`"},
 		ruleEmergency:  {"is it an emergency number or short code, in any spelling?", "`NUMBER_EMERGENCY`"},
 		ruleNumber:     {"is it E.164, as long as the country's numbers are, and assignable?", "`NUMBER_INVALID`"},

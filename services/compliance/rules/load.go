@@ -8,6 +8,7 @@ import (
 	"maps"
 	"path"
 	"slices"
+	"strings"
 	"sync"
 )
 
@@ -20,7 +21,12 @@ var loadShipped = sync.OnceValues(func() (map[string]RuleSet, error) {
 	if err != nil {
 		return nil, err
 	}
-	return loadOver(sub, map[string]RuleSet{}, false)
+	all, err := loadOver(sub, map[string]RuleSet{}, false)
+	for name, r := range all {
+		r.Shipped = true
+		all[name] = r
+	}
+	return all, err
 })
 
 // Embedded returns the rule sets inside the binary by name: us-federal,
@@ -107,7 +113,7 @@ func readFiles(dir fs.FS, taken map[string]RuleSet) (map[string]file, []error) {
 			faults = append(faults, fmt.Errorf("%s: %w", e.Name(), errors.Join(err, more)))
 			continue
 		}
-		if _, ok := taken[f.Name]; ok {
+		if slices.ContainsFunc(slices.Collect(maps.Keys(taken)), func(name string) bool { return strings.EqualFold(name, f.Name) }) {
 			faults = append(faults, fmt.Errorf("%s: the name %q belongs to an embedded rule set", e.Name(), f.Name))
 			continue
 		}

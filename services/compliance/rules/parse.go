@@ -24,6 +24,7 @@ type file struct {
 	Description    string            `yaml:"description"`
 	Source         *string           `yaml:"source"`
 	Extends        string            `yaml:"extends"`
+	Tenants        []string          `yaml:"tenants"`
 	ApprovedBy     string            `yaml:"approvedBy"`
 	ApprovedOn     string            `yaml:"approvedOn"`
 	Countries      []string          `yaml:"countries"`
@@ -101,9 +102,15 @@ func (f file) build(known map[string]RuleSet) (RuleSet, error) {
 		}
 	}
 	r := base
-	r.Name, r.Description, r.Extends = f.Name, f.Description, f.Extends
+	r.Name, r.Description, r.Extends, r.Shipped = f.Name, f.Description, f.Extends, false
 	r.ApprovedBy, r.ApprovedOn = f.ApprovedBy, f.ApprovedOn
 	r.Countries, r.AllowOverrides = slices.Clone(base.Countries), slices.Clone(base.AllowOverrides)
+	if r.Tenants = slices.Clone(base.Tenants); f.Tenants != nil {
+		r.Tenants = sorted(f.Tenants)
+	}
+	if f.Tenants != nil && len(f.Tenants) == 0 || slices.ContainsFunc(f.Tenants, func(t string) bool { return !token.MatchString(t) }) {
+		fault("tenants: names of tenants are needed, or no such field")
+	}
 	if !token.MatchString(f.Name) {
 		fault("name: 1 to 64 letters, digits, hyphens or underscores are needed")
 	}

@@ -32,8 +32,10 @@ const (
 type RuleSet struct {
 	Name        string
 	Description string
-	Source      string // where the windows come from: law, document, policy
-	Extends     string // the rule set it tightens
+	Source      string   // where the windows come from: law, document, policy
+	Extends     string   // the rule set it tightens
+	Shipped     bool     // inside the binary
+	Tenants     []string // whose it is, sorted; none: see directory.Lineage
 	ApprovedBy  string
 	ApprovedOn  string // YYYY-MM-DD
 
@@ -77,6 +79,7 @@ type canonical struct {
 	Description    string            `json:"description"`
 	Source         string            `json:"source"`
 	Extends        string            `json:"extends"`
+	Tenants        []string          `json:"tenants,omitempty"`
 	ApprovedBy     string            `json:"approvedBy"`
 	ApprovedOn     string            `json:"approvedOn"`
 	Countries      []string          `json:"countries"`
@@ -94,7 +97,7 @@ type canonical struct {
 func (r RuleSet) Canonical() []byte {
 	c := canonical{
 		Name: r.Name, Description: r.Description, Source: r.Source, Extends: r.Extends,
-		ApprovedBy: r.ApprovedBy, ApprovedOn: r.ApprovedOn,
+		Tenants: r.Tenants, ApprovedBy: r.ApprovedBy, ApprovedOn: r.ApprovedOn,
 		Countries: sorted(r.Countries), Week: map[string]Window{},
 		Zone: r.Zone, EndMargin: int64(r.EndMargin / time.Second), Lease: int64(r.lease() / time.Second),
 		NonGeographic: orElse(r.NonGeographic, NonGeographicDeny),

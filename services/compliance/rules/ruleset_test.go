@@ -76,6 +76,8 @@ func TestParseFaults(t *testing.T) {
 		{"a country of one's own for the US", "name: a\ncountries: [US]\nwindows: {mon: 09:00-21:00}\n", []string{"covered by us-federal"}},
 		{"a taken name", strings.Replace(good, "name: a", "name: ca", 1), []string{"embedded"}},
 		{"a ground that is none", good + "extends: nowhere\n", []string{"nowhere"}},
+		{"nobody's at all", good + "tenants: []\n", []string{"tenants: names"}},
+		{"a tenant who cannot be", good + "tenants: [a b]\n", []string{"tenants: names"}},
 		{"an override of the company list", good + "allowOverrides: [company-dnc]\n", []string{"company-dnc"}},
 		{"a zone that is none", good + "zone: Mars/Olympus\n", []string{"zone"}},
 		{"a negative margin", good + "endMargin: -1s\n", []string{"endMargin"}},
@@ -143,6 +145,38 @@ func TestLoad(t *testing.T) {
 	for _, want := range []string{"a.yaml: extends itself", "b.yaml: extends itself", "c.yaml", "d.yaml: looser", "e.yaml", "f.yaml", "foo", "lease"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("%v\ndoes not name %q", err, want)
+		}
+	}
+}
+
+// A rule set may keep or narrow whose it is, and never pass itself on. Nobody
+// can be led astray by a name that differs in capitals from an embedded one.
+func TestWhoseARuleSetIs(t *testing.T) {
+	t.Parallel()
+	all, err := Load(fstest.MapFS{
+		"a.yaml": {Data: []byte("name: a\nextends: us-federal\ntenants: [globex, acme, acme]\n")},
+		"b.yaml": {Data: []byte("name: b\nextends: a\n")},
+		"c.yaml": {Data: []byte("name: c\nextends: b\ntenants: [acme]\n")},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]string{"us-federal": "", "a": "acme globex", "b": "acme globex", "c": "acme"} {
+		if r := all[name]; strings.Join(r.Tenants, " ") != want || r.Shipped != (name == "us-federal") {
+			t.Errorf("%s is of %v, shipped %v", name, r.Tenants, r.Shipped)
+		}
+	}
+	if embeddedSets(t)["us-federal"].Hash() != "f207e869a56def252df3cc7119b5a3c3fe874b5cfb7e3518d565187e2994cca1" {
+		t.Error("a rule set that lists nobody has another hash than it had")
+	}
+	_, err = Load(fstest.MapFS{
+		"a.yaml": {Data: []byte("name: a\nextends: us-federal\ntenants: [acme]\n")},
+		"b.yaml": {Data: []byte("name: b\nextends: a\ntenants: [acme, globex]\n")},
+		"c.yaml": {Data: []byte("name: US-Federal\nextends: default-safest\n")},
+	})
+	for _, want := range []string{"b.yaml: looser than a: tenant globex", `c.yaml: the name "US-Federal" belongs`} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v does not say %q", err, want)
 		}
 	}
 }

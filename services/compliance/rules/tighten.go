@@ -19,6 +19,11 @@ func (r RuleSet) Tightens(base RuleSet) error {
 			loose("country %s is not covered there", country)
 		}
 	}
+	for _, tenant := range r.Tenants {
+		if len(base.Tenants) > 0 && !slices.Contains(base.Tenants, tenant) {
+			loose("tenant %s has no part in it", tenant)
+		}
+	}
 	for day := time.Sunday; day <= time.Saturday; day++ {
 		mine, theirs := r.Week[day], base.Week[day]
 		if mine.End > mine.Start && (mine.Start < theirs.Start || mine.End > theirs.End) {

@@ -61,7 +61,7 @@ func Vocabulary() []Term {
 		{NumberInvalid, "not E.164, wrong number of digits, or never assignable", RetryNever, false},
 		{NumberTypeBlocked, "premium, toll-free, shared cost, personal, pager or satellite", RetryNever, false},
 		{JurisdictionUnsupported, "the country is not the tenant's, or its rule set does not cover it", RetryNo, false},
-		{RulesetNotFound, "no rule set of that name", RetryFix, false},
+		{RulesetNotFound, "no such rule set, or not one that the request may be judged by", RetryFix, false},
 		{DataStale, "the time-zone data are older than a change of law that matters here", RetryRefresh, false},
 		{RuleError, "a rule could not answer; nothing passes without its answer", RetryFix, false},
 		{MetadataMissing, "metadata that the provider's settings require is not given", RetryFix, false},

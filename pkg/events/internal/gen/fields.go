@@ -28,7 +28,7 @@ func requestFields() map[string]requestField {
 		"region":     {"text", "evidence for where the person is"},
 		"timeZone":   {"IANA name of a place", "evidence for where the person is; UTC, Etc/, GMT, EST and their like are no places"},
 		"consent":    {"{id}", "names a consent record; a bare claim counts as none"},
-		"ruleset":    {"token", "which rule set to judge by; default: the tenant's"},
+		"ruleset":    {"token", "which rule set to judge by: the tenant's (default), or one of the tenant's that extends it"},
 		"recording":  {"{on, permission}", "whether the call is to be recorded, and by whose leave; default: the provider's settings"},
 		"overrides":  {"[{rule, agent, reason}], at most 16", "asks that a rule's objection be set aside; refused unless rule set and provider settings allow it"},
 		"notBefore":  {"RFC 3339", "not earlier than this"},
