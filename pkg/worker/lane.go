@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"runtime/debug"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -27,12 +29,22 @@ var errStalled = errors.New("stalled")
 // settleWait bounds what the runtime itself does after a handler.
 const settleWait = 10 * time.Second
 
+// What a lane holds of a stream at once. Messages that wait for their turn are
+// held here, because the broker knows no turns; those beyond a key's share go
+// back to it for a while, so that one who floods does not hide the others.
+const (
+	windowSize = 1024
+	shareSize  = windowSize / 2
+	pullSize   = 256
+)
+
 // A lane is one route at work.
 type lane struct {
 	rt       *Runtime
 	route    Route
 	cons     jetstream.Consumer
-	slots    chan struct{}
+	turns    *turns        // places for handlers, in turn by key
+	window   chan struct{} // messages that wait for a place or have one
 	wg       sync.WaitGroup
 	arrived  atomic.Uint64 // messages taken, so that a stall is seen
 	failures *failures
@@ -71,7 +83,7 @@ func (l *lane) run(pull, handle context.Context) error {
 func (l *lane) consume(pull, handle context.Context) error {
 	broken := make(chan error, 1)
 	cc, err := l.cons.Consume(func(m jetstream.Msg) { l.take(pull, handle, m) },
-		jetstream.PullMaxMessages(l.route.MaxInFlight),
+		jetstream.PullMaxMessages(pullSize),
 		jetstream.ConsumeErrHandler(func(_ jetstream.ConsumeContext, err error) {
 			l.rt.metrics.natsError("consume")
 			l.log.Debug("pull ended", "because", refusedWhat(err))
@@ -117,7 +129,7 @@ func (l *lane) consume(pull, handle context.Context) error {
 // whether it knows of no pull at all. Clients have been seen to wait for ever
 // after a leader change, and after a restart until the next heartbeat is missed.
 func (l *lane) stalled(ctx context.Context) error {
-	if len(l.slots) == cap(l.slots) {
+	if len(l.window) == cap(l.window) {
 		return nil // busy, not stalled
 	}
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
@@ -142,32 +154,70 @@ func (l *lane) stalled(ctx context.Context) error {
 	return errStalled
 }
 
-// take waits for a free slot and handles the message beside others.
+// take queues a message for its turn, in the order of delivery, and handles it
+// beside others when it has come.
 func (l *lane) take(pull, handle context.Context, m jetstream.Msg) {
 	l.arrived.Add(1)
+	key := keyOf(m.Subject())
+	if pull.Err() == nil && l.turns.waiting(key) >= shareSize {
+		l.nak(m, overShare(m))
+		return
+	}
 	select {
 	case <-pull.Done():
-	case l.slots <- struct{}{}:
-		if pull.Err() == nil {
-			l.wg.Go(func() {
-				defer func() { <-l.slots }()
-				l.handle(handle, m)
-			})
+		_ = m.Nak() // somebody else may have it at once
+		return
+	case l.window <- struct{}{}:
+	}
+	mine := l.turns.join(key)
+	l.wg.Go(func() {
+		stop := l.heartbeat(m)
+		held := l.turns.wait(pull, key, mine)
+		leave := sync.OnceFunc(func() {
+			if held {
+				l.turns.give()
+			}
+			<-l.window
+		})
+		p := &place{pull: pull, asides: l.rt.asides, leave: leave}
+		defer p.end()
+		if !held || pull.Err() != nil {
+			stop()
+			_ = m.Nak()
 			return
 		}
-		<-l.slots
-	}
-	_ = m.Nak() // somebody else may have it at once
+		l.handle(handle, m, p, stop)
+	})
 }
 
-// handle is one message from delivery to settlement.
-func (l *lane) handle(ctx context.Context, m jetstream.Msg) {
+// keyOf says whose message it is: the tenant's, and of a provider's messages
+// the connection's.
+func keyOf(subject string) string {
+	if strings.HasPrefix(subject, "provider.") {
+		return subject
+	}
+	return tenantOf(subject)
+}
+
+// overShare is how long the broker keeps a message whose sender has too many
+// waiting here: a second, and longer each time, spread out.
+func overShare(m jetstream.Msg) time.Duration {
+	d := time.Second
+	if meta, err := m.Metadata(); err == nil {
+		d <<= min(max(meta.NumDelivered, 1)-1, 5)
+	}
+	d = min(d, maxBackoff)
+	return d/2 + rand.N(d)
+}
+
+// handle is one message from its turn to settlement.
+func (l *lane) handle(ctx context.Context, m jetstream.Msg, p *place, stop func()) {
 	start := time.Now()
 	l.rt.metrics.inFlight.Add(ctx, 1)
 	defer l.rt.metrics.inFlight.Add(ctx, -1)
-	stop := l.heartbeat(m)
 	d, err := delivery(m)
-	ctx, span := l.span(ctx, d)
+	p.stored = d.Stored
+	ctx, span := l.span(context.WithValue(ctx, placeKey{}, p), d)
 	defer span.End()
 	if err == nil {
 		err = l.work(ctx, d)

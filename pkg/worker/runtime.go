@@ -27,6 +27,7 @@ type Runtime struct {
 	js      jetstream.JetStream
 	metrics *metrics
 	tracer  trace.Tracer
+	asides  *asides
 	drain   chan struct{}
 	once    sync.Once
 	done    chan struct{} // closed when Run has returned
@@ -62,8 +63,9 @@ func New(c Config) (*Runtime, error) {
 	c.Grace = cmp.Or(c.Grace, 25*time.Second)
 	c.MaxFailures = cmp.Or(c.MaxFailures, 8)
 	c.Backoff = cmp.Or(c.Backoff, 250*time.Millisecond)
+	c.PerConnection = cmp.Or(c.PerConnection, 16)
 	return &Runtime{
-		cfg: c, js: js, metrics: m, tracer: c.Tracer.Tracer(scope),
+		cfg: c, js: js, metrics: m, tracer: c.Tracer.Tracer(scope), asides: newAsides(c.PerConnection),
 		drain: make(chan struct{}), done: make(chan struct{}),
 	}, nil
 }
@@ -176,7 +178,8 @@ func (r *Runtime) bind(ctx context.Context, route Route) (*lane, error) {
 	}
 	return &lane{
 		rt: r, route: route, cons: cons,
-		slots:    make(chan struct{}, route.MaxInFlight),
+		turns:    newTurns(route.MaxInFlight),
+		window:   make(chan struct{}, windowSize),
 		failures: newFailures(r.cfg.MaxFailures),
 		log:      r.cfg.Logger.With("stream", route.Stream, "consumer", route.Durable),
 	}, nil

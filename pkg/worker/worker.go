@@ -11,6 +11,9 @@
 //	                                            ├─ unknown event → held and an alarm, never skipped
 //	                                            └─ anything else → parked: noted in REJECTED, then ended
 //
+// Tenants take turns, and who waits for a provider steps aside (Aside), so that
+// neither a flood nor a provider that hangs holds up anybody else.
+//
 // Acknowledgements prove nothing: a message may come twice, late or out of
 // order, and every handler must live with it. Workers bind to consumers that
 // exist; they never make any.
@@ -54,7 +57,8 @@ type Route struct {
 	Stream  string
 	Durable string
 	Handle  Handler
-	// MaxInFlight is how many messages are handled at once; default 16.
+	// MaxInFlight is how many messages are handled at once, in turn by tenant;
+	// default 16. Those that stepped Aside do not count.
 	MaxInFlight int
 	// AckWait is the silence after which the broker delivers again. Zero
 	// takes the consumer's own; it is only used to pace heartbeats.
@@ -114,6 +118,9 @@ type Config struct {
 	// Backoff is the first pause after a failure, doubled each time up to
 	// 30s; default 250ms.
 	Backoff time.Duration
+	// PerConnection is how many messages of one connection may be with their
+	// provider at once; default 16. As many more wait for a place here.
+	PerConnection int
 }
 
 func (c Config) validate() error {

@@ -122,6 +122,11 @@ func (s *Service) decide(ctx context.Context, r events.Record) ([]journal.Step, 
 	if err != nil {
 		return nil, err
 	}
+	if conn.Provider.Configured != nil || conn.Provider.Preparer != nil {
+		if err := worker.Aside(ctx, conn.Tenant, conn.Name); err != nil {
+			return nil, err
+		}
+	}
 	demands, err := s.demands(ctx, conn, o)
 	if err != nil {
 		return []journal.Step{s.impossible(r, err, false)}, nil

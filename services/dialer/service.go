@@ -100,11 +100,22 @@ func (s *Service) onPassed(ctx context.Context, r events.Record) ([]journal.Step
 	if Undo(c) {
 		return s.undo(ctx, r)
 	}
+	if err := aside(ctx, c); err != nil {
+		return nil, err
+	}
 	unfit, err := s.confirm(ctx, c)
 	if err != nil {
 		return nil, err
 	}
 	return []journal.Step{s.dial(r, unfit)}, nil
+}
+
+// aside lets others go on while the call's provider is asked for something.
+func aside(ctx context.Context, c *lifecycle.Call) error {
+	if c.Assigned == nil {
+		return nil
+	}
+	return worker.Aside(ctx, c.Tenant, c.Assigned.Connection)
 }
 
 func (s *Service) callAndAgent(ctx context.Context, r events.Record) (*lifecycle.Call, *lifecycle.Agent, error) {

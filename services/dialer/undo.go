@@ -32,6 +32,9 @@ func (s *Service) lookup(ctx context.Context, r events.Record) ([]journal.Step, 
 	if wait := c.Dialing.NotAfter.Add(s.Settle).Sub(s.Now()); wait > 0 {
 		return nil, snooze(wait, "an unknown's lookup")
 	}
+	if err := aside(ctx, c); err != nil {
+		return nil, err
+	}
 	ctx, cancel := context.WithTimeout(ctx, s.Answer)
 	defer cancel()
 	found, err := conn.Provider.Starter.Lookup(ctx, o)
@@ -91,6 +94,9 @@ func (s *Service) undo(ctx context.Context, r events.Record) ([]journal.Step, er
 	if err != nil {
 		return nil, err
 	}
+	if err := aside(ctx, c); err != nil {
+		return nil, err
+	}
 	evidence, err := s.withdraw(ctx, conn.Provider.Starter, o)
 	return s.withdrawn(r, evidence, err)
 }
@@ -136,6 +142,9 @@ func (s *Service) withdrawPlaced(ctx context.Context, c *lifecycle.Call, a *life
 	if !conn.Provider.Can.Withdraw {
 		return s.withdrawn(r, "", fault.New(fault.Permanent, "withdraw", "unsupported", nil))
 	}
+	if err := aside(ctx, c); err != nil {
+		return nil, err
+	}
 	evidence, err := s.withdraw(ctx, conn.Provider.Starter, o)
 	return s.withdrawn(r, evidence, err)
 }
@@ -149,6 +158,9 @@ func (s *Service) orphan(ctx context.Context, r events.Record) ([]journal.Step, 
 	}
 	undone := false
 	if o, conn, err := s.book.For(ctx, c, a); err == nil && conn.Provider.Can.Withdraw {
+		if err := aside(ctx, c); err != nil {
+			return nil, err
+		}
 		_, err := s.withdraw(ctx, conn.Provider.Starter, o)
 		undone = err == nil
 	}

@@ -141,10 +141,13 @@ func (r *Rig) Calls() []*lifecycle.Call {
 }
 
 // AgentState is an agent of acme as its log stands.
-func (r *Rig) AgentState(id string) events.AgentState {
+func (r *Rig) AgentState(id string) events.AgentState { return r.AgentStateOf(Acme, id) }
+
+// AgentStateOf is a tenant's agent as its log stands.
+func (r *Rig) AgentStateOf(tenant, id string) events.AgentState {
 	r.watch.mu.Lock()
 	defer r.watch.mu.Unlock()
-	log := r.watch.agents[Acme+"/"+id]
+	log := r.watch.agents[tenant+"/"+id]
 	if len(log) == 0 {
 		return events.AgentState{}
 	}
@@ -162,9 +165,15 @@ func (r *Rig) AgentLog(id string) []events.Record {
 // Await waits until a call's log has an event.
 func (r *Rig) Await(id string, name events.Name) *lifecycle.Call {
 	r.t.Helper()
+	return r.AwaitOf(Acme, id, name)
+}
+
+// AwaitOf waits until a tenant's call's log has an event.
+func (r *Rig) AwaitOf(tenant, id string, name events.Name) *lifecycle.Call {
+	r.t.Helper()
 	var c *lifecycle.Call
 	r.Until(fmt.Sprintf("%s in the log of %s", name, id), soon, func() bool {
-		c = r.Call(id)
+		c = r.CallOf(tenant, id)
 		return Has(c, name)
 	})
 	return c
