@@ -21,6 +21,7 @@ func (l *loader) check() (keyless []string) {
 	l.checkNATS()
 	l.checkDoors()
 	l.checkTiming()
+	l.checkLimits()
 	regions := phonenumbers.GetSupportedRegions()
 	if len(l.cfg.Tenants) == 0 {
 		l.missing("tenants", "at least one tenant is needed")

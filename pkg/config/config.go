@@ -26,6 +26,7 @@ type Config struct {
 	Agents      []Agent               `yaml:"agents,omitempty" help:"The roster. Agents can also be enrolled while outdial runs, by the command agent.put."`
 	Workspace   Workspace             `yaml:"workspace,omitempty" help:"The sockets of agents' desktops (Acqueon Workspace)."`
 	Ingress     Ingress               `yaml:"ingress,omitempty" help:"Dial requests over HTTP."`
+	Limits      Limits                `yaml:"limits" help:"How much of outdial one tenant, connection or agent may take. Each holds for one process of a service."`
 	Timing      Timing                `yaml:"timing" help:"Limits and timeouts. The defaults are good for production."`
 
 	// Warnings are what does not hinder a start and should be seen: a secret
@@ -42,6 +43,7 @@ type NATS struct {
 	URL      Private `yaml:"url" secret:"url" help:"The NATS server, or several with commas. Empty runs one in the process: on loopback, without credentials. User and password may stand in it only when it comes from the environment."`
 	Listen   string  `yaml:"listen" default:"127.0.0.1:4222" help:"Where the embedded server listens for other processes, loopback only. Empty: this process alone."`
 	Store    string  `yaml:"store" default:"./data/nats" help:"Where the embedded server keeps its files."`
+	MaxStore Size    `yaml:"maxStore,omitempty" help:"What all streams together may hold, e.g. 16GiB; each has a share of it that the others cannot take. Default: of the embedded server 16GiB, or less on a small disk; of another one what it grants."`
 	Monitor  string  `yaml:"monitor" help:"The HTTP monitoring of the server, required with url, because whether it writes to disk before it acknowledges is visible nowhere else; one address a server, with commas. Of the embedded server: host:port to serve it on."`
 	Creds    string  `yaml:"creds,omitempty" help:"Credentials file (JWT and seed). One of creds, nkey and user."`
 	NKey     string  `yaml:"nkey,omitempty" help:"File with an nkey seed."`

@@ -15,7 +15,7 @@ type Field struct {
 	Path    string   // e.g. nats.listen or tenants.<name>.key
 	Env     string   // variable that overrides it; "" below a name or a list
 	EnvFile string   // variable that names a file with it; secrets alone
-	Type    string   // text, duration, true/false, list, secret, address
+	Type    string   // text, number, size, duration, true/false, list, secret, address
 	Default string   // as written in YAML; "" none
 	Help    string   // what it means
 	Kinds   []string // kinds of connection that have it; nil all
@@ -75,12 +75,16 @@ func typeName(t reflect.Type) string {
 		return "duration"
 	case reflect.TypeFor[Private]():
 		return "address"
+	case reflect.TypeFor[Size]():
+		return "size"
 	}
 	switch t.Kind() {
 	case reflect.Struct:
 		return ""
 	case reflect.Bool:
 		return "true/false"
+	case reflect.Int:
+		return "number"
 	case reflect.Slice:
 		return "list"
 	case reflect.Map:

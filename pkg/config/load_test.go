@@ -154,7 +154,7 @@ func TestEverySettingWithAVariableIsReadFromIt(t *testing.T) {
 	t.Parallel()
 	fields := 0
 	for _, f := range config.Fields(options("").Kinds) {
-		if f.Env == "" || f.Type != "duration" {
+		if f.Env == "" || f.Type != "duration" && f.Type != "number" && f.Type != "size" {
 			continue
 		}
 		fields++
@@ -165,7 +165,7 @@ func TestEverySettingWithAVariableIsReadFromIt(t *testing.T) {
 		}
 	}
 	if fields < 15 {
-		t.Errorf("only %d durations have a variable", fields)
+		t.Errorf("only %d durations, numbers and sizes have a variable", fields)
 	}
 }
 

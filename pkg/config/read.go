@@ -258,7 +258,21 @@ func parse(s string, v reflect.Value) string {
 		v.SetInt(int64(d))
 		return ""
 	}
+	if _, ok := v.Interface().(Size); ok {
+		n, ok := parseSize(s)
+		if !ok {
+			return "wants a size such as 512MiB or 16GiB"
+		}
+		v.SetInt(int64(n))
+		return ""
+	}
 	switch v.Kind() {
+	case reflect.Int:
+		n, err := strconv.Atoi(s)
+		if err != nil {
+			return "wants a whole number"
+		}
+		v.SetInt(int64(n))
 	case reflect.Bool:
 		if s != "true" && s != "false" {
 			return "wants true or false"

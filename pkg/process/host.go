@@ -40,6 +40,7 @@ type Options struct {
 	Unsafe    bool               // accept a server that does not fsync
 	Telemetry *telemetry.Telemetry
 	Worker    config.WorkerTiming // zero: the worker's own defaults
+	Limits    config.Limits       // likewise
 	// Directory builds the tenants and connections; desktops are reached
 	// through desktop.
 	Directory func(now func() time.Time, desktop providers.Desktop) (*directory.Directory, error)
@@ -59,6 +60,7 @@ type Host struct {
 	Incarnation time.Time // of the AGENTS stream
 	role        events.Role
 	timing      config.WorkerTiming
+	limits      config.Limits
 	ready       atomic.Bool
 	services    []micro.Service
 }
@@ -66,7 +68,7 @@ type Host struct {
 // Open connects, checks that the server keeps what it acknowledges, and reads
 // the clock.
 func Open(ctx context.Context, o Options) (*Host, error) {
-	h := &Host{Service: o.Service, Version: o.Version, role: o.Role, timing: o.Worker, Telemetry: o.Telemetry,
+	h := &Host{Service: o.Service, Version: o.Version, role: o.Role, timing: o.Worker, limits: o.Limits, Telemetry: o.Telemetry,
 		Logger: o.Telemetry.Logger.With("role", string(o.Role))}
 	o.Connect.Name, o.Connect.Logger, o.Connect.Meter = "outdial-"+o.Service, h.Logger, o.Telemetry.Meter
 	var err error
@@ -128,6 +130,7 @@ func (h *Host) Run(ctx context.Context, routes ...worker.Route) error {
 		NC: h.NC, Name: h.Service, Log: h.Log, Rejecter: worker.NewRejecter(h.JS, h.role, h.key),
 		Meter: h.Telemetry.Meter, Tracer: h.Telemetry.Tracer, Logger: h.Logger, Clock: h.Clock,
 		StallAfter: h.timing.StallAfter, HoldDelay: h.timing.HoldDelay, Grace: h.timing.Grace, Backoff: h.timing.Backoff,
+		PerConnection: h.limits.PerConnection,
 	})
 	if err != nil {
 		return err

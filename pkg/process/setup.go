@@ -88,7 +88,7 @@ func (s Setup) Host(ctx context.Context, service string) (*Host, error) {
 func (s Setup) open(ctx context.Context, service string) (*Host, error) {
 	return Open(ctx, Options{
 		Service: service, Role: Roles()[service], Version: s.Version, Connect: s.Connect("outdial-" + service),
-		Embedded: s.Embedded, Monitor: s.Config.NATS.Monitor, Unsafe: s.Unsafe, Telemetry: s.Telemetry, Worker: s.Config.Timing.Worker,
+		Embedded: s.Embedded, Monitor: s.Config.NATS.Monitor, Unsafe: s.Unsafe, Telemetry: s.Telemetry, Worker: s.Config.Timing.Worker, Limits: s.Config.Limits,
 		Directory: func(now func() time.Time, desktop providers.Desktop) (*directory.Directory, error) {
 			return config.Directory(s.Config, kinds.All(), config.Deps{Now: now, Desktop: desktop,
 				Tracer: s.Telemetry.Tracer.Tracer("outdial/providers")})

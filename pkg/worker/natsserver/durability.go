@@ -58,33 +58,62 @@ func notDurable(who string, every time.Duration) error {
 	return fmt.Errorf("%w: %s has sync_interval %s, so a power cut takes every message of that time; set \"sync_interval: always\" in its jetstream block, or accept the loss with --unsafe-fsync", ErrNotDurable, who, every)
 }
 
-// checkMonitor asks one server for its settings and returns its id.
-func checkMonitor(ctx context.Context, base string) (string, error) {
+// Granted is what the servers let JetStream keep on disk, by their monitoring,
+// in bytes: the least of them; 0 if they do not say.
+func Granted(ctx context.Context, monitorURL string) int64 {
+	var least int64
+	for u := range strings.SplitSeq(monitorURL, ",") {
+		jsz, err := ask(ctx, strings.TrimSpace(u))
+		if err != nil {
+			return 0
+		}
+		if n := jsz.Config.MaxStorage; n > 0 && (least == 0 || n < least) {
+			least = n
+		}
+	}
+	return least
+}
+
+// settings are those of a server that matter here.
+type settings struct {
+	ID       string `json:"server_id"`
+	Disabled bool   `json:"disabled"`
+	Config   struct {
+		SyncAlways   bool          `json:"sync_always"`
+		SyncInterval time.Duration `json:"sync_interval"`
+		MaxStorage   int64         `json:"max_storage"`
+	} `json:"config"`
+}
+
+// ask asks one server for its settings.
+func ask(ctx context.Context, base string) (settings, error) {
+	var jsz settings
 	u, err := url.Parse(base)
 	if err != nil || u.Host == "" {
-		return "", fmt.Errorf("%w: nats.monitor is not a URL", ErrNotDurable)
+		return jsz, fmt.Errorf("%w: nats.monitor is not a URL", ErrNotDurable)
 	}
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.JoinPath("jsz").String()+"?config=true", nil)
 	if err != nil {
-		return "", fmt.Errorf("%w: nats.monitor: %w", ErrNotDurable, err)
+		return jsz, fmt.Errorf("%w: nats.monitor: %w", ErrNotDurable, err)
 	}
 	res, err := http.DefaultClient.Do(req)
 	if err != nil {
-		return "", fmt.Errorf("%w: nats.monitor does not answer: %w", ErrNotDurable, err)
+		return jsz, fmt.Errorf("%w: nats.monitor does not answer: %w", ErrNotDurable, err)
 	}
 	defer res.Body.Close()
-	var jsz struct {
-		ID       string `json:"server_id"`
-		Disabled bool   `json:"disabled"`
-		Config   struct {
-			SyncAlways   bool          `json:"sync_always"`
-			SyncInterval time.Duration `json:"sync_interval"`
-		} `json:"config"`
-	}
 	if err := json.NewDecoder(io.LimitReader(res.Body, 1<<20)).Decode(&jsz); err != nil || res.StatusCode != http.StatusOK {
-		return "", fmt.Errorf("%w: nats.monitor answers %d and not as a NATS server does", ErrNotDurable, res.StatusCode)
+		return jsz, fmt.Errorf("%w: nats.monitor answers %d and not as a NATS server does", ErrNotDurable, res.StatusCode)
+	}
+	return jsz, nil
+}
+
+// checkMonitor looks at one server's settings and returns its id.
+func checkMonitor(ctx context.Context, base string) (string, error) {
+	jsz, err := ask(ctx, base)
+	if err != nil {
+		return "", err
 	}
 	if jsz.Disabled {
 		return "", fmt.Errorf("%w: JetStream is not enabled on it", ErrNotDurable)

@@ -9,6 +9,7 @@
 package natsserver
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -45,9 +46,12 @@ type Config struct {
 	// UnsafeFsync gives up durability for speed: the server writes to disk
 	// every two minutes. Tests that do not cut the power may want it.
 	UnsafeFsync bool
-	MaxPayload  int          // bytes; default MaxPayload
-	MaxStore    int64        // bytes on disk; default: the server's, 3/4 of what is free
-	Log         *slog.Logger // warnings and errors of the server; default: none
+	MaxPayload  int // bytes; default MaxPayload
+	// MaxStore is what the server grants its streams on disk, in bytes; default
+	// no limit: the streams have their own, and the server's would follow the
+	// free disk, which is less after every start.
+	MaxStore int64
+	Log      *slog.Logger // warnings and errors of the server; default: none
 }
 
 // Server is a running server.
@@ -113,7 +117,7 @@ func (c Config) options() (*server.Options, error) {
 	}
 	opts := &server.Options{
 		ServerName: c.Name, DontListen: true, NoSigs: true, NoLog: c.Log == nil,
-		JetStream: true, StoreDir: c.StoreDir, JetStreamMaxStore: c.MaxStore,
+		JetStream: true, StoreDir: c.StoreDir, JetStreamMaxStore: cmp.Or(c.MaxStore, 1<<62),
 		SyncAlways: !c.UnsafeFsync, SyncInterval: syncInterval,
 		MaxPayload:   int32(MaxPayload),
 		PingInterval: 15 * time.Second, MaxPingsOut: 2, WriteDeadline: 5 * time.Second,

@@ -1,6 +1,7 @@
 package provision
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -54,14 +55,18 @@ func Apply(ctx context.Context, js jetstream.JetStream, l Layout) ([]Change, err
 func walk(ctx context.Context, js jetstream.JetStream, l Layout, apply bool) ([]Change, error) {
 	var out []Change
 	missing := map[string]bool{}
-	for _, s := range l.Streams {
-		c, err := stream(ctx, js, s, apply)
+	streams, err := match(ctx, js, l.Streams)
+	if err != nil {
+		return nil, err
+	}
+	for _, s := range streams {
+		c, err := s.change(ctx, js, l, apply)
 		if err != nil {
-			return out, fmt.Errorf("stream %s: %w", s.Config.Name, err)
+			return out, fmt.Errorf("stream %s: %w", s.want.Name, err)
 		}
 		if c != nil {
 			out = append(out, *c)
-			missing[s.Config.Name] = c.Action == Create && !apply
+			missing[s.want.Name] = c.Action == Create && !apply
 		}
 	}
 	for _, w := range l.Consumers {
@@ -80,30 +85,80 @@ func walk(ctx context.Context, js jetstream.JetStream, l Layout, apply bool) ([]
 	return out, nil
 }
 
-func stream(ctx context.Context, js jetstream.JetStream, want Stream, apply bool) (*Change, error) {
-	name := want.Config.Name
-	have, err := js.Stream(ctx, name)
-	if errors.Is(err, jetstream.ErrStreamNotFound) {
+// A matched stream is one of the plan, fitted to the one that is there.
+type matched struct {
+	want jetstream.StreamConfig
+	have *jetstream.StreamInfo // nil: there is none
+}
+
+// match finds the streams of a plan. Those that give room back come first, so
+// that the others find it.
+func match(ctx context.Context, js jetstream.JetStream, plan []Stream) ([]matched, error) {
+	out := make([]matched, 0, len(plan))
+	for _, s := range plan {
+		m := matched{want: s.Config}
+		switch have, err := js.Stream(ctx, s.Config.Name); {
+		case err == nil:
+			m.have = have.CachedInfo()
+			m.want = fit(m.want, m.have)
+		case !errors.Is(err, jetstream.ErrStreamNotFound):
+			return nil, fmt.Errorf("stream %s: %w", s.Config.Name, err)
+		}
+		out = append(out, m)
+	}
+	slices.SortStableFunc(out, func(a, b matched) int { return cmp.Compare(a.grows(), b.grows()) })
+	return out, nil
+}
+
+// grows is how much more the server has to reserve: less than nothing for a
+// stream that gives room back.
+func (m matched) grows() int64 {
+	if m.have == nil {
+		return 0
+	}
+	return min(m.want.MaxBytes-max(m.have.Config.MaxBytes, 0), 0)
+}
+
+func (m matched) change(ctx context.Context, js jetstream.JetStream, l Layout, apply bool) (*Change, error) {
+	name := m.want.Name
+	if m.have == nil {
 		if apply {
-			if _, err := js.CreateStream(ctx, want.Config); err != nil {
-				return nil, err
+			if _, err := js.CreateStream(ctx, m.want); err != nil {
+				return nil, noRoom(err, l)
 			}
 		}
 		return &Change{Action: Create, Stream: name}, nil
 	}
-	if err != nil {
-		return nil, err
-	}
-	fields, err := differences(have.CachedInfo().Config, want.Config)
+	fields, err := differences(m.have.Config, m.want)
 	if err != nil || len(fields) == 0 {
 		return nil, err
 	}
 	if apply {
-		if _, err := js.UpdateStream(ctx, want.Config); err != nil {
-			return nil, fmt.Errorf("%s: %w", strings.Join(fields, ", "), err)
+		if _, err := js.UpdateStream(ctx, m.want); err != nil {
+			return nil, fmt.Errorf("%s: %w", strings.Join(fields, ", "), noRoom(err, l))
 		}
 	}
 	return &Change{Action: Update, Stream: name, Fields: fields}, nil
+}
+
+// ErrNoRoom says that the server does not grant what the streams are to have.
+var ErrNoRoom = errors.New("the server does not grant the streams their room")
+
+// What a server says that cannot reserve as much as it is asked to.
+const (
+	errCodeStorageExceeded = 10047
+	errCodeAccountExceeded = 10002
+)
+
+// noRoom says what an error about room means: the server reserves what a
+// stream may hold at most.
+func noRoom(err error, l Layout) error {
+	api, ok := errors.AsType[*jetstream.APIError](err)
+	if !ok || api.ErrorCode != errCodeStorageExceeded && api.ErrorCode != errCodeAccountExceeded {
+		return err
+	}
+	return fmt.Errorf("%w: all together they want %d MiB, and it reserves them; give it more (max_file_store, or the account's limit), or set nats.maxStore to what it has free (%w)",
+		ErrNoRoom, l.Bytes()>>20, err)
 }
 
 func consumer(ctx context.Context, js jetstream.JetStream, want Consumer, apply bool) (*Change, error) {

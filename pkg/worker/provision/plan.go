@@ -7,6 +7,7 @@
 package provision
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"time"
@@ -38,6 +39,10 @@ const (
 type Options struct {
 	Replicas  int           // 1 (default) or 3
 	CallsKeep time.Duration // how long CALLS keeps a message; default 3 days
+	// Store is what all streams together may hold, in bytes a replica; default
+	// 1 GiB. Each stream has a share that the others cannot take.
+	Store       int64
+	Connections int // how many share PROVIDER; default 1
 }
 
 func (o Options) withDefaults() Options {
@@ -47,6 +52,7 @@ func (o Options) withDefaults() Options {
 	if o.CallsKeep == 0 {
 		o.CallsKeep = 3 * day
 	}
+	o.Store, o.Connections = cmp.Or(o.Store, 1<<30), max(o.Connections, 1)
 	return o
 }
 
@@ -102,6 +108,7 @@ func Plan(tenants []string, o Options) (Layout, error) {
 	for i := range l.Streams {
 		l.Streams[i].Config.Replicas = o.Replicas
 	}
+	l.share(o, len(tenants))
 	return l, nil
 }
 
@@ -134,8 +141,8 @@ func dialerHears() []string {
 	return append(f, call(events.Bridge, "*")...)
 }
 
-// base is what every stream shares: on file, limits, discard new, and none of
-// the header features by which a publisher could delete, delay or expire
+// base is what every stream shares: on file, limits, and none of the header
+// features by which a publisher could delete, delay or expire
 // somebody else's messages.
 func base(name, subject, says string) Stream {
 	return Stream{Says: says, Config: jetstream.StreamConfig{
@@ -181,9 +188,13 @@ func agents() Stream {
 	return logOf(events.StreamAgents, "agents", "the log of every agent, the last 64 of each kind")
 }
 
+// side is a stream of records: what happened, and not what is decided by. When
+// it is full it forgets its oldest; refusing the newest would stop whoever has
+// to write it, and so let one who floods stop all.
 func side(name, subject string, keep time.Duration, says string) Stream {
 	s := base(name, subject, says)
 	s.Config.MaxAge = keep
+	s.Config.Discard = jetstream.DiscardOld
 	return s
 }
 

@@ -139,7 +139,11 @@ func (a *App) prepare(ctx context.Context, o Options) error {
 // Provision makes the streams and consumers, or only looks whether they are
 // there and as they should be.
 func Provision(ctx context.Context, js jetstream.JetStream, s process.Setup, apply bool, out io.Writer) error {
-	layout, err := provision.Plan(s.Tenants(), provision.Options{CallsKeep: s.Config.CallsAge})
+	room, err := room(ctx, js, s.Config.NATS)
+	if err != nil {
+		return err
+	}
+	layout, err := provision.Plan(s.Tenants(), provision.Options{CallsKeep: s.Config.CallsAge, Store: room, Connections: len(s.Config.Connections)})
 	if err != nil {
 		return err
 	}
@@ -160,6 +164,25 @@ func Provision(ctx context.Context, js jetstream.JetStream, s process.Setup, app
 		return fmt.Errorf("the server is not as it should be (%s, and %d more); run `outdial provision -c FILE`", changes[0], len(changes)-1)
 	}
 	return err
+}
+
+// room is what all streams together may hold: as configured, as the account or
+// the server grants it, or a default.
+func room(ctx context.Context, js jetstream.JetStream, n config.NATS) (int64, error) {
+	if n.MaxStore > 0 {
+		return int64(n.MaxStore), nil
+	}
+	if n.URL.Reveal() == "" {
+		return natsserver.Room(n.Store), nil
+	}
+	info, err := js.AccountInfo(ctx)
+	if err != nil {
+		return 0, fmt.Errorf("what the account may hold: %w", err)
+	}
+	if info.Limits.MaxStore > 0 {
+		return info.Limits.MaxStore, nil
+	}
+	return natsserver.Rounded(natsserver.Granted(ctx, n.Monitor)), nil
 }
 
 // whole refuses to make CALLS anew beside streams that are there: whatever was
