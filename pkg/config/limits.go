@@ -10,10 +10,10 @@ const leastStore Size = 64 << 20
 // each process.
 type Limits struct {
 	PerConnection     int `yaml:"perConnection" default:"16" help:"Calls of one connection that a service has with the provider at once; as many more wait in it, and the others in the log. A provider that hangs delays its own connection alone."`
-	RequestsPerSecond int `yaml:"requestsPerSecond" default:"50" help:"Requests of one tenant that an orchestrator accepts in a second. The others wait in the tenant's own stream, and delay nobody else."`
+	RequestsPerSecond int `yaml:"requestsPerSecond" default:"50" help:"Requests of one tenant that an orchestrator accepts in a second, twice as many at once. The others wait in the tenant's own stream, and delay nobody else."`
 	RawPerSecond      int `yaml:"rawPerSecond" default:"200" help:"Messages of one connection, of 4 KiB or less, that a bridge takes from desktops and webhooks in a second; a larger one counts for several. A desktop's page waits, a webhook is answered 429."`
-	SessionsPerHour   int `yaml:"sessionsPerHour" default:"120" help:"Sessions that one agent may begin in an hour, after ten at once. One who comes more often has to wait, signed out."`
-	ReadyPerHour      int `yaml:"readyPerHour" default:"300" help:"How often one agent may become ready in an hour, after twenty at once. Whoever goes to and fro more often stays not ready until it is their time again; becoming not ready is never held up."`
+	SessionsPerHour   int `yaml:"sessionsPerHour" default:"120" help:"Sessions that one agent may begin in an hour, a fifth of them at once. One who comes more often has to wait, signed out."`
+	ReadyPerHour      int `yaml:"readyPerHour" default:"300" help:"How often one agent may become ready in an hour, a fifth of it at once. Whoever goes to and fro more often stays not ready until it is their time again; becoming not ready is never held up."`
 }
 
 func (l *loader) checkLimits() {

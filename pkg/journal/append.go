@@ -23,6 +23,9 @@ const (
 	errCodeStoreFailed           = 10077
 	errCodeMessageTooLarge       = 10054
 	errCodeHeaderTooLarge        = 10097
+	errCodeStorageExceeded       = 10047
+	errCodeResources             = 10023
+	errCodeAccountExceeded       = 10002
 )
 
 // Options tune a JetStream log. The zero value is good for production.
@@ -144,6 +147,9 @@ func refusal(err error) error {
 			if strings.Contains(api.Description, "per subject") {
 				return permanent(op, CodeLogFull, err)
 			}
+			return transient(op, CodeNoRoom, err)
+		case errCodeStorageExceeded, errCodeResources, errCodeAccountExceeded:
+			return transient(op, CodeNoRoom, err)
 		}
 		return transient(op, CodeRefused, err)
 	}

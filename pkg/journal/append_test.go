@@ -328,7 +328,10 @@ func TestRefusals(t *testing.T) {
 		"too large for the stream":           {api(10054, "message size exceeds maximum allowed"), journal.CodeTooLarge},
 		"too large for the server":           {nats.ErrMaxPayload, journal.CodeTooLarge},
 		"too many of a kind":                 {api(10077, "maximum messages per subject exceeded"), journal.CodeLogFull},
-		"the disk is full":                   {api(10077, "no space left"), journal.CodeRefused},
+		"the disk is full":                   {api(10077, "no space left"), journal.CodeNoRoom},
+		"the stream is full":                 {api(10077, "maximum bytes exceeded"), journal.CodeNoRoom},
+		"the server's store is full":         {api(10023, "insufficient resources"), journal.CodeNoRoom},
+		"the account's store is full":        {api(10002, "resource limits exceeded for account"), journal.CodeNoRoom},
 		"the leader is not ready to compare": {api(10163, "temporarily unavailable"), journal.CodeRefused},
 	} {
 		got := journal.Refusal(tc.err)

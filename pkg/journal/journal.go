@@ -33,6 +33,7 @@ const (
 	CodeUndecodable   = "undecodable"     // Permanent: the log holds an event that cannot be read
 	CodeTooLarge      = "too_large"       // Permanent: above MaxBody or the server's limit
 	CodeLogFull       = "log_full"        // Permanent: too many events of one kind on one call
+	CodeNoRoom        = "no_room"         // Transient: the stream, or the server's disk, is full
 	CodeRefused       = "append_refused"  // Transient: the broker refused for a reason of its own
 	CodeStepsRunAway  = "steps_never_end" // Permanent: follow-ups without end
 )

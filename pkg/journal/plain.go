@@ -61,6 +61,10 @@ func note(ctx context.Context, js jetstream.JetStream, n Note, opts ...jetstream
 	return 0, false, transient("publish", CodeAppendUnknown, err)
 }
 
+// Refused says what the broker's refusal of a publish means, as a fault; nil
+// when it may have been stored all the same.
+func Refused(err error) error { return refusal(err) }
+
 // Facts reads and writes what the company knows about numbers.
 type Facts struct{ js jetstream.JetStream }
 

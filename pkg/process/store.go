@@ -12,6 +12,7 @@ import (
 	"github.com/outdial/outdial/pkg/events/fault"
 	"github.com/outdial/outdial/pkg/journal"
 	"github.com/outdial/outdial/pkg/journal/logs"
+	"github.com/outdial/outdial/pkg/worker"
 )
 
 // Ops puts an entry on record in OPS.
@@ -21,6 +22,17 @@ func (h *Host) Ops(ctx context.Context, o events.Ops) error {
 		About: o.Call, Time: o.At, Body: o,
 	})
 	return err
+}
+
+// Alarm puts an alarm on record in OPS; one with the same id is not noted again
+// for two minutes, whichever process notes it.
+func (h *Host) Alarm(ctx context.Context, id string, o events.Ops) error {
+	return worker.NewRejecter(h.JS, h.role, h.key).Alarm(ctx, id, o)
+}
+
+// Fill asks how full streams are.
+func (h *Host) Fill(ctx context.Context, names ...string) ([]worker.Filled, error) {
+	return worker.Fill(ctx, h.JS, names...)
 }
 
 // Raw stores a provider's message as it came and returns its sequence.
@@ -68,6 +80,9 @@ func (h *Host) Put(ctx context.Context, tenant string, header events.Header, bod
 		return true, fault.New(fault.Permanent, "publish request", "id_reuse", ErrIDReuse)
 	}
 	ack, err := h.JS.PublishMsg(ctx, msg, jetstream.WithMsgID(tenant+"."+call+"."+digest))
+	if refused := journal.Refused(err); fault.Code(refused) == journal.CodeNoRoom {
+		return false, refused
+	}
 	if err != nil {
 		return false, fault.New(fault.Transient, "publish request", "unavailable", err)
 	}

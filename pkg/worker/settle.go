@@ -148,11 +148,11 @@ func callOf(d Delivery) string {
 	return ""
 }
 
-// blameless tells the failures that say nothing about the message: the broker,
-// or Redis, is away. They never lead to quarantine, or an outage would empty the queues.
+// blameless tells the failures that say nothing about the message: the broker
+// is full, or it or Redis is away. They never lead to quarantine, or an outage would empty the queues.
 func blameless(err error) bool {
 	code := fault.Code(err)
-	return code == journal.CodeUnavailable || code == journal.CodeAppendUnknown || code == "sessions_down" || errors.Is(err, context.Canceled)
+	return code == journal.CodeUnavailable || code == journal.CodeNoRoom || code == journal.CodeAppendUnknown || code == "sessions_down" || errors.Is(err, context.Canceled)
 }
 
 // delay is the pause after the n-th failure: doubled each time, with jitter.

@@ -63,6 +63,9 @@ func (s *Service) onSet(ctx context.Context, tenant string, body []byte) (any, e
 			if v == lifecycle.Illegal || (v == lifecycle.Known && a.State.Quarantine == nil) {
 				return nil, nil
 			}
+			if on == events.Ready && !s.mayBeReady(ctx, tenant, a.State.Connection, id) {
+				return nil, api.Conflict("this agent became ready too often of late (limits.readyPerHour); try again in a while")
+			}
 			return logs.NextOfAgent(a, events.Bridge, on, now,
 				&events.AgentPresence{Reason: in.Reason, Evidence: "command", State: after}), nil
 		},

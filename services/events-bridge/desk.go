@@ -6,6 +6,7 @@ import (
 	"github.com/outdial/outdial/pkg/events"
 	"github.com/outdial/outdial/pkg/events/fault"
 	"github.com/outdial/outdial/pkg/journal/logs"
+	"github.com/outdial/outdial/pkg/providers"
 	"github.com/outdial/outdial/pkg/providers/workspace"
 )
 
@@ -19,12 +20,15 @@ type Doors interface {
 type Desk struct {
 	s     *Service
 	doors Doors
+	// tell asks an agent's page to say again whether the agent is ready; nil:
+	// nobody is asked.
+	tell func(connection, agent string) bool
 }
 
 var _ workspace.Sink = (*Desk)(nil)
 
 // Desk makes the sink of a hub whose sessions are reached through doors.
-func (s *Service) Desk(doors Doors) *Desk { return &Desk{s, doors} }
+func (s *Service) Desk(doors Doors) *Desk { return &Desk{s: s, doors: doors} }
 
 // Opened begins a desktop's session: first the way to it is open, then the log
 // says so, so that whoever is assigned the session can be reached by it.
@@ -34,6 +38,9 @@ func (d *Desk) Opened(ctx context.Context, connection, agent, session string) er
 		return err
 	}
 	id := events.AgentToken(agent)
+	if !d.s.mayOpen(ctx, tenant, connection, id) {
+		return fault.New(fault.Transient, "open workspace", "too_often", nil)
+	}
 	if err := d.doors.Open(ctx, tenant, connection, id, session); err != nil {
 		return err
 	}
@@ -76,11 +83,37 @@ func (d *Desk) Message(ctx context.Context, connection, agent, session string, r
 	if err != nil {
 		return err
 	}
-	_, err = d.s.Store.Raw(ctx, tenant, events.ProviderRaw{
+	if err := d.s.awaitRaw(ctx, tenant, connection, raw); err != nil {
+		return err
+	}
+	message := events.ProviderRaw{
 		Connection: connection, Via: viaDesktop, Agent: events.AgentToken(agent), Session: session,
 		ReceivedAt: d.s.Now(), Body: raw,
-	}, "")
+	}
+	if !d.fits(ctx, tenant, message, agent) {
+		return fault.New(fault.Permanent, "store raw message", "too_often", nil)
+	}
+	_, err = d.s.Store.Raw(ctx, tenant, message, "")
 	return err
+}
+
+// fits refuses the word of a page that its agent is ready when that comes too
+// often; the page is asked again when it counts.
+func (d *Desk) fits(ctx context.Context, tenant string, m events.ProviderRaw, agent string) bool {
+	conn, ok := d.s.Directory.Connection(tenant, m.Connection)
+	if !ok || conn.Provider.Reader == nil {
+		return true
+	}
+	seen, err := conn.Provider.Reader.Read(m, providers.View{Now: d.s.Now()})
+	if err != nil || !saysReady(seen) || d.s.mayBeReady(ctx, tenant, m.Connection, m.Agent) {
+		return true // what cannot be read is stored all the same, and parked
+	}
+	d.s.askLater(tenant, m.Agent, func() {
+		if d.tell != nil {
+			d.tell(m.Connection, agent)
+		}
+	})
+	return false
 }
 
 // Closed ends a desktop's session. A later one of the same agent stays. What

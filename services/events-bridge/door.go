@@ -14,6 +14,7 @@ import (
 	"github.com/outdial/outdial/pkg/door"
 	"github.com/outdial/outdial/pkg/events"
 	"github.com/outdial/outdial/pkg/events/fault"
+	"github.com/outdial/outdial/pkg/journal"
 )
 
 // maxBody is the most a request over HTTP may hold, as on the bus.
@@ -148,11 +149,14 @@ func (d *Door) batch(w http.ResponseWriter, r *http.Request, tenant string, body
 }
 
 // together is the status of a batch: what all of it has in common, 207 where
-// some were taken and some were not, 503 where some are to be sent again.
+// some were taken and some were not, 503 or 429
+// where some are to be sent again.
 func together(seen map[int]bool) int {
 	switch {
 	case seen[http.StatusServiceUnavailable]:
 		return http.StatusServiceUnavailable
+	case seen[http.StatusTooManyRequests]:
+		return http.StatusTooManyRequests
 	case len(seen) > 1:
 		return http.StatusMultiStatus
 	case seen[http.StatusAccepted]:
@@ -173,6 +177,9 @@ func (d *Door) one(ctx context.Context, tenant string, h events.Header, body []b
 	if fault.Code(err) == "id_reuse" {
 		return Accepted{Faults: []events.Fault{{Pointer: "/ce-id", Code: "id_reuse",
 			Message: "this source and id were used before with another body; use a new id for a new request"}}, Source: who.Source, ID: who.ID}, http.StatusBadRequest
+	}
+	if fault.Code(err) == journal.CodeNoRoom {
+		return Accepted{Faults: []events.Fault{{Code: "quota", Message: "not stored: the tenant's requests of the last days have all the room they may have; send it again later, with the same id"}}}, http.StatusTooManyRequests
 	}
 	if err != nil {
 		d.S.Logger.WarnContext(ctx, "dial request not stored", "code", fault.Code(err))
@@ -228,6 +235,11 @@ func (d *Door) webhook(w http.ResponseWriter, r *http.Request) {
 	}
 	if !json.Valid(body) {
 		http.Error(w, "not JSON", http.StatusBadRequest)
+		return
+	}
+	if !d.S.rawFits(r.Context(), conn.Tenant, conn.Name, body) {
+		w.Header().Set("Retry-After", "1")
+		http.Error(w, "too many messages of this connection; send it again", http.StatusTooManyRequests)
 		return
 	}
 	raw := events.ProviderRaw{Connection: conn.Name, Via: viaWebhook, ReceivedAt: d.S.Now(), Body: body}

@@ -205,6 +205,9 @@ func (s *Service) pollOnce(ctx context.Context, tenant, agent string) (busy bool
 		return false, err
 	}
 	if a.State.Session == "" || a.State.Presence == events.Lost || a.State.Presence == events.Offline {
+		if !s.mayOpenSoon(ctx, tenant, conn.Name, a.ID) {
+			return false, nil
+		}
 		return true, s.open(ctx, a, ref, conn.Provider.Poller)
 	}
 	c := first(calls)
@@ -229,6 +232,9 @@ func (s *Service) ask(ctx context.Context, a *lifecycle.Agent, calls []*lifecycl
 	if err != nil || len(seen) == 0 {
 		return err // nothing new
 	}
+	if saysReady(seen) && !s.mayBeReady(ctx, a.Tenant, conn.Name, a.ID) {
+		return nil // the next polls will say so too
+	}
 	_, err = s.Store.Raw(ctx, a.Tenant, raw, "")
 	return err
 }
@@ -248,6 +254,7 @@ func (s *Service) open(ctx context.Context, a *lifecycle.Agent, ref providers.Ag
 	if err != nil {
 		return s.pollFailed(ctx, a, err)
 	}
+	s.opened(a.Tenant, a.ID)
 	return s.sessionEvent(ctx, a.Tenant, a.ID, events.SessionStarted, "", session, ids)
 }
 

@@ -35,13 +35,14 @@ func Run(ctx context.Context, h *process.Host, o RunOptions) error {
 	}
 	link := &lateSender{}
 	doors := workspace.NewResponder(h.NC, link, 0)
+	desk := s.Desk(doors)
 	hub, err := workspace.NewHub(workspace.Config{
-		Sink: s.Desk(doors), Authorize: o.Authorize, Origins: o.Origins, Log: h.Logger, Now: h.Now,
+		Sink: desk, Authorize: o.Authorize, Origins: o.Origins, Log: h.Logger, Now: h.Now,
 	})
 	if err != nil {
 		return err
 	}
-	link.hub = hub
+	link.hub, desk.tell = hub, hub.Tell
 	posts := &Door{S: s, Requests: h, Check: s.check(h, o.CallsAge), Token: o.Token, Hook: o.Hook, Origins: o.Origins}
 	o.Mux.Handle("GET "+workspace.BasePath, hub)
 	posts.Routes(o.Mux)

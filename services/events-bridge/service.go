@@ -27,6 +27,7 @@ type Config struct {
 	Directory *directory.Directory
 	PollEvery time.Duration // an agent's status; default 1 s
 	Alive     time.Duration // between words that this process lives; default 2 s
+	Quotas    Quotas
 	Now       func() time.Time
 	Logger    *slog.Logger
 }
@@ -39,6 +40,7 @@ type Service struct {
 	// process names this run of the bridge, on the sessions it holds.
 	process string
 	seats   *seats
+	quotas  *quotas
 }
 
 // New makes a service from its parts.
@@ -56,7 +58,7 @@ func New(c Config) *Service {
 		c.Logger = slog.Default()
 	}
 	return &Service{Config: c, book: orders.Book{Log: c.Log, Directory: c.Directory}, agents: newRoster(),
-		process: events.RandomID(), seats: newSeats()}
+		process: events.RandomID(), seats: newSeats(), quotas: newQuotas(c.Quotas)}
 }
 
 // Routes lists everything the bridge listens to.

@@ -19,6 +19,7 @@ var arrows = map[string][]string{
 	"pkg/sessions":  {"pkg/events"},
 	"pkg/api":       {"pkg/events"},
 	"pkg/door":      {},
+	"pkg/pace":      {},
 	"pkg/providers": {"pkg/events", "pkg/door"},
 	"pkg/audit":     {"pkg/events", "pkg/journal", "pkg/worker", "pkg/providers/sim"}, // the ledger is the second witness
 	"pkg/directory": {"pkg/events", "pkg/providers"},
