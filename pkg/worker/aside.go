@@ -2,6 +2,7 @@ package worker
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
 	"sync"
 	"time"
@@ -43,12 +44,18 @@ type place struct {
 
 type placeKey struct{}
 
-// Aside is called by a handler before it waits for a provider: the message
-// steps out of its lane, so that others go on, and takes one of the few places
-// of that connection until it is settled. So a provider that hangs holds up
-// its own connection and nobody else. Where the places are taken and stay so,
-// the error is a Snooze, to be returned as it is. Outside of a runtime there
-// are no places, and Aside does nothing.
+// errWaited runs a handler again from its beginning.
+var errWaited = errors.New("waited for a place aside")
+
+// Aside is called by a handler before it waits for a provider, and before it
+// has done anything that cannot be done twice: the message steps out of its
+// lane, so that others go on, and takes one of the few places of that
+// connection until it is settled. So a provider that hangs holds up its own
+// connection and nobody else. An error is for the runtime, to be returned as it
+// is: either the places stay taken, and the message comes again later; or it
+// had to wait for its place, and the handler is run again, because what it had
+// read may be old. Outside of a runtime there are no places, and Aside does
+// nothing.
 func Aside(ctx context.Context, tenant, connection string) error {
 	p, ok := ctx.Value(placeKey{}).(*place)
 	if !ok || p.slots != nil {
@@ -60,6 +67,12 @@ func Aside(ctx context.Context, tenant, connection string) error {
 	}
 	mine := slots.join("")
 	p.leave()
+	select {
+	case <-mine:
+		p.slots = slots
+		return nil
+	default:
+	}
 	ctx, cancel := context.WithTimeout(ctx, asideWait)
 	defer cancel()
 	defer context.AfterFunc(p.pull, cancel)()
@@ -67,7 +80,7 @@ func Aside(ctx context.Context, tenant, connection string) error {
 		return p.later()
 	}
 	p.slots = slots
-	return nil
+	return errWaited
 }
 
 // later asks for the message again: early at first, then less and less often.

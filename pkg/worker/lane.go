@@ -243,6 +243,9 @@ func (l *lane) work(ctx context.Context, d Delivery) (err error) {
 		}
 	}()
 	steps, err := l.route.Handle(ctx, d)
+	if errors.Is(err, errWaited) {
+		steps, err = l.route.Handle(ctx, d)
+	}
 	if err != nil {
 		return err
 	}

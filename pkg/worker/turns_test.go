@@ -192,11 +192,52 @@ func TestWhoWaitsForAProviderStepsAside(t *testing.T) {
 	for n := range 20 {
 		b.request(t, fmt.Sprint("works ", n))
 	}
-	eventually(t, "the other connection is served", func() bool { return quick.Load() == 20 })
+	for deadline := time.Now().Add(5 * time.Second); quick.Load() < 20; time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			close(hangs)
+			t.Fatalf("the other connection is not served: %d of 20", quick.Load())
+		}
+	}
 	close(hangs)
 	b.settled(t, "REQUESTS_acme")
 	if most.Load() != 3 {
 		t.Errorf("%d were with the provider at once, want 3", most.Load())
+	}
+}
+
+// Whoever had to wait for a place looks at everything again: it may be old.
+func TestWhoWaitedForAPlaceBeginsAnew(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, 30*time.Second)
+	c, _ := b.config(t)
+	c.PerConnection = 1
+	hangs := make(chan struct{})
+	var holding atomic.Bool
+	var began, done atomic.Int32
+	run(t, c, requestsTo(func(ctx context.Context, d Delivery) ([]journal.Step, error) {
+		second := string(d.Data) == "second"
+		if second {
+			began.Add(1)
+		}
+		if err := Aside(ctx, "acme", "tcn"); err != nil {
+			return nil, err
+		}
+		if second {
+			done.Add(1)
+			return nil, nil
+		}
+		holding.Store(true)
+		<-hangs
+		return nil, nil
+	}))
+	b.request(t, "first")
+	eventually(t, "the place is taken", holding.Load)
+	b.request(t, "second")
+	eventually(t, "the second waits", func() bool { return began.Load() == 1 })
+	close(hangs)
+	b.settled(t, "REQUESTS_acme")
+	if began.Load() != 2 || done.Load() != 1 {
+		t.Errorf("began %d times and ended %d times, want 2 and 1", began.Load(), done.Load())
 	}
 }
 

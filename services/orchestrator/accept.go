@@ -16,6 +16,13 @@ import (
 // refused with every fault; the same one again is folded into its call.
 func (s *Service) accept(t directory.Tenant) worker.Handler {
 	return func(ctx context.Context, d worker.Delivery) ([]journal.Step, error) {
+		if !s.room.forNewCalls() {
+			return nil, worker.Snooze(roomEvery, "the log has no room for new calls")
+		}
+		// The lane is the tenant's own: whoever waits here holds up nobody else.
+		if err := s.pace.Wait(ctx, t.Name, 1); err != nil {
+			return nil, worker.Snooze(time.Second, "the tenant's pace")
+		}
 		var lookup error // a roster that could not be read decides nothing
 		in, faults, who := events.ReadRequest(d.Subject, d.Header, d.Data, s.roster(ctx, t, d, &lookup))
 		if lookup != nil {

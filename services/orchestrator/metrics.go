@@ -45,6 +45,16 @@ func (s *Service) measure(p metric.MeterProvider) (*meters, error) {
 	if err != nil {
 		return nil, err
 	}
+	_, err = m.Float64ObservableGauge("outdial.stream.filled", metric.WithDescription("How full each stream is of what it may hold, from 0 to 1."),
+		metric.WithFloat64Callback(func(_ context.Context, o metric.Float64Observer) error {
+			for _, f := range s.room.filled() {
+				o.Observe(f.Part, metric.WithAttributes(attribute.String("stream", f.Stream)))
+			}
+			return nil
+		}))
+	if err != nil {
+		return nil, err
+	}
 	_, err = m.Int64ObservableGauge("outdial.agents", metric.WithDescription("Agents on the roster, by presence and claim."),
 		metric.WithInt64Callback(func(_ context.Context, o metric.Int64Observer) error {
 			type key struct{ presence, claim string }

@@ -9,7 +9,7 @@ import (
 // Options are what the configuration says about the orchestrator.
 func Options(s process.Setup, store sessions.Store) RunOptions {
 	return RunOptions{
-		Config:   Config{Limits: Limits(s.Config.Timing.Orchestrator), CallsAge: s.Config.CallsAge},
+		Config:   Config{Limits: Limits(s.Config.Timing.Orchestrator), CallsAge: s.Config.CallsAge, PerSecond: s.Config.Limits.RequestsPerSecond},
 		Sessions: store,
 		Roster:   roster(s.Config),
 	}

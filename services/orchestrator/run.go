@@ -54,6 +54,7 @@ func Run(ctx context.Context, h *process.Host, o RunOptions) error {
 	var timers error
 	wg.Go(func() { timers = s.Timers(ctx) })
 	wg.Go(func() { s.WatchLeases(ctx, h.Link) })
+	wg.Go(func() { s.WatchRoom(ctx, h) })
 	if o.Ready != nil {
 		o.Ready()
 	}

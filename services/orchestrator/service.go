@@ -1,6 +1,7 @@
 package orchestrator
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"time"
@@ -10,6 +11,7 @@ import (
 	"github.com/outdial/outdial/pkg/events/lifecycle"
 	"github.com/outdial/outdial/pkg/journal"
 	"github.com/outdial/outdial/pkg/journal/logs"
+	"github.com/outdial/outdial/pkg/pace"
 	"github.com/outdial/outdial/pkg/sessions"
 	"github.com/outdial/outdial/pkg/worker"
 )
@@ -27,6 +29,7 @@ type Config struct {
 	Directory *directory.Directory
 	Limits    Limits
 	CallsAge  time.Duration // how long CALLS keeps a call; default 72 h
+	PerSecond int           // requests of one tenant accepted in a second; default 50
 	Offset    time.Duration // of a rehearsal's clock
 	// Incarnation is when the AGENTS stream was created: the fence of Redis.
 	Incarnation string
@@ -40,6 +43,8 @@ type Service struct {
 	Config
 	index   *Index
 	leases  *leases
+	room    room
+	pace    *pace.Keyed // of tenants' requests
 	wake    chan struct{}
 	pending []unenrolled // of the configuration; the timers' own
 }
@@ -56,7 +61,8 @@ func New(c Config) *Service {
 		c.Logger = slog.Default()
 	}
 	c.Limits = c.Limits.withDefaults()
-	return &Service{Config: c, index: NewIndex(), leases: newLeases(c.Limits.Lease), wake: make(chan struct{}, 1)}
+	c.PerSecond = cmp.Or(c.PerSecond, 50)
+	return &Service{Config: c, index: NewIndex(), leases: newLeases(c.Limits.Lease), pace: pace.PerSecond(c.PerSecond), wake: make(chan struct{}, 1)}
 }
 
 // Routes lists everything the orchestrator listens to.

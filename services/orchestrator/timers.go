@@ -67,6 +67,10 @@ func (s *Service) Timers(ctx context.Context) error {
 // Turn does once what is due, and says when the next thing will be.
 func (s *Service) Turn(ctx context.Context) time.Time {
 	due, next := s.index.Due(s.Now(), s.Limits)
+	due, more := inTurn(due)
+	if more {
+		next = s.Now()
+	}
 	for _, d := range due {
 		if err := journal.Run(ctx, s.Log, s.advance(d.Tenant, d.ID, d.First)); err != nil && ctx.Err() == nil {
 			s.Logger.WarnContext(ctx, "timer", "call", d.ID, "code", fault.Code(err))

@@ -2,6 +2,7 @@ package e2e_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -12,26 +13,28 @@ import (
 	"github.com/outdial/outdial/test/rig"
 )
 
-// patient is for a provider that hangs: its answer is given up late, so that
-// whoever waits behind it would wait for long.
+// patient is for a provider that hangs: its answer is not given up while the
+// test looks, so whoever waits behind it waits for long.
 const patient = `
-  orchestrator: {undo: 30s, answer: 4s, unknown: 2s, ring: 15s, talk: 30s, ended: 3s, wrapUp: 15s, retry: 1s, claimAge: 5s}
-  compliance: {prepare: 5s}
-  dialer: {send: 5s, answer: 5s, event: 5s, settle: 300ms}
+  orchestrator: {undo: 30s, answer: 60s, unknown: 60s, ring: 15s, talk: 30s, ended: 3s, wrapUp: 15s, retry: 1s, claimAge: 5s}
+  compliance: {prepare: 50s}
+  dialer: {send: 5s, answer: 50s, event: 5s, settle: 300ms}
   bridge: {pollEvery: 500ms}
 `
 
 // A provider that hangs delays whoever is served by it, and nobody else:
 // neither another tenant nor the same tenant's other provider. Half of forty
 // agents hang at the start, half at the preparation: of each more than a
-// service has places for a connection.
+// service has places for a connection. Nothing here comes to its end, so it is
+// not judged.
 func TestAProviderThatHangsDelaysNobodyElse(t *testing.T) {
 	const hanging, tries = 40, 3
 	desks := make([]rig.Desk, tries)
 	for n := range desks {
 		desks[n] = rig.Desk{Agent: fmt.Sprint("dora", n), Kind: providers.Five9}
 	}
-	r := rig.Start(t, rig.Options{Agents: hanging, Others: tries, Desks: desks, Timing: patient, Closing: time.Minute})
+	r := rig.Start(t, rig.Options{Agents: hanging, Others: tries, Desks: desks, Timing: patient, Hang: time.Minute, Unjudged: true})
+	t.Cleanup(func() { _ = r.Sim.Close() }) // lets go of those who hang
 	r.AwaitReadyAgents(hanging + tries)
 	r.Until("globex' agents are ready", 20*time.Second, func() bool {
 		ready := 0
@@ -42,33 +45,39 @@ func TestAProviderThatHangsDelaysNobodyElse(t *testing.T) {
 		}
 		return ready == tries
 	})
+	in := func(state lifecycle.State) (n int) {
+		for _, c := range r.Calls() {
+			if c.Tenant == rig.Acme && c.State == state {
+				n++
+			}
+		}
+		return n
+	}
+	hangs := func() bool { return in(lifecycle.Dialing) >= 16 && in(lifecycle.Preparing) >= 16 }
 	for n, op := range []string{sim.TCNStartOp, sim.TCNPrepareOp} {
 		for agent := n * hanging / 2; agent < (n+1)*hanging/2; agent++ {
 			r.Fault(sim.Fault{Provider: sim.TCNName, Operation: op, Agent: rig.Agent(agent), Mode: sim.Silent, Count: sim.Forever})
-			q := rig.To(rig.Number(agent), rig.Agent(agent))
-			soon := r.Now().Add(10 * time.Second) // and is not tried again
-			q.ExpiresAt = &soon
-			r.Dial(fmt.Sprint("hangs-", agent), q)
+			r.Dial(fmt.Sprint("hangs-", agent), rig.To(rig.Number(agent), rig.Agent(agent)))
 		}
-		r.Until("the provider hangs at its "+op, 20*time.Second, func() bool {
-			return len(r.Sim.History(sim.TCNName, op, "")) >= 16
-		})
+		if op == sim.TCNStartOp {
+			r.Until("the provider hangs at its starts", 20*time.Second, func() bool { return in(lifecycle.Dialing) >= 16 })
+		}
 	}
-	swift(t, "another tenant's call", tries, func(n int) *lifecycle.Call {
+	r.Until("the provider hangs", 20*time.Second, hangs)
+	swift(t, "another tenant's call", tries, hangs, func(n int) *lifecycle.Call {
 		id := fmt.Sprint("globex-", n)
 		r.Send(rig.Binary(id, rig.To(rig.Number(50+n), rig.Agent(hanging+n))).For(rig.Globex))
 		return r.AwaitOf(rig.Globex, events.CallID(rig.Globex, rig.Source, id), events.Dialing)
 	})
-	swift(t, "the tenant's call by another provider", tries, func(n int) *lifecycle.Call {
+	swift(t, "the tenant's call by another provider", tries, hangs, func(n int) *lifecycle.Call {
 		return r.Await(r.Dial(fmt.Sprint("desk-", n), rig.ToDesk(rig.Number(60+n), desks[n].Agent)), events.Dialing)
 	})
-	r.Sim.Faults.Remove(0)
 }
 
-// swift wants the intent within two seconds of the request. A machine that is
-// busy with other tests may miss it once; whoever waits behind a provider that
-// hangs misses it every time.
-func swift(t *testing.T, what string, tries int, dial func(n int) *lifecycle.Call) {
+// swift wants the intent within two seconds of the request, while the provider
+// hangs. A machine that is busy with other tests may miss it once; whoever
+// waits behind a provider that hangs misses it every time.
+func swift(t *testing.T, what string, tries int, hangs func() bool, dial func(n int) *lifecycle.Call) {
 	t.Helper()
 	var took time.Duration
 	for n := range tries {
@@ -79,9 +88,40 @@ func swift(t *testing.T, what string, tries int, dial func(n int) *lifecycle.Cal
 			}
 		}
 		t.Logf("%s: %s from request to intent", what, took)
-		if took < 2*time.Second {
+		switch {
+		case !hangs():
+			t.Fatalf("the provider does not hang any more: %s says nothing", what)
+		case took < 2*time.Second:
 			return
 		}
 	}
 	t.Errorf("%s took %s from request to intent, want less than 2 s", what, took)
+}
+
+// A tenant that floods fills its own part of the store and is told so by the
+// broker. Another's requests are taken and dialed, and whoever protects people
+// still writes.
+func TestAFloodOfOneTenantLeavesTheOthersTheirRoom(t *testing.T) {
+	t.Parallel()
+	r := rig.Start(t, rig.Options{Others: 1, Store: 16 << 20})
+	var refused error
+	for n := 0; refused == nil && n < 5000; n++ {
+		_, refused = r.JS.Publish(t.Context(), events.RequestSubject(rig.Acme), []byte(`{"to":"nobody"}`))
+	}
+	if refused == nil || !strings.Contains(refused.Error(), "maximum") {
+		t.Fatalf("the flood ended with %v, want the broker's refusal", refused)
+	}
+	r.Until("globex' agent is ready", 20*time.Second, func() bool {
+		return r.AgentStateOf(rig.Globex, rig.Agent(1)).Presence == events.Ready
+	})
+	r.Send(rig.Binary("globex", rig.To(rig.Number(1), rig.Agent(1))).For(rig.Globex))
+	r.AwaitOf(rig.Globex, events.CallID(rig.Globex, rig.Source, "globex"), events.Closed)
+	for _, tenant := range []string{rig.Acme, rig.Globex} {
+		if code := r.Ask(tenant, "dnc", "add", map[string]any{"contacts": []map[string]string{{"phone_number": rig.Number(7)}}, "by": "test"}, nil); code != "" {
+			t.Errorf("dnc.add of %s: %s", tenant, code)
+		}
+		if _, err := r.JS.Publish(t.Context(), events.ControlSubject(tenant, "tenant", "pause"), []byte(`{}`)); err != nil {
+			t.Errorf("a pause of %s: %v", tenant, err)
+		}
+	}
 }

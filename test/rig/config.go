@@ -84,7 +84,7 @@ func (r *Rig) yaml() string {
 		"connections:",
 	}
 	for name, tenant := range map[string]string{"tcn-main": Acme, "tcn-globex": Globex} {
-		lines = append(lines, fmt.Sprintf("  %s: {kind: tcn, tenant: %s, baseURL: %q, metadataAliases: {Account: \"Account Number\"}, timeout: 5s, pollEvery: 25ms}", name, tenant, r.simURL))
+		lines = append(lines, fmt.Sprintf("  %s: {kind: tcn, tenant: %s, baseURL: %q, metadataAliases: {Account: \"Account Number\"}, timeout: %s, pollEvery: 25ms}", name, tenant, r.simURL, r.opts.Hang))
 	}
 	for _, kind := range []providers.Kind{providers.Five9, providers.WebexCC} {
 		lines = append(lines, fmt.Sprintf("  %s: {kind: %s, tenant: %s}", Connection(kind), kind, Acme))
@@ -106,6 +106,8 @@ func (r *Rig) yaml() string {
 			lines = append(lines, fmt.Sprintf("    %s: {env: RIG_INGRESS_%s}", tenant, tenant))
 		}
 	}
+	// Simulated agents live fast: what is a flood among people is a test's day.
+	lines = append(lines, "limits: {sessionsPerHour: 1000000, readyPerHour: 1000000}")
 	return strings.Join(lines, "\n") + "\ntiming:" + strings.TrimRight(r.opts.Timing, "\n") + "\n"
 }
 

@@ -46,6 +46,8 @@ type Options struct {
 	Heedless  bool              // the telephone company does not wait until the log has seen a conversation
 	Late      bool              // the services are started by the test
 	Unjudged  bool              // leave out the audit at the end: the test asks itself
+	Hang      time.Duration     // of an exchange with TCN, before it is given up; default 5 s
+	Store     int64             // bytes that all streams may hold; default 1 GiB
 	Secrets   []string          // more that must not be seen anywhere
 	Closing   time.Duration     // bound for agents to be free at the end; default 20 s
 }
@@ -66,6 +68,7 @@ func (o Options) withDefaults() Options {
 	o.Pace = cmp.Or(o.Pace, 20*time.Millisecond)
 	o.At = cmp.Or(o.At, 18*time.Hour)
 	o.Timing = cmp.Or(o.Timing, shortTiming)
+	o.Hang = cmp.Or(o.Hang, 5*time.Second)
 	o.Closing = cmp.Or(o.Closing, 20*time.Second)
 	if len(o.Script) == 0 {
 		o.Script = []sim.Part{Talks("*")}

@@ -147,7 +147,7 @@ func (r *Rig) connect() {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	layout, err := provision.Plan([]string{Acme, Globex}, provision.Options{CallsKeep: r.cfg.CallsAge})
+	layout, err := provision.Plan([]string{Acme, Globex}, provision.Options{CallsKeep: r.cfg.CallsAge, Store: r.opts.Store, Connections: len(r.cfg.Connections)})
 	if err != nil {
 		r.t.Fatal(err)
 	}

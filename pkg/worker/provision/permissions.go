@@ -74,7 +74,8 @@ func (l Layout) Permissions(tenants []string) []Permission {
 		tails(events.StreamCalls, events.StreamAgents)...)
 	out := []Permission{
 		service(events.Orchestrator, "accepts, claims, waits and closes",
-			join(l.consumes(Orchestrator, Projector), appends(events.Orchestrator, "calls", "agents"), notes, logs),
+			join(l.consumes(Orchestrator, Projector), appends(events.Orchestrator, "calls", "agents"), notes, logs,
+				[]string{"$JS.API.STREAM.INFO.*"}), // how full they are
 			"outdial.*.call.*", "outdial.*.agent.*", "outdial.*.control.*", "outdial.*.rejected.*", "outdial.*.why",
 			events.AliveSubject("*")),
 		service(events.Compliance, "the only one who can write a pass",

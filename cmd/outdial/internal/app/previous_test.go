@@ -187,6 +187,7 @@ func TestTheStoreOfTheVersionBeforeOpens(t *testing.T) {
 		return nil
 	})
 	p.up(t.Context())
+	t.Run("its streams get sizes", p.streamsHaveSizes)
 	t.Run("its list blocks", p.listBlocks)
 	t.Run("what was closed stays so", func(t *testing.T) {
 		for id, tenant := range map[string]string{"closed-completed": "globex", "closed-blocked": "globex", "closed-twice": "globex",

@@ -88,6 +88,7 @@ func Doctor(ctx context.Context, cfg *config.Config, out io.Writer) error {
 		} else {
 			d.say("clock", err, "not shifted")
 		}
+		d.room(ctx, js, setup.Tenants())
 		d.pauses(ctx, js)
 		d.services(ctx, nc)
 	}
