@@ -30,7 +30,7 @@ const (
 )
 
 func controls() []control {
-	return append(complianceControls(), []control{
+	return append(append(complianceControls(), fairnessControls()...), []control{
 		{
 			invariant: "I1", guard: "MayDial", file: plan,
 			old: "	p, as := c.Passed, c.Assigned\n	switch {\n",
