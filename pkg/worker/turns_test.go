@@ -183,7 +183,7 @@ func TestWhoWaitsForAProviderStepsAside(t *testing.T) {
 		inside.Add(-1)
 		return nil, nil
 	})
-	route.MaxInFlight = 2
+	route.MaxInFlight = 3
 	run(t, c, route)
 	for n := range 20 {
 		b.request(t, fmt.Sprint("hangs ", n))

@@ -1,6 +1,8 @@
 package provision
 
 import (
+	"time"
+
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/outdial/outdial/pkg/events"
@@ -56,10 +58,17 @@ func (l *Layout) share(o Options, tenants int) {
 			c.MaxMsgsPerSubject = atLeastOne(c.MaxBytes / (each + 1) / noteKinds / noteBytes)
 		default: // a tenant's requests
 			c.MaxBytes = part * parts.requests / each
-			kept := float64(c.MaxAge) / float64(max(o.CallsKeep, c.MaxAge))
-			c.MaxMsgs = atLeastOne(int64(float64(part*parts.calls/each/callBytes) * kept))
+			c.MaxMsgs = atLeastOne(part * parts.calls / each / callBytes * asOften(c.MaxAge, o.CallsKeep) / 100)
 		}
 	}
+}
+
+// asOften is how much of its part of CALLS a tenant may fill while REQUESTS keep
+// its requests, in percent: all of it where CALLS forgets as soon. Never less
+// than a tenth, or a log that is kept for years would take no request at all;
+// the alarm of CALLS comes before it is full.
+func asOften(requests, calls time.Duration) int64 {
+	return max(int64(100*requests.Hours()/max(requests.Hours(), calls.Hours())), 10)
 }
 
 func atLeastOne(n int64) int64 { return max(n, 1) }

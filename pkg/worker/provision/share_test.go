@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -73,6 +74,23 @@ func TestEveryStreamHasItsPartOfTheStore(t *testing.T) {
 					t.Errorf("%s has no part of the store", s.Config.Name)
 				}
 			}
+		}
+	}
+}
+
+// How many requests of a tenant are kept, by how long the log keeps a call.
+func TestATenantsRequestsFitItsPartOfTheLog(t *testing.T) {
+	t.Parallel()
+	for keep, want := range map[time.Duration]int64{
+		0: 183500, 48 * time.Hour: 183500, 72 * time.Hour: 183500, 144 * time.Hour: 91750, 720 * time.Hour: 18350,
+		876000 * time.Hour: 18350, // for a hundred years, and still some
+	} {
+		l, err := provision.Plan([]string{"acme", "globex"}, provision.Options{Store: 16 << 30, CallsKeep: keep})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := l.Streams[0].Config.MaxMsgs; got < want*99/100 || got > want*101/100 {
+			t.Errorf("CALLS keeps %s: %d requests, want some %d", keep, got, want)
 		}
 	}
 }
