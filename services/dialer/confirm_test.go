@@ -49,7 +49,7 @@ func TestTheLastLookBeforeTheIntent(t *testing.T) {
 			} else {
 				w.want("requested assigned preparing passed withheld")
 				w.wantStarts(0)
-				if got := w.call().Withheld; got.Reason != tc.why || got.Detail != fault.Code(tc.err) {
+				if got := w.call().Withheld; got == nil || got.Reason != tc.why || got.Detail != fault.Code(tc.err) {
 					t.Errorf("%+v", got)
 				}
 			}

@@ -25,21 +25,9 @@ func NewOnce(o Options) *Once { return &Once{opts: o.withDefaults()} }
 // written, else Uncertain.
 func (o *Once) Do(ctx context.Context, r Request) (Answer, error) {
 	g := &gate{now: o.opts.Now, notAfter: r.NotAfter}
-	t := &http.Transport{
-		Proxy:                  nil, // never from the environment
-		DialContext:            g.dial(nil),
-		DialTLSContext:         g.dial(o.tls()),
-		DisableKeepAlives:      true,
-		DisableCompression:     true,
-		ForceAttemptHTTP2:      false,
-		MaxResponseHeaderBytes: maxHeaderBytes,
-		ResponseHeaderTimeout:  o.opts.Timeout,
-	}
+	t := o.transport(g)
 	defer t.CloseIdleConnections()
-	answer, err := exchange(ctx, t, o.opts, r, func(req *http.Request) {
-		req.GetBody = nil // no rewinding: a second sending is impossible
-		req.Close = true
-	})
+	answer, err := exchange(ctx, t, o.opts, r, unrepeatable)
 	if err == nil {
 		return answer, nil
 	}
@@ -56,6 +44,29 @@ func (o *Once) Do(ctx context.Context, r Request) (Answer, error) {
 		code = "cancelled"
 	}
 	return answer, fault.New(fault.Transient, r.Operation, code, plain(ctx, err))
+}
+
+// transport makes the transport of one request: it opens one connection,
+// through the gate, and keeps none. Together with unrepeatable that is more
+// than net/http needs today to send a request once; each part stands by itself,
+// so that no change of net/http, and none of ours, is enough to send it twice.
+func (o *Once) transport(g *gate) *http.Transport {
+	return &http.Transport{
+		Proxy:                  nil, // never from the environment
+		DialContext:            g.dial(nil),
+		DialTLSContext:         g.dial(o.tls()),
+		DisableKeepAlives:      true,
+		DisableCompression:     true,
+		ForceAttemptHTTP2:      false,
+		MaxResponseHeaderBytes: maxHeaderBytes,
+		ResponseHeaderTimeout:  o.opts.Timeout,
+	}
+}
+
+// unrepeatable takes from a request what net/http would need to send it again.
+func unrepeatable(req *http.Request) {
+	req.GetBody = nil // no rewinding
+	req.Close = true
 }
 
 func (o *Once) tls() *tls.Config {

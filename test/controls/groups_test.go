@@ -1,0 +1,149 @@
+package controls_test
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/outdial/outdial/test/rig"
+)
+
+// A cut is a guard that is taken away together with others of its package, so
+// that all of them cost one compilation. Each has a test of its own.
+type cut struct {
+	invariant, guard string
+	file, old, new   string
+	test, says       string
+}
+
+// A group is the cuts of one package.
+type group struct {
+	pkg  string
+	cuts []cut
+}
+
+func groups() []group {
+	const (
+		orchestratorPlan = "services/orchestrator/plan.go"
+		once             = "pkg/providers/dialhttp/once.go"
+		barriers         = "TestEachBarrierStandsByItself"
+	)
+	return []group{
+		{"./services/orchestrator", []cut{
+			{"I3", "an intent that nobody speaks of has a deadline", orchestratorPlan,
+				`return after(l.Silence, lost("outcome_unknown"))`, "return Move{Verb: Nothing}",
+				"TestEveryStateHasADeadline", "dialing has no deadline"},
+			{"I4", "undone closes with quarantine", orchestratorPlan,
+				"then.Presumed, then.Quarantine = true, true", "then.Presumed, then.Quarantine = true, false",
+				"TestAnAgentWhosePreparationWasNotUndoneIsHeldBack", "enrolled claimed released"},
+			{"I4", "an older ready lifts no newer quarantine", "services/orchestrator/agents.go",
+				"a.State.Quarantine == nil || a.Fence > r.Seq", "a.State.Quarantine == nil",
+				"TestAnOlderReadinessLiftsNoNewerQuarantine", "an old readiness set her free"},
+			{"I4", "fits asks for the request's connection", "services/orchestrator/claim.go",
+				`want != "" && a.State.Connection != want`, `want == "?" && a.State.Connection != want`,
+				"TestARequestIsServedOnTheConnectionItNames", "assigned"},
+		}},
+		{"./services/dialer", []cut{
+			{"I2", "a shutdown does not cut the answer", start,
+				"context.WithTimeout(context.WithoutCancel(ctx), s.Answer)", "context.WithTimeout(ctx, s.Answer)",
+				"TestAShutdownDoesNotCutTheAnswer", "the start was cut off"},
+			{"I4", "the last look before the intent", start,
+				"if unfit != nil {", "if unfit != nil && at == nil {",
+				"TestTheLastLookBeforeTheIntent", "was asked to start 1 calls, want 0"},
+			{"I4", "what another call prepared is not withdrawn", "services/dialer/undo.go",
+				"if !Undo(c) || !c.Open() && !Holds(a, c) {", "if !Undo(c) {",
+				"TestWhatAFreeAgentHoldsIsNotWithdrawn", "another's preparation was withdrawn"},
+		}},
+		{"./services/events-bridge", []cut{
+			{"I4", "a held-back desktop is asked", "services/events-bridge/run.go",
+				"pages.Tell(conn.Name, a.ID)", "_ = pages",
+				"TestTheDesktopOfAnAgentWhoIsHeldBackIsAskedUntilSheIsFree", "in a minute were asked map[]"},
+		}},
+		{"./pkg/providers/dialhttp", []cut{
+			{"I2", "a body that cannot be rewound", once, "req.GetBody = nil", "_ = req.GetBody",
+				barriers + "/the_body_cannot_be_rewound", "GetBody is kept"},
+			{"I2", "a request that closes its connection", once, "req.Close = true", "req.Close = false",
+				barriers + "/the_request_closes_its_connection", "Close is not set"},
+			{"I2", "no kept connection", once, "DisableKeepAlives:      true", "DisableKeepAlives:      false",
+				barriers + "/the_transport_keeps_no_connection_alive", "keep-alive or HTTP/2 is on"},
+			{"I2", "no second connection", once, "if g.dialed.Swap(true) {", "if g.dialed.Swap(false) {",
+				barriers + "/a_second_connection_is_not_opened", "there is a second connection"},
+		}},
+		{"./pkg/providers/dialhttp", []cut{
+			{"I2", "any of the four", once,
+				"func unrepeatable(req *http.Request) {", "func unrepeatable(*http.Request) {}\n\nfunc unused(req *http.Request) {",
+				"TestTogetherTheBarriersKeepARequestFromBeingSentTwice", "two requests were sent 3 times"},
+			{"I2", "any of the four", once, "DisableKeepAlives:      true", "DisableKeepAlives:      false",
+				"TestTogetherTheBarriersKeepARequestFromBeingSentTwice", "two requests were sent 3 times"},
+			{"I2", "any of the four", once, "if g.dialed.Swap(true) {", "if g.dialed.Swap(false) {",
+				"TestTogetherTheBarriersKeepARequestFromBeingSentTwice", "two requests were sent 3 times"},
+		}},
+	}
+}
+
+// What each of these tests says when every guard stands is asked where the
+// tests are; here they go red together, each for its own reason.
+func TestWithoutTheirGuardsTheStoriesOfAPackageGoRed(t *testing.T) {
+	for _, g := range groups() {
+		var tests []string
+		for _, c := range g.cuts {
+			name, _, _ := strings.Cut(c.test, "/")
+			tests = append(tests, pattern(name))
+		}
+		out, err := run(t, "test", "-count=1", "-timeout", "3m", "-overlay", cutAll(t, g.cuts), "-run", strings.Join(tests, "|"), g.pkg)
+		if err == nil {
+			t.Errorf("%s stays green without any of its guards", g.pkg)
+			continue
+		}
+		for _, c := range g.cuts {
+			t.Run(c.invariant+" "+c.guard, func(t *testing.T) {
+				if !strings.Contains(out, "--- FAIL: "+c.test+" ") {
+					t.Fatalf("%s stays green without the guard, or did not fail as a test:\n%s", c.test, out)
+				}
+				if !strings.Contains(out, c.says) {
+					t.Errorf("%s went red for another reason than %q:\n%s", c.test, c.says, out)
+				}
+			})
+		}
+	}
+}
+
+// cutAll writes copies of the files without their guards, and the overlay that
+// puts the copies in their place.
+func cutAll(t *testing.T, cuts []cut) (overlay string) {
+	t.Helper()
+	dir, text := t.TempDir(), map[string]string{}
+	for _, c := range cuts {
+		file := filepath.Join(rig.Root(t), filepath.FromSlash(c.file))
+		if text[file] == "" {
+			raw, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			text[file] = string(raw)
+		}
+		if n := strings.Count(text[file], c.old); n != 1 {
+			t.Fatalf("%s: the guard stands %d times in %s, want once: this control has to follow the code", c.guard, n, c.file)
+		}
+		text[file] = strings.Replace(text[file], c.old, c.new, 1)
+	}
+	replace := map[string]string{}
+	for file, body := range text {
+		replace[file] = filepath.Join(dir, strconv.Itoa(len(replace))+".go")
+		if err := os.WriteFile(replace[file], []byte(body), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	list, err := json.Marshal(map[string]map[string]string{"Replace": replace})
+	if err != nil {
+		t.Fatal(err)
+	}
+	overlay = filepath.Join(dir, "overlay.json")
+	if err := os.WriteFile(overlay, list, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return overlay
+}
