@@ -109,14 +109,14 @@ func listNumber(raw, home string) (n events.WrittenNumber, why string) {
 
 // understood tells how a number was read, where that can surprise.
 func understood(n events.WrittenNumber) string {
-	var says []string
+	extension, abroad := "", ""
 	if n.Extension {
-		says = append(says, "the extension is left out: the entry is the main number's")
+		extension = "the extension is left out: the entry is the main number's"
 	}
 	if n.Abroad != 0 {
-		says = append(says, fmt.Sprintf("read as an international number of country code %d", n.Abroad))
+		abroad = fmt.Sprintf("read as an international number of country code %d", n.Abroad)
 	}
-	return strings.Join(says, "; ")
+	return also(extension, abroad)
 }
 
 func (s *Service) addDNC(ctx context.Context, t directory.Tenant, in dncAdd) ([]DNCResult, error) {
@@ -126,20 +126,45 @@ func (s *Service) addDNC(ctx context.Context, t directory.Tenant, in dncAdd) ([]
 	if in.Origin = cmp.Or(in.Origin, OriginCompany); in.Origin != OriginCompany && in.Origin != OriginConsumer {
 		return nil, api.BadRequest("origin is not known", events.Fault{Pointer: "/origin", Code: "unknown_origin", Message: "it is company or consumer"})
 	}
-	out := make([]DNCResult, 0, len(in.Contacts))
-	for _, c := range in.Contacts {
-		r, err := s.addOne(ctx, t, in, c)
-		if err != nil {
-			return nil, err
+	out, tokens := make([]DNCResult, 0, len(in.Contacts)), make([]string, len(in.Contacts))
+	all := map[string]bool{}
+	var failed error
+	for i, c := range in.Contacts {
+		r, number, err := s.addOne(ctx, t, in, c)
+		if failed = err; err != nil {
+			break // what is on the list by now reaches the calls all the same
 		}
-		out = append(out, r)
+		if out = append(out, r); number != "" {
+			tokens[i] = t.Key.NumberToken(number)
+			all[tokens[i]] = true
+		}
+	}
+	met, err := s.optOut(ctx, t, all)
+	if failed != nil {
+		err = failed
+	}
+	if err != nil {
+		return nil, err
+	}
+	for i, token := range tokens {
+		if token != "" {
+			out[i].Message = also(out[i].Message, met.says(token))
+		}
 	}
 	return out, nil
 }
 
-func (s *Service) addOne(ctx context.Context, t directory.Tenant, in dncAdd, c DNCContact) (DNCResult, error) {
-	out := DNCResult{DNCContact: c, Status: dncFailed}
-	number, why := listNumber(c.PhoneNumber, t.HomeRegion())
+func also(says, more string) string {
+	if says == "" || more == "" {
+		return says + more
+	}
+	return says + "; " + more
+}
+
+// addOne puts one number on the list. number is "" if it was not put there.
+func (s *Service) addOne(ctx context.Context, t directory.Tenant, in dncAdd, c DNCContact) (out DNCResult, number string, err error) {
+	out = DNCResult{DNCContact: c, Status: dncFailed}
+	read, why := listNumber(c.PhoneNumber, t.HomeRegion())
 	until, ok := readExpiry(c.ExpiresAt)
 	switch {
 	case why != "":
@@ -153,31 +178,27 @@ func (s *Service) addOne(ctx context.Context, t directory.Tenant, in dncAdd, c D
 		out.Error = dncLapses
 	}
 	if out.Error != "" {
-		return out, nil
+		return out, "", nil
 	}
-	out.Message = understood(number)
+	out.Message = understood(read)
 	add := entry{in.Origin, until}
-	was, put, err := s.change(ctx, t, number.E164, func(stands entry) (*events.Fact, error) {
+	was, put, err := s.change(ctx, t, read.E164, func(stands entry) (*events.Fact, error) {
 		if add.weaker(stands) {
 			return nil, nil
 		}
 		return &events.Fact{Listed: true, ExpiresAt: until, Origin: in.Origin, By: in.By, Reason: in.Reason}, nil
 	})
-	if err != nil {
-		return DNCResult{}, err
-	}
-	if err := s.optOut(ctx, t, number.E164); err != nil {
-		return DNCResult{}, err
-	}
 	switch {
+	case err != nil:
+		return out, "", err
 	case !put:
-		out.Status, out.Message = dncKept, strings.TrimPrefix(out.Message+"; "+was.says(), "; ")
+		out.Status, out.Message = dncKept, also(out.Message, was.says())
 	case was.listed():
 		out.Status = dncUpdated
 	default:
 		out.Status = dncCreated
 	}
-	return out, nil
+	return out, read.E164, nil
 }
 
 // mostRaces is how often a change is decided anew because somebody else's came

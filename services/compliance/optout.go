@@ -2,6 +2,7 @@ package compliance
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"time"
 
@@ -13,9 +14,9 @@ import (
 	"github.com/outdial/outdial/pkg/journal/logs"
 )
 
-// openCalls is what this process remembers of calls that are not dialed yet,
-// by number: an opt-out must reach them before the dialer does. It proves
-// nothing; what is done by it is decided again from the log.
+// openCalls is what this process remembers of calls that are not closed yet, by
+// number: an opt-out must reach them before the dialer does. It proves nothing;
+// what is done by it is decided again from the log.
 type openCalls struct {
 	mu   sync.Mutex
 	byID map[string]openCall // tenant/call
@@ -43,17 +44,17 @@ func (s *Service) Follow(r events.Record) {
 		if c, ok := events.CommonOf(r.Body); ok {
 			s.open.byID[key] = openCall{r.Tenant, r.Key, c.Number.Token, r.Seq}
 		}
-	case events.Dialing, events.Closed:
+	case events.Closed:
 		delete(s.open.byID, key)
 	}
 }
 
-func (o *openCalls) of(tenant, token string) []openCall {
+func (o *openCalls) of(tenant string, tokens map[string]bool) []openCall {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	var out []openCall
 	for _, c := range o.byID {
-		if c.tenant == tenant && c.token == token {
+		if c.tenant == tenant && tokens[c.token] {
 			out = append(out, c)
 		}
 	}
@@ -65,10 +66,10 @@ const behind = 2 * time.Second
 
 // catchUp waits until everything that is stored now has been heard: a call
 // judged before the entry was on the list must not be missed. What is requested
-// later meets the entry by itself.
-func (s *Service) catchUp(ctx context.Context) {
+// later meets the entry by itself. False: not all of it was heard in time.
+func (s *Service) catchUp(ctx context.Context) bool {
 	if s.LastCall == nil {
-		return
+		return true
 	}
 	ctx, cancel := context.WithTimeout(ctx, behind)
 	defer cancel()
@@ -77,10 +78,11 @@ func (s *Service) catchUp(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			s.Logger.WarnContext(ctx, "opt-out looked at open calls before all were heard")
-			return
+			return false
 		case <-time.After(5 * time.Millisecond):
 		}
 	}
+	return err == nil
 }
 
 func (o *openCalls) heard() uint64 {
@@ -89,55 +91,106 @@ func (o *openCalls) heard() uint64 {
 	return o.seq
 }
 
-// optOut appends failed to every open call of the number that has no intent
-// yet, so that one under way loses its compare-and-set. A call that is being
-// prepared owes an answer first; it is looked at again until that is there.
-func (s *Service) optOut(ctx context.Context, t directory.Tenant, number string) error {
-	s.catchUp(ctx)
-	for _, open := range s.open.of(t.Name, t.Key.NumberToken(number)) {
-		busy := false
-		if err := journal.Run(ctx, s.Log, s.optOutOf(open, &busy)); err != nil {
-			return err
+// slips is how long an answer waits for a preparation of the number to be
+// answered, and for what becomes of an intent. Who judges a call reads the list
+// and appends the pass right behind; whoever read it before the entry was there
+// has appended by then. A preparation that takes longer has the list still to
+// read.
+const slips = 250 * time.Millisecond
+
+// reach is how far a call of a number is when an opt-out meets it.
+type reach int
+
+const (
+	stopped  reach = iota // it is not dialed, or is over
+	owed                  // it is being prepared, an answer is owed first
+	sent                  // its intent is on record, and not yet what became of it
+	underWay              // it rings, talks, or will
+)
+
+// A met is what an opt-out found of its numbers' calls.
+type met struct {
+	underWay map[string]int // by token: calls that have an intent, and are not stopped
+	blind    bool           // this process has not heard the whole log: there may be more calls
+}
+
+func (m met) says(token string) string {
+	says := ""
+	if n := m.underWay[token]; n > 0 {
+		says = fmt.Sprintf("calls to it that are under way and not stopped: %d (call.find shows them)", n)
+	}
+	if m.blind {
+		says = also(says, "not all open calls could be looked at: ask again")
+	}
+	return says
+}
+
+// optOut appends failed to every open call of the numbers that has no intent,
+// so that one on its way to the dialer loses its compare-and-set. When it
+// returns, no call of theirs gets an intent any more; those that have one are
+// told of and not stopped.
+func (s *Service) optOut(ctx context.Context, t directory.Tenant, tokens map[string]bool) (met, error) {
+	m := met{underWay: map[string]int{}, blind: !s.catchUp(ctx)}
+	calls, until := s.open.of(t.Name, tokens), time.Now().Add(slips)
+	for {
+		var busy []openCall
+		late := !time.Now().Before(until)
+		for _, c := range calls {
+			r, err := s.stop(ctx, c)
+			switch {
+			case err != nil:
+				return met{}, err
+			case r == underWay || r == sent && late:
+				m.underWay[c.token]++
+			case r != stopped:
+				busy = append(busy, c)
+			}
 		}
-		if busy {
-			// Its preparer asks the list again before it answers; this is for
-			// an answer that is on its way in this very moment.
-			go s.optOutLater(context.WithoutCancel(ctx), open)
+		if calls = busy; len(calls) == 0 || late {
+			break
+		}
+		select {
+		case <-ctx.Done():
+			return met{}, ctx.Err()
+		case <-time.After(5 * time.Millisecond):
 		}
 	}
-	return nil
+	for _, c := range calls {
+		// Its preparer asks the list again before it answers; this is for one
+		// that was held up between asking and answering.
+		go s.optOutLater(context.WithoutCancel(ctx), c)
+	}
+	return m, nil
 }
 
 // optOutLater looks at a call again until its preparation is answered.
 func (s *Service) optOutLater(ctx context.Context, open openCall) {
 	ctx, cancel := context.WithTimeout(ctx, s.Prepare+5*time.Second)
 	defer cancel()
-	for busy := true; busy; {
+	for r := owed; r == owed; {
 		select {
 		case <-ctx.Done():
 			return
 		case <-time.After(50 * time.Millisecond):
 		}
-		busy = false
-		if err := journal.Run(ctx, s.Log, s.optOutOf(open, &busy)); err != nil {
+		var err error
+		if r, err = s.stop(ctx, open); err != nil {
 			s.Logger.WarnContext(ctx, "opt-out of a call being prepared", "call", open.id, "code", fault.Code(err))
 			return
 		}
 	}
 }
 
-func (s *Service) optOutOf(open openCall, busy *bool) journal.Step {
-	return journal.Step{Make: func(ctx context.Context) (*journal.Draft, error) {
+// stop appends failed to a call that an entry forbids, if it may still be
+// stopped that way.
+func (s *Service) stop(ctx context.Context, open openCall) (reach, error) {
+	var r reach
+	err := journal.Run(ctx, s.Log, journal.Step{Make: func(ctx context.Context) (*journal.Draft, error) {
 		c, err := logs.Call(ctx, s.Log, open.tenant, open.id, open.first)
-		if err != nil || c.Dialing != nil {
+		if err != nil {
 			return nil, err
 		}
-		switch c.State {
-		case lifecycle.Requested, lifecycle.Waiting, lifecycle.Assigned, lifecycle.Cleared, lifecycle.Withheld:
-		case lifecycle.Preparing, lifecycle.Stopping:
-			*busy = true
-			return nil, nil
-		default:
+		if r = reachOf(c.State); !stoppable(c.State) {
 			return nil, nil
 		}
 		d, err := s.judge(ctx, c, demands{loopback: true})
@@ -145,5 +198,29 @@ func (s *Service) optOutOf(open openCall, busy *bool) journal.Step {
 			return nil, err
 		}
 		return s.failed(c, d, nil, false, c.Touched)
-	}}
+	}})
+	return r, err
+}
+
+// stoppable are the states in which compliance may still say no.
+func stoppable(state lifecycle.State) bool {
+	switch state {
+	case lifecycle.Requested, lifecycle.Waiting, lifecycle.Assigned, lifecycle.Cleared, lifecycle.Withheld:
+		return true
+	}
+	return false
+}
+
+func reachOf(state lifecycle.State) reach {
+	switch state {
+	case lifecycle.Preparing, lifecycle.Stopping:
+		return owed
+	case lifecycle.Dialing:
+		return sent
+	case lifecycle.Started, lifecycle.PendingAgent, lifecycle.Unknown, lifecycle.ResolvedS,
+		lifecycle.Offered, lifecycle.Ringing, lifecycle.Answered, lifecycle.Talking, lifecycle.Held,
+		lifecycle.Consulting, lifecycle.Conferencing:
+		return underWay
+	}
+	return stopped
 }
