@@ -239,8 +239,13 @@ func TestWhatFindsNobodyThreeTimesIsOver(t *testing.T) {
 		w.desk(id, "b1", "sales")
 	}
 	call := w.ask("1", map[string]any{"huntGroup": "sales"})
-	for range lifecycle.MaxProofs {
+	for n := range lifecycle.MaxProofs {
 		w.work(w.s)
+		if c := w.call(call); n == 2 && (c.State != lifecycle.Waiting || c.Waiting.Until == nil) {
+			t.Errorf("a second time without an answer, and it hurries: %s", names(c.Log))
+		}
+		w.pass(10 * time.Second)
+		w.turn(w.s)
 		w.unheard(call, events.ProofNoResponders)
 	}
 	w.work(w.s)

@@ -222,8 +222,14 @@ func planRefused(c *lifecycle.Call, now time.Time, l Limits) Move {
 	switch {
 	case proved(c):
 		// Nobody listened at that desktop. Its session is ended, so the next
-		// agent has the call's turn at once.
-		return undone(c, now, l, Move{Verb: Wait, Reason: events.WaitAgentNotReady})
+		// agent has the call's turn at once. Where that one was not there either,
+		// a whole bridge is away, perhaps for a moment: no hurry then.
+		wait := Move{Verb: Wait, Reason: events.WaitAgentNotReady}
+		if c.Proofs > 1 {
+			until := now.Add(backoff(c, l))
+			wait.Until = &until
+		}
+		return undone(c, now, l, wait)
 	case cause(c) == events.Withheld:
 		outcome, reason = events.OutcomeFailed, c.Withheld.Reason
 		until := now.Add(backoff(c, l))

@@ -62,6 +62,24 @@ func controls() []control {
 			pkg: e2e, test: "TestAnOlderWordOfADesktopDoesNotUndoALaterOne", says: "not_ready  claim <nil>",
 		},
 		{
+			invariant: "I2", guard: "a proof is of its own intent", file: "pkg/events/lifecycle/fold.go",
+			old: "b.Attempt != \"\" && b.Attempt == c.Dialing.Attempt",
+			new: "b.Attempt != c.Dialing.Attempt+\"x\"",
+			pkg: "./pkg/events/lifecycle", test: "TestWhatProvesThatAnIntentPlacedNothing", says: "want withdrawn",
+		},
+		{
+			invariant: "I4", guard: "a call goes on from a desktop that nobody reaches", file: start,
+			old: "w.Proof = events.ProofNoResponders",
+			new: "w.Detail = f.Code",
+			pkg: e2e, test: "TestAGhostDesktopDoesNotSwallowAHuntGroup/its_bridge_was_killed", says: "of 30 calls are served",
+		},
+		{
+			invariant: "I4", guard: "a bridge's silence ends its sessions", file: "services/orchestrator/leases.go",
+			old: "now.Sub(from) >= l.lease",
+			new: "now.Sub(from) >= 1000*l.lease",
+			pkg: "./services/orchestrator", test: "TestTheSessionsOfASilentBridgeEnd", says: "want lost",
+		},
+		{
 			invariant: "I4", guard: "a claimed agent is not claimable", file: lifecycle,
 			old: "return a.Enrolled() && a.State.Presence == events.Ready && a.ClaimState() == Free",
 			new: "return a.Enrolled() && a.State.Presence == events.Ready",

@@ -25,8 +25,10 @@ func Services() []string { return []string{"orchestrator", "compliance", "dialer
 
 // A Desk is an agent's simulated desktop. Its connection is the kind's.
 type Desk struct {
-	Agent string
-	Kind  providers.Kind
+	Agent  string
+	Kind   providers.Kind
+	Bridge int  // the copy of the bridge that its page comes to
+	Away   bool // its page is opened by the test
 }
 
 // Options say what a rig is made of. The zero value is one TCN agent, at noon.

@@ -127,8 +127,14 @@ func (r *Rig) startNATS(listen, monitor string) {
 // same store and ports.
 func (r *Rig) RestartNATS(down time.Duration) {
 	r.t.Helper()
+	r.WithoutNATS(func() { time.Sleep(down) }) // the outage itself, not a wait for something
+}
+
+// WithoutNATS does something while the server is down.
+func (r *Rig) WithoutNATS(do func()) {
+	r.t.Helper()
 	r.nats.Stop()
-	time.Sleep(down) // the outage itself, not a wait for something
+	do()
 	r.startNATS(r.natsURL[len("nats://"):], r.monitorURL[len("http://"):])
 }
 
@@ -210,10 +216,35 @@ func (r *Rig) desktops(ctx context.Context) {
 			r.Fleets[d.Kind] = f
 			wg.Go(func() { _ = f.Run(ctx) })
 		}
-		if _, err := f.Add(desktopsim.Config{URL: r.HTTP(), Connection: Connection(d.Kind), Agent: d.Agent, Pace: r.opts.Pace}); err != nil {
+		if d.Away {
+			continue
+		}
+		if _, err := f.Add(r.page(d)); err != nil {
 			r.t.Fatal(err)
 		}
 	}
+}
+
+func (r *Rig) page(d Desk) desktopsim.Config {
+	return desktopsim.Config{URL: "http://" + r.addrs["events-bridge"][d.Bridge], Connection: Connection(d.Kind), Agent: d.Agent, Pace: r.opts.Pace}
+}
+
+// OpenPage opens a page for a desk beside those that are open. The agent closes
+// it by the function returned.
+func (r *Rig) OpenPage(d Desk) (page *desktopsim.Desktop, shut func()) {
+	r.t.Helper()
+	c := r.page(d)
+	c.Kind = d.Kind
+	page, err := desktopsim.New(r.Sim, c)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() { defer close(done); _ = page.Run(ctx) }()
+	shut = func() { stop(); <-done }
+	r.t.Cleanup(shut)
+	return page, shut
 }
 
 // HTTP is the address of the first bridge.

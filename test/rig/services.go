@@ -75,7 +75,7 @@ func (r *Rig) AwaitReady(name string, copy int) {
 // StopService ends one copy in good order.
 func (r *Rig) StopService(name string, copy int) { r.end(name, copy, false) }
 
-// Kill ends one copy as kill -9 does; of a process only.
+// Kill ends one copy as kill -9 does.
 func (r *Rig) Kill(name string, copy int) { r.end(name, copy, true) }
 
 func (r *Rig) end(name string, copy int, kill bool) {
@@ -116,7 +116,12 @@ func (h *hosted) ended() error {
 	}
 }
 
-func (h *hosted) stop(bool) {
+// stop with kill takes the connection away first, so that nothing of the end
+// comes out: to everybody else it is a process that was killed.
+func (h *hosted) stop(kill bool) {
+	if kill {
+		h.host.NC.Close()
+	}
 	h.cancel()
 	<-h.done
 	h.host.Close()

@@ -191,9 +191,9 @@ func (r *Rig) Closed(id, outcome, reason string) *lifecycle.Call {
 }
 
 // AwaitPresence waits for an agent of acme to be so.
-func (r *Rig) AwaitPresence(agent string, is events.Name) {
+func (r *Rig) AwaitPresence(agent string, is ...events.Name) {
 	r.t.Helper()
-	r.Until("agent "+agent+" is "+string(is), soon, func() bool { return r.AgentState(agent).Presence == is })
+	r.Until(fmt.Sprint("agent ", agent, " is ", is), soon, func() bool { return slices.Contains(is, r.AgentState(agent).Presence) })
 }
 
 // AwaitReadyAgents waits until so many of acme's agents are ready.
