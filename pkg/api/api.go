@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"reflect"
 	"regexp"
 	"strings"
 	"time"
@@ -45,9 +46,34 @@ func NotFound(message string) error { return &Error{Code: "404", Message: messag
 // Conflict says that the state of things forbids the command.
 func Conflict(message string) error { return &Error{Code: "409", Message: message} }
 
-// unknownField is an error that names a field and not, by mistake, a number or
-// somebody's name.
-var unknownField = regexp.MustCompile(`unknown field "[A-Za-z_]{1,40}"$`)
+// unknownField is the decoder's error about a name that the command does not
+// know. The name can be anybody's word and is not repeated.
+var unknownField = regexp.MustCompile(`^json: unknown field "(.*)"$`)
+
+// fieldsOf names what a command takes.
+func fieldsOf(t reflect.Type) []string {
+	for t.Kind() == reflect.Pointer || t.Kind() == reflect.Slice {
+		t = t.Elem()
+	}
+	if t.Kind() != reflect.Struct {
+		return nil
+	}
+	var out []string
+	for i := range t.NumField() {
+		if name, _, _ := strings.Cut(t.Field(i).Tag.Get("json"), ","); name != "" && name != "-" {
+			out = append(out, name)
+		}
+	}
+	return out
+}
+
+// sayUnknown is the message about a field that a command does not have.
+func sayUnknown(name string, known []string) string {
+	if like := events.Nearest(name, known); like != "" {
+		return "unknown field; did you mean " + like + "?"
+	}
+	return "unknown field; the command takes " + strings.Join(known, ", ")
+}
 
 // Decode reads a JSON body strictly: an unknown field is an error, because a
 // misspelt one would silently widen a command.
@@ -60,8 +86,8 @@ func Decode[T any](body []byte) (T, error) {
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(&v); err != nil {
 		what := "the body is not the JSON object that this command takes"
-		if s := err.Error(); unknownField.MatchString(s) {
-			what = strings.TrimPrefix(s, "json: ")
+		if m := unknownField.FindStringSubmatch(err.Error()); m != nil {
+			what = sayUnknown(m[1], fieldsOf(reflect.TypeFor[T]()))
 		}
 		return v, BadRequest(what)
 	}

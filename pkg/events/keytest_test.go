@@ -116,3 +116,12 @@ func TestKeysAndAttemptsAreNeverTheSame(t *testing.T) {
 		t.Error("a number's token does not depend on the tenant")
 	}
 }
+
+func digits(s string) (n int) {
+	for i := range len(s) {
+		if s[i] >= '0' && s[i] <= '9' {
+			n++
+		}
+	}
+	return n
+}

@@ -188,15 +188,6 @@ func (r *requestReader) attributes(size int) bool {
 	return true
 }
 
-// attrPointer names an attribute; a name that could be somebody's data, or is
-// not a name at all, is not repeated.
-func attrPointer(name string) string {
-	if attributeName(name) && digits(name) <= 6 && len(name) <= 40 {
-		return "/ce-" + name
-	}
-	return ""
-}
-
 func (r *requestReader) readIdentity() {
 	read := func(name string) string {
 		s, _ := r.msg.attrs[name].(string)

@@ -1,6 +1,7 @@
 package events
 
 import (
+	"maps"
 	"regexp"
 	"slices"
 	"strconv"
@@ -53,11 +54,7 @@ func (r *requestReader) object(ptr string, n node, fields map[string]fieldCheck,
 	for _, f := range n.members {
 		check, known := fields[f.name]
 		if !known {
-			says := saysOf(FaultUnknownField)
-			if like := closest(f.name, fields); like != "" {
-				says += "; did you mean " + like + "?"
-			}
-			r.say(place{ptr: ptr}.child(f.name, mayRepeat(f.name)).ptr, FaultUnknownField, says)
+			r.say(place{ptr: ptr}.child(f.name, mayRepeat(f.name)).ptr, FaultUnknownField, sayUnknown(f, slices.Sorted(maps.Keys(fields))))
 			continue
 		}
 		check(ptr+"/"+f.name, f.value)

@@ -2,7 +2,6 @@ package events
 
 import (
 	"slices"
-	"strings"
 	"time"
 )
 
@@ -96,23 +95,6 @@ func (r *requestReader) times(in *Intake) {
 	case in.ExpiresAt.After(latest) && (given || q.NotBefore == nil):
 		r.add(at, FaultExpiryTooFar)
 	}
-}
-
-// closest finds the known name a misspelt one was probably meant to be: at
-// most two edits away, and fewer than half of its letters. (A few lines
-// instead of agnivade/levenshtein, which knows no transpositions.)
-func closest(name string, fields map[string]fieldCheck) string {
-	best, bestAt := "", 3
-	for known := range fields {
-		d := edits(strings.ToLower(name), strings.ToLower(known))
-		if 2*d >= len(known) {
-			continue
-		}
-		if d < bestAt || d == bestAt && known < best {
-			best, bestAt = known, d
-		}
-	}
-	return best
 }
 
 // edits is the optimal string alignment distance: insertions, deletions,

@@ -121,6 +121,8 @@ func TestDidYouMean(t *testing.T) {
 		want := "the request has no such field"
 		if meant != "" {
 			want += "; did you mean " + meant + "?"
+		} else {
+			want += " (name 3 of its object)"
 		}
 		if len(faults) != 1 || faults[0].Message != want {
 			t.Errorf("%s: %v, want %q", wrote, faults, want)

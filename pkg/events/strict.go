@@ -3,7 +3,6 @@ package events
 import (
 	"bytes"
 	"encoding/json"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -41,6 +40,7 @@ type node struct {
 type field struct {
 	name  string
 	value node
+	at    int // its place among the object's members, from 1
 }
 
 // has reports whether an object has a member, readable or not.
@@ -175,17 +175,17 @@ func (r *strictReader) list(at place, depth int) node {
 	return n
 }
 
-func (r *strictReader) object(at place, depth int) node {
+func (r *strictReader) object(where place, depth int) node {
 	n := node{kind: isObject}
 	seen := map[string]bool{}
-	for r.dec.More() {
+	for at := 1; r.dec.More(); at++ {
 		from := r.dec.InputOffset()
 		t, err := r.dec.Token()
 		name, isText := t.(string)
 		if err != nil || !isText {
 			return n
 		}
-		in := at.child(name, mayRepeat(name))
+		in := where.child(name, mayRepeat(name))
 		if r.keys++; r.keys > r.lim.MaxKeys {
 			r.faults.add("", FaultTooManyKeys)
 		}
@@ -200,7 +200,7 @@ func (r *strictReader) object(at place, depth int) node {
 			n.partial = true
 		}
 		if fine && ok {
-			n.members = append(n.members, field{name, v})
+			n.members = append(n.members, field{name, v, at})
 		} else {
 			n.dropped = append(n.dropped, name)
 		}
@@ -242,13 +242,6 @@ func loneSurrogate(raw []byte) bool {
 	return false
 }
 
-var safeName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_-]{0,39}$`)
-
-// mayRepeat reports whether a member's name may stand in a pointer. A name
-// that is not a plain identifier, or has the digits of a telephone number,
-// could be somebody's data.
-func mayRepeat(name string) bool { return safeName.MatchString(name) && digits(name) <= 6 }
-
 // A place is where in the data a value stands. Below a name that may not be
 // repeated the pointer stays at the last object that can be named.
 type place struct {
@@ -261,15 +254,6 @@ func (p place) child(name string, shown bool) place {
 		return place{p.ptr, true}
 	}
 	return place{ptr: p.ptr + "/" + name}
-}
-
-func digits(s string) (n int) {
-	for i := range len(s) {
-		if s[i] >= '0' && s[i] <= '9' {
-			n++
-		}
-	}
-	return n
 }
 
 // canonical writes the value with sorted names and no white space, so that two

@@ -17,6 +17,7 @@ import (
 
 // Ops puts an entry on record in OPS.
 func (h *Host) Ops(ctx context.Context, o events.Ops) error {
+	o = o.Shown()
 	_, _, err := journal.Plain(ctx, h.JS, journal.Note{
 		To: events.OpsSubject(o.Tenant, o.Event), Type: events.TypeOps, Source: events.SourceOf(o.Tenant, h.role),
 		About: o.Call, Time: o.At, Body: o,

@@ -36,10 +36,15 @@ func NewRejecter(js jetstream.JetStream, role events.Role, key func(tenant strin
 
 // Reject implements Rejecter.
 func (n notes) Reject(ctx context.Context, note events.Rejected, payload []byte) error {
-	if k, ok := n.key(note.Tenant); ok {
+	k, ok := n.key(note.Tenant)
+	if ok {
 		note.Digest = k.Digest(payload)
+	} else {
+		// A subject that names nobody's tenant may name anything.
+		note.Tenant = events.AnyTenant
 	}
 	id := ""
+	note = note.Shown()
 	if note.Stream != "" {
 		id = events.EventID(note.Stream, events.TypeRejected, note.Stage+"."+strconv.FormatUint(note.Sequence, 10))
 	}
@@ -52,6 +57,10 @@ func (n notes) Reject(ctx context.Context, note events.Rejected, payload []byte)
 
 // Alarm implements Rejecter.
 func (n notes) Alarm(ctx context.Context, id string, o events.Ops) error {
+	if _, ok := n.key(o.Tenant); !ok {
+		o.Tenant = events.AnyTenant
+	}
+	o = o.Shown()
 	_, _, err := journal.Plain(ctx, n.js, journal.Note{
 		To: events.OpsSubject(o.Tenant, o.Event), Type: events.TypeOps,
 		Source: events.SourceOf(o.Tenant, n.role), About: o.Call, ID: id, Time: o.At, Body: o,

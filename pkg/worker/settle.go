@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -80,7 +81,7 @@ func (l *lane) nak(m jetstream.Msg, delay time.Duration) {
 // understand: a newer writer is about, and skipping would lose its word.
 func (l *lane) hold(ctx context.Context, m jetstream.Msg, d Delivery) ending {
 	n, _ := l.failures.count(d.Seq, true)
-	l.log.Error("held: an unknown event", "seq", d.Seq, "subject", d.Subject)
+	l.log.Error("held: an unknown event", "seq", d.Seq, "subject", shownSubject(d))
 	if n == 1 {
 		o := events.Ops{
 			Event: "alarm", Service: l.rt.cfg.Name, Tenant: l.tenant(d), What: journal.CodeUnknownEvent,
@@ -125,7 +126,7 @@ func (l *lane) park(ctx context.Context, m jetstream.Msg, d Delivery, err error,
 	if _, ok := errors.AsType[*events.RejectError](err); ok {
 		level = slog.LevelInfo // somebody else's mistake, and they have their answer
 	}
-	l.log.Log(ctx, level, result, "seq", d.Seq, "subject", d.Subject, "code", code)
+	l.log.Log(ctx, level, result, "seq", d.Seq, "subject", shownSubject(d), "code", code)
 	if terr := m.TermWithReason(code); terr != nil {
 		l.log.Warn("the end was not sent; the message will come again", "seq", d.Seq)
 	}
@@ -138,6 +139,16 @@ func (l *lane) tenant(d Delivery) string {
 		return l.route.Tenant
 	}
 	return tenantOf(d.Subject)
+}
+
+// shownSubject is the subject of a log, whose names are ours; where somebody else
+// may publish, a subject's last part is their word, and the sequence says enough.
+func shownSubject(d Delivery) string {
+	if _, _, _, _, _, ok := events.ParseLogSubject(d.Subject); ok {
+		return d.Subject
+	}
+	head, _, _ := strings.Cut(d.Subject, ".")
+	return head + ".…"
 }
 
 // callOf is the call a message belongs to, if it is of a call's log.

@@ -43,6 +43,7 @@ func (s *Service) onSet(ctx context.Context, tenant string, body []byte) (any, e
 	if on != events.Ready && on != events.NotReady || in.Agent == "" {
 		return nil, api.BadRequest("agent is needed, and status ready or not_ready")
 	}
+	in.Reason = events.PresenceReason(in.Reason)
 	id := events.AgentToken(in.Agent)
 	out := SetAnswer{Agent: id}
 	err = journal.Run(ctx, s.Log, journal.Step{

@@ -90,8 +90,12 @@ func (s *Service) refuse(ctx context.Context, t directory.Tenant, d worker.Deliv
 }
 
 func (s *Service) reject(t directory.Tenant, d worker.Delivery, faults []events.Fault, who events.Identity) error {
+	call := "" // by which a sender finds a refusal whose id is masked
+	if who.Source != "" && who.ID != "" {
+		call = events.CallID(t.Name, who.Source, who.ID)
+	}
 	return &events.RejectError{Note: events.Rejected{
-		Stage: "request", Tenant: t.Name, Stream: d.Stream, Sequence: d.Seq, Digest: t.Key.Digest(d.Data),
+		Stage: "request", Tenant: t.Name, Call: call, Stream: d.Stream, Sequence: d.Seq, Digest: t.Key.Digest(d.Data),
 		Faults: faults, Source: who.Source, ID: who.ID, At: s.Now(),
 	}}
 }

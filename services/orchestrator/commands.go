@@ -270,6 +270,7 @@ func (s *Service) onCancel(ctx context.Context, tenant string, body []byte) (any
 	if _, err := s.tenant(tenant); err != nil {
 		return nil, err
 	}
+	in.By, in.Reason = events.Showable(in.By), events.Showable(in.Reason)
 	if in.Call == "" && in.Source != "" && in.ID != "" {
 		in.Call = events.CallID(tenant, in.Source, in.ID)
 	}

@@ -176,6 +176,7 @@ func (s *Service) agentCommand(ctx context.Context, tenant string, body []byte) 
 	if in.Agent == "" {
 		return in, nil, api.BadRequest("agent is missing")
 	}
+	in.By, in.Reason = events.Showable(in.By), events.Showable(in.Reason)
 	a, err := logs.Agent(ctx, s.Log, tenant, events.AgentToken(in.Agent))
 	if err == nil && a.Last.Seq == 0 {
 		err = api.NotFound("no such agent")

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"github.com/outdial/outdial/pkg/providers"
 	"github.com/outdial/outdial/pkg/providers/sim"
 )
@@ -40,18 +42,19 @@ type Options struct {
 	Processes bool       // each service as a process of its own, else in this one
 	Script    []sim.Part // how numbers behave; default everybody talks for a while
 	TCN       sim.TCNOptions
-	Pace      time.Duration     // of the simulators' steps; default 20 ms
-	At        time.Duration     // time of day, UTC, of outdial's clock; default 18 h, day in all of the US
-	Timing    string            // YAML under timing:, in place of the short ones here
-	Ruleset   string            // text of acme's own rule set, named Ruleset; default us-federal
-	Ingress   map[string]string // bearer tokens of the HTTP door, by tenant
-	Heedless  bool              // the telephone company does not wait until the log has seen a conversation
-	Late      bool              // the services are started by the test
-	Unjudged  bool              // leave out the audit at the end: the test asks itself
-	Hang      time.Duration     // of an exchange with TCN, before it is given up; default 5 s
-	Store     int64             // bytes that all streams may hold; default 1 GiB
-	Secrets   []string          // more that must not be seen anywhere
-	Closing   time.Duration     // bound for agents to be free at the end; default 20 s
+	Pace      time.Duration        // of the simulators' steps; default 20 ms
+	At        time.Duration        // time of day, UTC, of outdial's clock; default 18 h, day in all of the US
+	Timing    string               // YAML under timing:, in place of the short ones here
+	Ruleset   string               // text of acme's own rule set, named Ruleset; default us-federal
+	Ingress   map[string]string    // bearer tokens of the HTTP door, by tenant
+	Heedless  bool                 // the telephone company does not wait until the log has seen a conversation
+	Late      bool                 // the services are started by the test
+	Unjudged  bool                 // leave out the audit at the end: the test asks itself
+	Hang      time.Duration        // of an exchange with TCN, before it is given up; default 5 s
+	Store     int64                // bytes that all streams may hold; default 1 GiB
+	Secrets   []string             // more that must not be seen anywhere
+	Closing   time.Duration        // bound for agents to be free at the end; default 20 s
+	Tracer    trace.TracerProvider // of the services in this process; default none
 }
 
 // Short timing: everything is near and nothing takes long.

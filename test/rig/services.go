@@ -136,6 +136,9 @@ func (r *Rig) inProcess(name string, copy int) service {
 	if err != nil {
 		r.t.Fatal(err)
 	}
+	if r.opts.Tracer != nil {
+		tele.Tracer = r.opts.Tracer
+	}
 	setup := process.Setup{Config: r.cfg, Version: "0.0.0-e2e", Telemetry: tele}
 	host, err := setup.Host(ctx, name)
 	if err != nil {

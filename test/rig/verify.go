@@ -8,6 +8,9 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+	"unicode"
+
+	"github.com/redis/go-redis/v9"
 
 	"github.com/outdial/outdial/pkg/audit"
 	"github.com/outdial/outdial/pkg/events"
@@ -113,20 +116,7 @@ func (r *Rig) oneIntent() {
 // line, metric, OPS and REJECTED entry (I7).
 func (r *Rig) nothingPersonal() {
 	r.t.Helper()
-	places := map[string]string{"log": r.logs.String()}
-	for name, copies := range r.running {
-		for i, s := range copies {
-			if s != nil && s.ended() == nil {
-				places["metrics of "+name] += r.metrics(name, i)
-			}
-		}
-	}
-	r.watch.mu.Lock()
-	places["OPS and REJECTED"] = strings.Join(r.watch.texts, "\n")
-	for k := range r.watch.calls {
-		places["subjects"] += k + "\n"
-	}
-	r.watch.mu.Unlock()
+	places := r.places()
 	canaries := append([]string{"canary-"}, r.secrets...)
 	r.mu.Lock()
 	for _, n := range r.numbers {
@@ -141,6 +131,100 @@ func (r *Rig) nothingPersonal() {
 			}
 		}
 	}
+}
+
+// places are all that may not hold anything personal.
+func (r *Rig) places() map[string]string {
+	r.t.Helper()
+	places := map[string]string{"log": r.logs.String()}
+	for name, copies := range r.running {
+		for i, s := range copies {
+			if s != nil && s.ended() == nil {
+				places["metrics of "+name] += r.metrics(name, i)
+			}
+		}
+	}
+	r.watch.mu.Lock()
+	places["OPS and REJECTED"] = strings.Join(r.watch.texts, "\n")
+	for k := range r.watch.calls {
+		places["subjects"] += k + "\n"
+	}
+	r.watch.mu.Unlock()
+	return places
+}
+
+// Spellings looks for words in every place that may not hold anything personal,
+// and in the agents' log and Redis too, whatever marks stand between their
+// letters, and reports each place that has one.
+func (r *Rig) Spellings(words ...string) {
+	r.t.Helper()
+	places := r.places()
+	places["AGENTS"] = r.stored(events.StreamAgents)
+	places["Redis"] = r.redis()
+	for where, text := range places {
+		text = plain(text)
+		for _, w := range words {
+			if i := strings.Index(text, plain(w)); i >= 0 {
+				r.t.Errorf("%s is in the %s: %q", w, where, text[max(0, i-120):min(len(text), i+80)])
+			}
+		}
+	}
+}
+
+// plain is a text without its marks.
+func plain(text string) string {
+	return strings.ToLower(strings.Map(func(c rune) rune {
+		if unicode.IsLetter(c) || unicode.IsDigit(c) || c == '\n' || c == '*' {
+			return c
+		}
+		return -1
+	}, text))
+}
+
+// stored is a whole stream as it is stored.
+func (r *Rig) stored(stream string) string {
+	r.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), soon)
+	defer cancel()
+	s, err := r.JS.Stream(ctx, stream)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	var b strings.Builder
+	state := s.CachedInfo().State
+	for seq := state.FirstSeq; seq <= state.LastSeq; seq++ {
+		m, err := s.GetMsg(ctx, seq)
+		if err != nil {
+			continue // an agent keeps its last events alone
+		}
+		fmt.Fprintln(&b, m.Subject, m.Header, string(m.Data))
+	}
+	return b.String()
+}
+
+// redis is everything in Redis.
+func (r *Rig) redis() string {
+	r.t.Helper()
+	o, err := redis.ParseURL(r.RedisURL)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	c := redis.NewClient(o)
+	defer func() { _ = c.Close() }()
+	ctx, cancel := context.WithTimeout(context.Background(), soon)
+	defer cancel()
+	keys, err := c.Keys(ctx, "*").Result()
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	var b strings.Builder
+	for _, k := range keys {
+		hash, _ := c.HGetAll(ctx, k).Result() // an error where it is no hash
+		set, _ := c.ZRange(ctx, k, 0, -1).Result()
+		text, _ := c.Get(ctx, k).Result()
+		fmt.Fprintln(&b, k, hash, set, text)
+	}
+	return b.String()
 }
 
 func (r *Rig) metrics(name string, copy int) string {

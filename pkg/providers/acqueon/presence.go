@@ -1,6 +1,7 @@
 package acqueon
 
 import (
+	"regexp"
 	"strconv"
 	"strings"
 
@@ -24,23 +25,29 @@ func ReadRelay(m Message, minVersion string) ([]providers.Observation, error) {
 	if Fold(m.Root.Text("outdial")) != "presence" {
 		return nil, fault.New(fault.Permanent, "read desktop message", "unknown_relay_message", nil)
 	}
-	o := providers.Observation{Event: "presence", State: Clip(m.Root.Text("status")), Reason: Clip(m.Root.Text("reason"))}
+	// Of the page's own words none is kept: an agent types into it.
+	o := providers.Observation{Event: "presence", Reason: events.PresenceReason(m.Root.Text("reason"))}
 	switch Fold(m.Root.Text("status")) {
 	case "ready":
-		o.Presence = events.Ready
+		o.Presence, o.State = events.Ready, string(events.Ready)
 	case "notready":
-		o.Presence = events.NotReady
+		o.Presence, o.State = events.NotReady, string(events.NotReady)
 	default:
 		return nil, fault.New(fault.Permanent, "read desktop message", "unknown_presence", nil)
 	}
 	if version := m.Root.Text("version"); version != "" {
-		o.IDs = map[string]string{VersionID: Clip(version)}
 		if !AtLeast(version, minVersion) {
 			o.Presence, o.Reason = events.NotReady, UnsupportedVersion
+		}
+		if version = strings.TrimSpace(version); versionShape.MatchString(version) {
+			o.IDs = map[string]string{VersionID: version}
 		}
 	}
 	return []providers.Observation{o}, nil
 }
+
+// versionShape is what a version looks like, and a telephone number does not.
+var versionShape = regexp.MustCompile(`^[0-9]{1,2}(\.(0|[1-9][0-9]{0,4})){0,3}$`)
 
 // AtLeast compares versions such as 3.21.2410 part by part. A version that
 // cannot be read is not at least anything.

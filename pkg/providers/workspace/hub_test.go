@@ -180,7 +180,7 @@ func TestARequestAndItsAnswers(t *testing.T) {
 		"late": {fault.Permanent, "late"}, "not_ready": {fault.Permanent, "not_ready"},
 		"unsupported_version": {fault.Permanent, "unsupported_version"},
 		"repeat":              {fault.Uncertain, "repeat"}, // the first copy may have been posted
-		"Call +1 608":         {fault.Permanent, "refused"}, "": {fault.Permanent, "refused"},
+		"Call +1 608":         {fault.Permanent, "refused"}, "jane_canary": {fault.Permanent, "refused"}, "x2125550142": {fault.Permanent, "refused"}, "": {fault.Permanent, "refused"},
 	} {
 		attempt := events.RandomID()
 		answers := h.ask(t.Context(), p, "agent4", attempt)

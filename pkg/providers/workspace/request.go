@@ -3,7 +3,6 @@ package workspace
 import (
 	"context"
 	"encoding/json"
-	"regexp"
 	"time"
 
 	"github.com/outdial/outdial/pkg/events/fault"
@@ -81,18 +80,17 @@ func (s *socket) answered(raw []byte) bool {
 	return true
 }
 
-var reasonShape = regexp.MustCompile(`^[a-z][a-z0-9_]{0,39}$`)
-
 // refusal is what a page's no means. It posted nothing; but where it says that
-// it has seen the attempt before, it may have posted the first copy.
+// it has seen the attempt before, it may have posted the first copy. The reason
+// becomes a code, which logs and metrics show, so it is one of the relay's own.
 func refusal(reason string) error {
-	switch {
-	case reason == "repeat":
-		return fault.New(fault.Uncertain, "send to desktop", reason, nil)
-	case !reasonShape.MatchString(reason):
-		reason = "refused"
+	switch reason {
+	case "repeat":
+		return fault.New(fault.Uncertain, "send to desktop", "repeat", nil)
+	case "late", "not_ready", "bad_request", "unsupported_version":
+		return fault.New(fault.Permanent, "send to desktop", reason, nil)
 	}
-	return fault.New(fault.Permanent, "send to desktop", reason, nil)
+	return fault.New(fault.Permanent, "send to desktop", "refused", nil)
 }
 
 // fail tells everybody who still waits that the socket is gone.

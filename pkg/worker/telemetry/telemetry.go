@@ -15,6 +15,8 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
+	"regexp"
+	"slices"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -28,6 +30,8 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
 	tracenoop "go.opentelemetry.io/otel/trace/noop"
+
+	"github.com/outdial/outdial/pkg/events"
 )
 
 // Config of the telemetry of one process.
@@ -146,9 +150,41 @@ func (t *Telemetry) Shutdown(ctx context.Context) error {
 type handler struct{ slog.Handler }
 
 // NewHandler writes JSON lines to w, with trace_id and span_id where there is
-// a span.
+// a span. What could be a telephone number is masked in whatever a line says:
+// who logs a text need not know where it came from.
 func NewHandler(w io.Writer, level slog.Leveler) slog.Handler {
-	return handler{slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level})}
+	return handler{slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level, ReplaceAttr: masked})}
+}
+
+// shortID is an agent's id, or a sequence: fewer digits than a number has with
+// its area code.
+var shortID = regexp.MustCompile(`^[0-9]{1,9}$`)
+
+// masked masks a line's texts. Traces' ids, stacks and versions are ours and hold
+// many digits by nature.
+func masked(_ []string, a slog.Attr) slog.Attr {
+	text := ""
+	switch v := a.Value; {
+	case slices.Contains([]string{"trace_id", "span_id", "stack", "version"}, a.Key):
+		return a
+	case v.Kind() == slog.KindString:
+		text = v.String()
+	case v.Kind() == slog.KindAny:
+		switch x := v.Any().(type) {
+		case error:
+			text = x.Error()
+		case fmt.Stringer:
+			text = x.String()
+		default:
+			return a // a level or a list of our own
+		}
+	default:
+		return a
+	}
+	if shortID.MatchString(text) {
+		return a
+	}
+	return slog.String(a.Key, events.MaskNumbers(text))
 }
 
 // Handle implements slog.Handler.

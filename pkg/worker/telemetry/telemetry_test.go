@@ -4,12 +4,15 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"go.opentelemetry.io/otel/metric"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
@@ -103,5 +106,28 @@ func TestLogLinesCarryTheTrace(t *testing.T) {
 	}
 	if strings.Contains(lines[1], "trace_id") {
 		t.Errorf("without a span: %v", without)
+	}
+}
+
+// Whoever logs a text need not know where it came from.
+func TestNoNumberReachesALogLine(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	log := slog.New(telemetry.NewHandler(&out, slog.LevelDebug))
+	log.Warn("call 2125550142 failed", "agent", "2125550142", "subject", "provider.acme.2125550142", "says", errors.New("to +1 (212) 555-0142"),
+		slog.Group("g", "url", "https://x/12125550142"), "stringer", &url.URL{Scheme: "tel", Opaque: "+12125550142"})
+	log.With("to", "212.555.0142").WithGroup("in").Info("x", "number", "5550142555")
+	left := strings.NewReplacer("-", "", ".", "", " ", "", "(", "", ")", "").Replace(out.String())
+	if strings.Contains(left, "5550142") {
+		t.Error(out.String())
+	}
+	out.Reset()
+	log.Info("at work", "agent", "2098765", "http", "127.0.0.1:8080", "seq", uint64(2125550142), "at", time.Date(2026, 11, 28, 20, 0, 0, 0, time.UTC),
+		"for", 90*time.Second, "version", "v0.0.0-20261128120000-abcdef123456", "until", "2026-11-28T20:00:00Z", "level2", slog.LevelWarn)
+	for _, want := range []string{`"agent":"2098765"`, `"127.0.0.1:8080"`, `"seq":2125550142`, `"at":"2026-11-28T20:00:00Z"`, `"for":90000000000`, `-20261128120000-`,
+		`"until":"2026-11-28T20:00:00Z"`, `"level":"INFO"`, `"level2":"WARN"`} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("%s is not in %s", want, out.String())
+		}
 	}
 }
