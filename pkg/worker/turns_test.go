@@ -125,7 +125,7 @@ func (b *bench) flood(t *testing.T, tenant string, n int) {
 // are handled between them, even beyond what a worker holds at once.
 func TestAFloodOfOneTenantHoldsUpNobodyElse(t *testing.T) {
 	t.Parallel()
-	const flood = 3 * windowSize
+	const flood = 3 * windowSize / 2
 	b := newBench(t, 30*time.Second)
 	c, _ := b.config(t)
 	var before, after atomic.Int32 // of the flood

@@ -19,7 +19,7 @@ const patient = `
   orchestrator: {undo: 30s, answer: 60s, unknown: 60s, ring: 15s, talk: 30s, ended: 3s, wrapUp: 15s, retry: 1s, claimAge: 5s}
   compliance: {prepare: 50s}
   dialer: {send: 5s, answer: 50s, event: 5s, settle: 300ms}
-  bridge: {pollEvery: 500ms}
+  bridge: {pollEvery: 2s}
 `
 
 // A provider that hangs delays whoever is served by it, and nobody else:
