@@ -24,8 +24,8 @@ const patient = `
 
 // A provider that hangs delays whoever is served by it, and nobody else:
 // neither another tenant nor the same tenant's other provider. Half of forty
-// agents hang at the start, half at the preparation: of each more than a
-// service has places for a connection. Nothing here comes to its end, so it is
+// agents hang at the start, half when compliance asks for their settings: of
+// each more than a service has places for a connection. Nothing here comes to its end, so it is
 // not judged.
 func TestAProviderThatHangsDelaysNobodyElse(t *testing.T) {
 	const hanging, tries = 40, 3
@@ -53,8 +53,8 @@ func TestAProviderThatHangsDelaysNobodyElse(t *testing.T) {
 		}
 		return n
 	}
-	hangs := func() bool { return in(lifecycle.Dialing) >= 16 && in(lifecycle.Preparing) >= 16 }
-	for n, op := range []string{sim.TCNStartOp, sim.TCNPrepareOp} {
+	hangs := func() bool { return in(lifecycle.Dialing) >= 16 && in(lifecycle.Assigned) >= 16 }
+	for n, op := range []string{sim.TCNStartOp, sim.TCNSettingsOp} {
 		for agent := n * hanging / 2; agent < (n+1)*hanging/2; agent++ {
 			r.Fault(sim.Fault{Provider: sim.TCNName, Operation: op, Agent: rig.Agent(agent), Mode: sim.Silent, Count: sim.Forever})
 			r.Dial(fmt.Sprint("hangs-", agent), rig.To(rig.Number(agent), rig.Agent(agent)))
