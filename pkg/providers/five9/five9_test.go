@@ -48,6 +48,7 @@ func TestWhatCannotBeDialedIsNotSent(t *testing.T) { // F9-28
 		"another country's number would ring a stranger at home": {providers.Order{To: "+917702779401"}, "US", "outside_home_region"},
 		"the home region decides what is home":                   {providers.Order{To: customer}, "IN", "outside_home_region"},
 		"an unknown home region dials nobody":                    {providers.Order{To: customer}, "XX", "outside_home_region"},
+		"another spelling of ours":                               {providers.Order{To: "+116081234567"}, "US", "bad_number"},
 		"no plus":                                                {providers.Order{To: "6081234567"}, "US", "bad_number"},
 		"an old Workspace":                                       {providers.Order{To: customer, Agent: providers.AgentRef{IDs: map[string]string{"workspaceVersion": "3.18.9999"}}}, "US", "unsupported_version"},
 	} {
@@ -235,6 +236,7 @@ func TestNumbersWithoutACountry(t *testing.T) { // F9-05, F9-07
 	for given, want := range map[any]string{
 		"6081234567": customer, json.Number("6081234567"): customer, "+16081234567": customer,
 		"(608) 123-4567": customer, "16081234567": customer, "": "", "anonymous": "",
+		"+116081234567": "", "116081234567": "", "608123CALL": "", "6081234567.0": "", "1234567": "",
 	} {
 		o := one(t, message(t, func(m object) {
 			at(m, "message", "call", "ResponseFields")["fromAddress"] = given
@@ -242,6 +244,9 @@ func TestNumbersWithoutACountry(t *testing.T) { // F9-05, F9-07
 		}), view())
 		if o.Customer != want {
 			t.Errorf("%v: customer %q, want %q", given, o.Customer, want)
+		}
+		if o.Unread != (want == "" && given != "") {
+			t.Errorf("%v: unread %v", given, o.Unread)
 		}
 	}
 	v := view()

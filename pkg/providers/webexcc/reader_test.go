@@ -198,6 +198,14 @@ func TestWhichCallItIs(t *testing.T) { // WXC-15, 16, 17
 	if a.CallKey == "" || a.CallKey != again.CallKey || a.CallKey == b.CallKey {
 		t.Errorf("without an interaction: %q, %q, %q", a.CallKey, again.CallKey, b.CallKey)
 	}
+	if a.Unread || a.Customer != customer {
+		t.Errorf("customer %q, unread %v", a.Customer, a.Unread)
+	}
+	for _, to := range []string{"+9107702779401", "9107702779401", "91917702779401", "9177027794CALL", "917702779401x12"} {
+		if o := bare(to); o.Customer != "" || !o.Unread || o.CallKey != "" {
+			t.Errorf("%s: customer %q, unread %v, key %q", to, o.Customer, o.Unread, o.CallKey)
+		}
+	}
 	if strings.Contains(a.CallKey, "7702779401") || a.Call != events.Offered {
 		t.Errorf("key %q, says %s", a.CallKey, a.Call)
 	}

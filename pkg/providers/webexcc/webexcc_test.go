@@ -70,6 +70,7 @@ func TestWhatCannotBeDialedIsNotSent(t *testing.T) {
 		code   string
 	}{
 		"a number without a plus":          {func(o *providers.Order) { o.To = "917702779401" }, "bad_number"},
+		"a trunk zero behind the country":  {func(o *providers.Order) { o.To = "+9107702779401" }, "bad_number"},
 		"no number at all":                 {func(o *providers.Order) { o.To = "" }, "bad_number"},
 		"an old Workspace (WXC-36)":        {func(o *providers.Order) { o.Agent.IDs = map[string]string{"workspaceVersion": "3.20.9999"} }, "unsupported_version"},
 		"a Workspace that is not a number": {func(o *providers.Order) { o.Agent.IDs = map[string]string{"workspaceVersion": "latest"} }, "unsupported_version"},
