@@ -14,7 +14,7 @@ COPY pkg ./pkg
 COPY services ./services
 COPY test ./test
 COPY deploy/healthcheck ./deploy/healthcheck
-RUN mkdir -p /out/bin \
+RUN mkdir -p /out/bin /out/state \
  && go build -ldflags="-s -w" -o /out/bin/outdial ./cmd/outdial \
  && for role in orchestrator compliance dialer events-bridge; do \
       go build -ldflags="-s -w" -o /out/bin/outdial-$role ./services/$role/cmd/outdial-$role || exit 1; \
@@ -26,6 +26,8 @@ RUN mkdir -p /out/bin \
 FROM scratch AS outdial
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
 COPY --from=build /out/bin /bin
+# Where a service keeps what it knows of the log; a volume made here is ours.
+COPY --from=build --chown=10001:10001 /out/state /var/lib/outdial
 USER 10001:10001
 ENTRYPOINT ["/bin/outdial"]
 

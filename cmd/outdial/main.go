@@ -34,6 +34,7 @@ type cli struct {
 	Audit      auditCmd         `cmd:"" help:"Walk the log and prove or refute invariants I1 to I4."`
 	Call       callCmd          `cmd:"" help:"Ask about calls."`
 	Compliance complianceCmd    `cmd:"" help:"Ask what compliance would say."`
+	Resolve    resolveCmd       `cmd:"" name:"resolve-regression" help:"Accept a store that went back in time: what is open in it closes, and dialing goes on."`
 	Sim        simCmd           `cmd:"" help:"Run the provider simulators alone."`
 	Version    versionCmd       `cmd:"" help:"Print the version."`
 }
@@ -178,6 +179,24 @@ func (c *doctorCmd) Run(e *env) error {
 		return err
 	}
 	return ops.Doctor(e.ctx, cfg, e.out)
+}
+
+type resolveCmd struct {
+	fileFlag
+	By     string `required:"" placeholder:"NAME" help:"Who accepts it."`
+	Reason string `required:"" placeholder:"WHY" help:"Why; kept in OPS."`
+	DryRun bool   `help:"Show what would close, and change nothing."`
+}
+
+func (c *resolveCmd) Run(e *env) error {
+	if err := ops.Named(c.By, c.Reason); err != nil {
+		return err
+	}
+	cfg, err := c.load(e, true, true)
+	if err != nil {
+		return err
+	}
+	return ops.ResolveRegression(e.ctx, cfg, ops.ResolveOptions{By: c.By, Reason: c.Reason, DryRun: c.DryRun, Out: e.out})
 }
 
 type auditCmd struct {

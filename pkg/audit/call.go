@@ -40,8 +40,13 @@ type call struct {
 	orphaned bool
 	ids      map[string]bool // the provider's ids of the call
 
-	closed  *stamp
-	outcome string
+	closed   *stamp
+	outcome  string
+	reason   string
+	presumed bool
+
+	answered bool // something is on record of what became of the intent
+	told     bool // and it came from the company
 
 	findings []Finding
 }
@@ -217,7 +222,7 @@ func (c *call) note(r events.Record) {
 	case *events.CallClosed:
 		c.letGo(r)
 		if at := stampOf(r); c.closed == nil {
-			c.closed, c.outcome = &at, b.Outcome
+			c.closed, c.outcome, c.reason, c.presumed = &at, b.Outcome, b.Reason, b.Presumed
 		}
 	default:
 		c.noteProvider(r)
@@ -226,6 +231,7 @@ func (c *call) note(r events.Record) {
 
 // noteProvider keeps what was heard after the intent.
 func (c *call) noteProvider(r events.Record) {
+	c.answers(r)
 	switch b := r.Body.(type) {
 	case *events.CallWithheld:
 		c.voided = r.Name

@@ -72,6 +72,7 @@ func (j *Judge) compare() ([]Finding, int) {
 	for _, c := range m.calls {
 		m.atMostOnce(c)
 		m.admitted(c)
+		m.lost(c)
 	}
 	for _, k := range slices.Sorted(maps.Keys(m.spans)) {
 		m.oneAtATime(m.spans[k])

@@ -93,6 +93,28 @@ func TestTheLedgerAgainstTheLog(t *testing.T) {
 			placed(w, "c2").adds(events.Refused, events.Closed).rings(time.Second)
 			w.anonymous()
 		}, "", ""},
+		"a lost dialing: the request was dialed again": {func(w *world) {
+			p := w.call("c1").rings(time.Second).adds(events.Assigned, events.Passed, events.Dialing).rings(time.Second)
+			p.adds(events.Started, events.Talking, events.Closed)
+			w.dials[0].ProviderCall = "another"
+		}, "I1 I2", "dialed without intent"},
+		"a lost dialing: the store that went back was accepted": {func(w *world) {
+			w.call("c1").rings(time.Second).add(events.Closed).wentBack()
+			w.anonymous()
+		}, "I1 I2", "dialed without intent"},
+		"a lost started: the store that went back was accepted": {func(w *world) {
+			placed(w, "c1").rings(time.Second).adds(events.Unknown, events.Closed).wentBack()
+		}, "I2-witness", "closed because the store went back"},
+		"a lost started": {func(w *world) {
+			placed(w, "c1").rings(time.Second).add(events.Closed)
+			w.at(events.Closed, 1).Body.(*events.CallClosed).Presumed = false
+		}, "I2-witness", "closed without an answer to its intent"},
+		"nobody answered, and a watchdog closed": {func(w *world) {
+			placed(w, "c1").rings(time.Second).add(events.Closed)
+		}, "", ""},
+		"started, and then the store went back": {func(w *world) {
+			placed(w, "c1").rings(time.Second).adds(events.Started, events.Closed).wentBack()
+		}, "", ""},
 		"refused, and nobody rang": {func(w *world) {
 			placed(w, "c1").adds(events.Refused, events.Closed)
 		}, "", ""},

@@ -162,7 +162,7 @@ func (p *phone) body(name events.Name) any {
 		return &events.CallDialing{Common: common, Attempt: p.attempt, PassID: p.pass.ID,
 			PassHash: hashOf(p.pass), Agent: p.agent, Fence: p.fence}
 	case events.Closed:
-		return &events.CallClosed{Common: common, Outcome: events.OutcomeCompleted}
+		return &events.CallClosed{Common: common, Outcome: events.OutcomeCompleted, Presumed: p.unanswered()}
 	case events.Resolved:
 		return &events.CallResolved{Common: common, Placed: true}
 	}
@@ -174,6 +174,26 @@ func (p *phone) body(name events.Name) any {
 		}
 	}
 	panic("no such event: " + string(name))
+}
+
+// unanswered says that an intent is the last that is on record of the dial, so
+// that only a watchdog can close the call.
+func (p *phone) unanswered() bool {
+	intent := false
+	for _, r := range p.calls {
+		if r.Key != p.id {
+			continue
+		}
+		switch r.Name {
+		case events.Dialing:
+			intent = true
+		case events.CancelRequested, events.CancelFailed, events.Cancelled, events.Annotated, events.RecordingStarted, events.RecordingStopped,
+			events.Failed, events.Requested, events.Preparing:
+		default:
+			intent = false
+		}
+	}
+	return intent
 }
 
 func (p *phone) number() events.Number {
@@ -210,6 +230,12 @@ func (p *phone) prove() *phone {
 	b := p.calls[len(p.calls)-1].Body.(*events.CallWithheld)
 	b.Attempt, b.Proof = p.attempt, events.ProofNoResponders
 	return p
+}
+
+// wentBack is why the last event closed the call.
+func (p *phone) wentBack() {
+	b := p.calls[len(p.calls)-1].Body.(*events.CallClosed)
+	b.Outcome, b.Reason, b.Presumed = events.OutcomeFailed, "store_went_back", true
 }
 
 func (p *phone) adds(names ...events.Name) *phone {

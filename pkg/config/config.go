@@ -44,6 +44,7 @@ type NATS struct {
 	Listen   string  `yaml:"listen" default:"127.0.0.1:4222" help:"Where the embedded server listens for other processes, loopback only. Empty: this process alone."`
 	Store    string  `yaml:"store" default:"./data/nats" help:"Where the embedded server keeps its files."`
 	MaxStore Size    `yaml:"maxStore,omitempty" help:"What all streams together may hold, e.g. 16GiB; each has a share of it that the others cannot take. Default: of the embedded server 16GiB, or less on a small disk; of another one what it grants."`
+	State    string  `yaml:"state,omitempty" help:"Where each service keeps what it knows of the log, in a folder by its role, so that a log that was put back to an earlier state is noticed; must outlive the service and must not be put back with the log. Default: the folder state beside store."`
 	Monitor  string  `yaml:"monitor" help:"The HTTP monitoring of the server, required with url, because whether it writes to disk before it acknowledges is visible nowhere else; one address a server, with commas. Of the embedded server: host:port to serve it on."`
 	Creds    string  `yaml:"creds,omitempty" help:"Credentials file (JWT and seed). One of creds, nkey and user."`
 	NKey     string  `yaml:"nkey,omitempty" help:"File with an nkey seed."`

@@ -123,7 +123,8 @@ func (l *loader) at(path string) string {
 // resolve turns the paths that others will open into what they can open.
 func (l *loader) resolve() {
 	n := &l.cfg.NATS
-	for _, p := range []*string{&n.Store, &n.Creds, &n.NKey, &n.TLS.CA, &n.TLS.Cert, &n.TLS.Key, &l.cfg.Rulesets.Dir} {
+	n.State = cmp.Or(n.State, filepath.Join(filepath.Dir(cmp.Or(n.Store, "data/nats")), "state"))
+	for _, p := range []*string{&n.Store, &n.State, &n.Creds, &n.NKey, &n.TLS.CA, &n.TLS.Cert, &n.TLS.Key, &l.cfg.Rulesets.Dir} {
 		if *p != "" {
 			*p = l.at(*p)
 		}

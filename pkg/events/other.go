@@ -55,12 +55,38 @@ type Fact struct {
 
 // Control is an entry of CONTROL, e.g. the clock offset of a rehearsal.
 type Control struct {
-	Name     string    `json:"name"`
-	OffsetMS int64     `json:"offsetMs,omitempty"` // clock: milliseconds added to real time
-	Paused   bool      `json:"paused,omitempty"`
-	By       string    `json:"by,omitempty"`
-	Reason   string    `json:"reason,omitempty"`
-	At       time.Time `json:"at"`
+	Name     string `json:"name"`
+	OffsetMS int64  `json:"offsetMs,omitempty"` // clock: milliseconds added to real time
+	Paused   bool   `json:"paused,omitempty"`
+	// Regression, on control._.store.regression: the store went back in time.
+	Regression *Regression `json:"regression,omitempty"`
+	// Acceptance, on control._.store.accepted: somebody accepted it as it is.
+	Acceptance *Acceptance `json:"acceptance,omitempty"`
+	By         string      `json:"by,omitempty"`
+	Reason     string      `json:"reason,omitempty"`
+	At         time.Time   `json:"at"`
+}
+
+// Regression says that the store went back in time: what was known of a stream
+// is not in it any more. Until somebody accepts the store nothing is dialed.
+type Regression struct {
+	ID      string    `json:"id"`
+	Epoch   uint64    `json:"epoch"` // of the acceptance that ends it
+	Stream  string    `json:"stream"`
+	What    string    `json:"what"` // in words, with sequences, never personal
+	Service string    `json:"service"`
+	SeenAt  time.Time `json:"seenAt"`
+}
+
+// Acceptance says that somebody accepted a store which had gone back, as it
+// was. Only operators may write it.
+type Acceptance struct {
+	Regression string    `json:"regression"` // by its id
+	Epoch      uint64    `json:"epoch"`      // counts the acceptances, from 1
+	AcceptedAt time.Time `json:"acceptedAt"`
+	// Through is the last sequence of each stream then: calls and requests up
+	// to there are closed and never dialed.
+	Through map[string]uint64 `json:"through"`
 }
 
 // ProviderRaw is a provider's message as it came, before it is understood.

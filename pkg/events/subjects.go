@@ -60,6 +60,12 @@ func ControlSubject(tenant, scope, name string) string {
 	return "control." + tenant + "." + scope + "." + name
 }
 
+// RegressionSubject is where it stands that the store went back in time.
+func RegressionSubject() string { return ControlSubject(AnyTenant, "store", "regression") }
+
+// AcceptanceSubject is where it stands that somebody accepted such a store.
+func AcceptanceSubject() string { return ControlSubject(AnyTenant, "store", "accepted") }
+
 // OpsSubject is where an operational event goes.
 func OpsSubject(tenant, event string) string { return "ops." + tenant + "." + event }
 

@@ -32,6 +32,7 @@ const (
 type Options struct {
 	AckWait  time.Duration // how long an append waits for its acknowledgement; default 5s
 	ReadWait time.Duration // how long one read may take; default 5s
+	Guard    *Guard        // notices a store that went back in time; nil: nobody does
 }
 
 func (o Options) withDefaults() Options {
@@ -110,7 +111,22 @@ func (l *JetStream) send(ctx context.Context, d Draft) (*jetstream.PubAck, error
 	}
 	ctx, cancel := context.WithTimeout(ctx, l.opts.AckWait)
 	defer cancel()
-	return l.publish(ctx, msg, d.After, d.filter())
+	stream := StreamOf(d.Family)
+	highest, err := l.opts.Guard.before(ctx, stream)
+	if err != nil {
+		return nil, err
+	}
+	if err := l.opts.Guard.stopped(d); err != nil {
+		return nil, err
+	}
+	ack, err := l.publish(ctx, msg, d.After, d.filter())
+	if err != nil {
+		return nil, err
+	}
+	if err := l.opts.Guard.after(ctx, stream, d.ID, ack, highest); err != nil {
+		return nil, err
+	}
+	return ack, l.opts.Guard.stopped(d) // stored, and by that shown: not won
 }
 
 // message encodes a draft for the wire.

@@ -36,6 +36,7 @@ const (
 	CodeNoRoom        = "no_room"         // Transient: the stream, or the server's disk, is full
 	CodeRefused       = "append_refused"  // Transient: the broker refused for a reason of its own
 	CodeStepsRunAway  = "steps_never_end" // Permanent: follow-ups without end
+	CodeWentBack      = "store_went_back" // Transient: the store went back in time; nobody has accepted it yet
 )
 
 // MaxBody is the most an event's data may hold, in bytes.

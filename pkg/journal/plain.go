@@ -66,15 +66,24 @@ func note(ctx context.Context, js jetstream.JetStream, n Note, opts ...jetstream
 func Refused(err error) error { return refusal(err) }
 
 // Facts reads and writes what the company knows about numbers.
-type Facts struct{ js jetstream.JetStream }
+type Facts struct {
+	js    jetstream.JetStream
+	guard *Guard
+}
 
 // NewFacts makes a reader and writer of the stream FACTS.
-func NewFacts(js jetstream.JetStream) *Facts { return &Facts{js} }
+func NewFacts(js jetstream.JetStream) *Facts { return &Facts{js: js} }
+
+// Guarded has a guard notice a stream that went back in time.
+func (f *Facts) Guarded(g *Guard) *Facts { return &Facts{f.js, g} }
 
 // Get returns the last fact of a kind about a number's token and its sequence,
 // or ErrNone. It asks the stream's leader.
 func (f *Facts) Get(ctx context.Context, tenant, kind, token string) (events.Fact, uint64, error) {
-	fact, seq, _, err := lastBody[events.Fact](ctx, f.js, events.StreamFacts, events.FactSubject(tenant, kind, token), events.TypeFact)
+	fact, seq, id, err := lastBody[events.Fact](ctx, f.js, events.StreamFacts, events.FactSubject(tenant, kind, token), events.TypeFact)
+	if err == nil {
+		f.guard.seen(events.StreamFacts, seq, id)
+	}
 	return fact, seq, err
 }
 
@@ -83,7 +92,7 @@ func (f *Facts) Get(ctx context.Context, tenant, kind, token string) (events.Fac
 // Transient with ErrConflict; the same fact put twice is stored once.
 func (f *Facts) Put(ctx context.Context, tenant, kind, token string, r events.Role, fact events.Fact, after uint64) (uint64, error) {
 	subject := events.FactSubject(tenant, kind, token)
-	return putBody(ctx, f.js, Note{
+	return putBody(ctx, f.js, f.guard, Note{
 		To: subject, Type: events.TypeFact, Source: events.SourceOf(tenant, r), About: token,
 		Time: fact.At, Body: fact,
 	}, events.StreamFacts, after)
@@ -99,23 +108,30 @@ func GetControl(ctx context.Context, js jetstream.JetStream, subject string) (ev
 // PutControl stores an entry of CONTROL if the last one still has the sequence
 // after (0 = there is none) and returns the new sequence.
 func PutControl(ctx context.Context, js jetstream.JetStream, subject, source string, c events.Control, after uint64) (uint64, error) {
-	return putBody(ctx, js, Note{
+	return putBody(ctx, js, nil, Note{
 		To: subject, Type: events.TypeControl, Source: source, About: c.Name, Time: c.At, Body: c,
 	}, events.StreamControl, after)
 }
 
 // putBody stores a note compare-and-set over its own subject. Its id says what
 // it says and after what, so a repetition is recognised.
-func putBody(ctx context.Context, js jetstream.JetStream, n Note, stream string, after uint64) (uint64, error) {
+func putBody(ctx context.Context, js jetstream.JetStream, guard *Guard, n Note, stream string, after uint64) (uint64, error) {
 	data, err := json.Marshal(n.Body)
 	if err != nil {
 		return 0, fmt.Errorf("marshal %T: %w", n.Body, err)
 	}
 	n.ID = events.EventID(string(data), n.Type, n.To+"@"+strconv.FormatUint(after, 10))
-	seq, _, err := note(ctx, js, n, jetstream.WithExpectLastSequencePerSubject(after))
+	highest, err := guard.before(ctx, stream)
+	if err != nil {
+		return 0, err
+	}
+	seq, dup, err := note(ctx, js, n, jetstream.WithExpectLastSequencePerSubject(after))
+	if err == nil {
+		return seq, guard.after(ctx, stream, n.ID, &jetstream.PubAck{Sequence: seq, Duplicate: dup}, highest)
+	}
 	code := fault.Code(err)
-	if err == nil || (code != CodeConflict && code != CodeAppendUnknown) {
-		return seq, err
+	if code != CodeConflict && code != CodeAppendUnknown {
+		return 0, err
 	}
 	back, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()

@@ -136,7 +136,16 @@ func (l *JetStream) Last(ctx context.Context, f events.Family, tenant, key strin
 	if err != nil {
 		return events.Record{}, err
 	}
-	return m.record()
+	return l.record(m)
+}
+
+// record decodes an event that was read, and notes its place.
+func (l *JetStream) record(m stored) (events.Record, error) {
+	r, err := m.record()
+	if err == nil {
+		l.opts.Guard.seen(StreamOf(r.Family), r.Seq, r.ID)
+	}
+	return r, err
 }
 
 // At implements Log.
@@ -148,7 +157,7 @@ func (l *JetStream) At(ctx context.Context, f events.Family, seq uint64) (events
 	if err != nil {
 		return events.Record{}, err
 	}
-	return m.record()
+	return l.record(m)
 }
 
 // Read implements Log. A read from a known first sequence is many times
@@ -175,7 +184,7 @@ func (l *JetStream) Read(ctx context.Context, f events.Family, tenant, key strin
 		if err != nil {
 			return nil, err
 		}
-		r, err := m.record()
+		r, err := l.record(m)
 		if err != nil {
 			return nil, err
 		}

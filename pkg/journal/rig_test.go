@@ -20,6 +20,12 @@ var noon = time.Date(2026, 3, 9, 12, 0, 0, 0, time.UTC)
 func rig(t *testing.T, change ...func(*natsserver.Config)) *natstest.Rig {
 	t.Helper()
 	r := natstest.New(t, change...)
+	provisioned(t, r)
+	return r
+}
+
+func provisioned(t testing.TB, r *natstest.Rig) {
+	t.Helper()
 	l, err := provision.Plan([]string{"acme"}, provision.Options{})
 	if err != nil {
 		t.Fatal(err)
@@ -27,7 +33,6 @@ func rig(t *testing.T, change ...func(*natsserver.Config)) *natstest.Rig {
 	if _, err := provision.Apply(t.Context(), r.JS, l); err != nil {
 		t.Fatal(err)
 	}
-	return r
 }
 
 // draft is any event of a call; cause tells one from another.

@@ -21,6 +21,7 @@ import (
 	"github.com/outdial/outdial/pkg/directory"
 	"github.com/outdial/outdial/pkg/events"
 	"github.com/outdial/outdial/pkg/journal"
+	"github.com/outdial/outdial/pkg/journal/marks"
 	"github.com/outdial/outdial/pkg/providers"
 	"github.com/outdial/outdial/pkg/providers/workspace"
 	"github.com/outdial/outdial/pkg/worker"
@@ -41,6 +42,9 @@ type Options struct {
 	Telemetry *telemetry.Telemetry
 	Worker    config.WorkerTiming // zero: the worker's own defaults
 	Limits    config.Limits       // likewise
+	// State is a folder of this service's own where it keeps what it knows of
+	// the store; empty: nowhere, and a restart believes any store.
+	State string
 	// Directory builds the tenants and connections; desktops are reached
 	// through desktop.
 	Directory func(now func() time.Time, desktop providers.Desktop) (*directory.Directory, error)
@@ -61,6 +65,7 @@ type Host struct {
 	role        events.Role
 	timing      config.WorkerTiming
 	limits      config.Limits
+	past        *past
 	ready       atomic.Bool
 	services    []micro.Service
 }
@@ -76,7 +81,7 @@ func Open(ctx context.Context, o Options) (*Host, error) {
 		return nil, err
 	}
 	if err := h.open(ctx, o); err != nil {
-		h.NC.Close()
+		h.Close()
 		return nil, err
 	}
 	return h, nil
@@ -92,7 +97,6 @@ func (h *Host) open(ctx context.Context, o Options) error {
 	if h.JS, err = jetstream.New(h.NC); err != nil {
 		return err
 	}
-	h.Log = journal.New(h.JS, journal.Options{})
 	if h.Clock, err = clock.Load(ctx, h.JS); err != nil {
 		return err
 	}
@@ -101,6 +105,10 @@ func (h *Host) open(ctx context.Context, o Options) error {
 		return fmt.Errorf("stream %s: %w; run `outdial provision` first", events.StreamAgents, err)
 	}
 	h.Incarnation = stream.CachedInfo().Created
+	if h.past, err = openPast(ctx, h, o.State); err != nil {
+		return err
+	}
+	h.Log = journal.New(h.JS, journal.Options{Guard: h.past.guard})
 	h.Directory, err = o.Directory(h.Now, &workspace.Requester{NC: h.NC, Now: h.Now})
 	return err
 }
@@ -108,8 +116,29 @@ func (h *Host) open(ctx context.Context, o Options) error {
 // Now is outdial's clock: the machine's, or a rehearsal's.
 func (h *Host) Now() time.Time { return h.Clock.Now() }
 
-// Ready reports whether the service is at work.
-func (h *Host) Ready() bool { return h.ready.Load() && h.NC.IsConnected() }
+// Ready reports whether the service does its work. A dialer on a store that
+// went back in time does not.
+func (h *Host) Ready() bool { return h.Working() && (h.role != events.Dialer || !h.Held()) }
+
+// Working reports whether the service runs, be it that it holds back.
+func (h *Host) Working() bool { return h.ready.Load() && h.NC.IsConnected() }
+
+// Held reports whether the store went back in time and nobody has accepted it
+// yet: nothing is claimed, prepared or dialed meanwhile.
+func (h *Host) Held() bool { return h.past.book.Held() != nil }
+
+// Standing says how the store stands, and what was in it when it was accepted.
+func (h *Host) Standing() marks.Standing {
+	h.past.mu.Lock()
+	defer h.past.mu.Unlock()
+	s := h.past.standing
+	s.Held = s.Held || h.Held()
+	return s
+}
+
+// Keep has what is known of the store kept by k as well, and compares the
+// store with what k knew.
+func (h *Host) Keep(ctx context.Context, k Keeper) { h.past.keep(ctx, k) }
 
 // Serve registers the service's commands and queries.
 func (h *Host) Serve(description string, endpoints []api.Endpoint) error {
@@ -129,6 +158,7 @@ func (h *Host) Run(ctx context.Context, routes ...worker.Route) error {
 	rt, err := worker.New(worker.Config{
 		NC: h.NC, Name: h.Service, Log: h.Log, Rejecter: worker.NewRejecter(h.JS, h.role, h.key),
 		Meter: h.Telemetry.Meter, Tracer: h.Telemetry.Tracer, Logger: h.Logger, Clock: h.Clock,
+		Seen: h.past.book.Seen, Held: h.Held,
 		StallAfter: h.timing.StallAfter, HoldDelay: h.timing.HoldDelay, Grace: h.timing.Grace, Backoff: h.timing.Backoff,
 		PerConnection: h.limits.PerConnection,
 	})
@@ -146,19 +176,32 @@ func (h *Host) key(tenant string) (events.Key, bool) {
 }
 
 // Follow hears every event of a log in order, from its beginning and for as
-// long as ctx lives, and returns once it has caught up.
-func (h *Host) Follow(ctx context.Context, stream string, take func(events.Record)) error {
-	t, err := worker.Tail(ctx, h.JS, stream, nil, 0, func(_ context.Context, d worker.Delivery, problem error) error {
-		if problem != nil {
-			h.Logger.Error("an event of the log cannot be read", "stream", stream, "seq", d.Seq)
-			return nil // the call itself is held by whoever handles it
-		}
-		take(*d.Record)
-		return nil
-	})
+// long as ctx lives, and returns once it has caught up. When the store went
+// back in time, and when it was accepted, reset is called and the log is heard
+// from its beginning again: what was heard before is of another past.
+func (h *Host) Follow(ctx context.Context, stream string, take func(events.Record), reset func()) error {
+	changed := h.past.change()
+	t, stop, err := h.tail(ctx, stream, take)
 	if err != nil {
 		return err
 	}
+	go func() {
+		defer func() { stop() }()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-changed:
+			}
+			changed = h.past.change()
+			stop()
+			<-t.Done()
+			reset()
+			if t, stop = h.retail(ctx, stream, take); t == nil {
+				return
+			}
+		}
+	}()
 	select {
 	case <-t.CaughtUp():
 		return nil
@@ -169,10 +212,44 @@ func (h *Host) Follow(ctx context.Context, stream string, take func(events.Recor
 	}
 }
 
+func (h *Host) tail(ctx context.Context, stream string, take func(events.Record)) (*worker.Tailer, context.CancelFunc, error) {
+	ctx, stop := context.WithCancel(ctx)
+	t, err := worker.Tail(ctx, h.JS, stream, nil, 0, func(_ context.Context, d worker.Delivery, problem error) error {
+		if problem != nil {
+			h.Logger.Error("an event of the log cannot be read", "stream", stream, "seq", d.Seq)
+			return nil // the call itself is held by whoever handles it
+		}
+		h.past.book.Seen(stream, d.Seq, d.Record.ID)
+		take(*d.Record)
+		return nil
+	})
+	if err != nil {
+		stop()
+	}
+	return t, stop, err
+}
+
+// retail tails again, as soon as the server can be asked.
+func (h *Host) retail(ctx context.Context, stream string, take func(events.Record)) (*worker.Tailer, context.CancelFunc) {
+	for ctx.Err() == nil {
+		if t, stop, err := h.tail(ctx, stream, take); err == nil {
+			return t, stop
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(500 * time.Millisecond):
+		}
+	}
+	return nil, func() {}
+}
+
 // Close lets go of everything.
 func (h *Host) Close() {
 	for _, s := range h.services {
 		_ = s.Stop()
+	}
+	if h.past != nil {
+		h.past.close()
 	}
 	_ = h.NC.FlushTimeout(time.Second)
 	h.NC.Close()

@@ -27,7 +27,11 @@ func Health(mux *http.ServeMux, metrics http.Handler, version string, hosts func
 				status = http.StatusOK
 			}
 			out[h.Service] = "ready"
-			if !h.Ready() {
+			switch {
+			case h.Ready():
+			case h.Working():
+				out[h.Service], status = "stopped: the store went back in time", http.StatusServiceUnavailable
+			default:
 				out[h.Service], status = "not ready", http.StatusServiceUnavailable
 			}
 		}

@@ -210,7 +210,7 @@ func TestFollowHearsTheLogInOrder(t *testing.T) {
 	say(events.Requested, &events.CallRequested{})
 	say(events.Ringing, &events.CallProgress{})
 	heard := make(chan events.Name, 10)
-	if err := h.Follow(ctx, events.StreamCalls, func(r events.Record) { heard <- r.Name }); err != nil {
+	if err := h.Follow(ctx, events.StreamCalls, func(r events.Record) { heard <- r.Name }, func() {}); err != nil {
 		t.Fatal(err)
 	}
 	if len(heard) != 2 {

@@ -89,6 +89,7 @@ func (s Setup) open(ctx context.Context, service string) (*Host, error) {
 	return Open(ctx, Options{
 		Service: service, Role: Roles()[service], Version: s.Version, Connect: s.Connect("outdial-" + service),
 		Embedded: s.Embedded, Monitor: s.Config.NATS.Monitor, Unsafe: s.Unsafe, Telemetry: s.Telemetry, Worker: s.Config.Timing.Worker, Limits: s.Config.Limits,
+		State: filepath.Join(s.Config.NATS.State, string(Roles()[service])),
 		Directory: func(now func() time.Time, desktop providers.Desktop) (*directory.Directory, error) {
 			return config.Directory(s.Config, kinds.All(), config.Deps{Now: now, Desktop: desktop,
 				Tracer: s.Telemetry.Tracer.Tracer("outdial/providers")})

@@ -47,7 +47,7 @@ func (h *Host) Raw(ctx context.Context, tenant string, raw events.ProviderRaw, i
 
 // Fact returns the last fact of a kind about a number; sequence 0: none.
 func (h *Host) Fact(ctx context.Context, tenant, kind, token string) (events.Fact, uint64, error) {
-	f, seq, err := journal.NewFacts(h.JS).Get(ctx, tenant, kind, token)
+	f, seq, err := journal.NewFacts(h.JS).Guarded(h.past.guard).Get(ctx, tenant, kind, token)
 	if errors.Is(err, journal.ErrNone) {
 		return events.Fact{}, 0, nil
 	}
@@ -56,7 +56,7 @@ func (h *Host) Fact(ctx context.Context, tenant, kind, token string) (events.Fac
 
 // PutFact stores a fact if the last one is still at sequence after.
 func (h *Host) PutFact(ctx context.Context, tenant, kind, token string, f events.Fact, after uint64) error {
-	_, err := journal.NewFacts(h.JS).Put(ctx, tenant, kind, token, h.role, f, after)
+	_, err := journal.NewFacts(h.JS).Guarded(h.past.guard).Put(ctx, tenant, kind, token, h.role, f, after)
 	return err
 }
 

@@ -16,6 +16,7 @@ const (
 	// No tenant can be called so: a token has no dot.
 	epochKey = "outdial:{.sessions}:epoch"
 	lockKey  = "outdial:{.sessions}:rebuild"
+	marksKey = "outdial:{.store}:marks"
 
 	// everyAgent matches the record of every agent of every tenant.
 	everyAgent = keyPrefix + "*" + agentInfix + "*"

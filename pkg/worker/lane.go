@@ -219,7 +219,14 @@ func (l *lane) handle(ctx context.Context, m jetstream.Msg, p *place, stop func(
 	p.stored = d.Stored
 	ctx, span := l.span(context.WithValue(ctx, placeKey{}, p), d)
 	defer span.End()
-	if err == nil {
+	if d.Record != nil {
+		l.rt.cfg.Seen(d.Stream, d.Seq, d.Record.ID)
+	}
+	switch {
+	case err != nil:
+	case l.route.Waits && l.rt.cfg.Held():
+		err = Snooze(time.Second, "a store in question")
+	default:
 		err = l.work(ctx, d)
 	}
 	stop()

@@ -58,6 +58,12 @@ func New(c Config) (*Runtime, error) {
 	if c.Clock == nil {
 		c.Clock = clock.System()
 	}
+	if c.Seen == nil {
+		c.Seen = func(string, uint64, string) {}
+	}
+	if c.Held == nil {
+		c.Held = func() bool { return false }
+	}
 	c.StallAfter = cmp.Or(c.StallAfter, 15*time.Second)
 	c.HoldDelay = cmp.Or(c.HoldDelay, time.Minute)
 	c.Grace = cmp.Or(c.Grace, 25*time.Second)

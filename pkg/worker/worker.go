@@ -67,6 +67,8 @@ type Route struct {
 	Deadline time.Duration
 	// Tenant names whose messages these are, for streams of one tenant.
 	Tenant string
+	// Waits has nothing handled while the store is in question.
+	Waits bool
 }
 
 func (r Route) withDefaults() Route {
@@ -103,6 +105,11 @@ type Config struct {
 	Tracer   trace.TracerProvider
 	Logger   *slog.Logger
 	Clock    clock.Clock // stamps the notes; default the machine's
+
+	// Seen hears of every event of a log that arrives; default nobody.
+	Seen func(stream string, seq uint64, id string)
+	// Held says that the store is in question; default never.
+	Held func() bool
 
 	// StallAfter is how long a consumer may have messages waiting and deliver
 	// none before it is bound anew; default 15s.

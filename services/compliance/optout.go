@@ -30,6 +30,14 @@ type openCall struct {
 
 func newOpenCalls() *openCalls { return &openCalls{byID: map[string]openCall{}} }
 
+// reset forgets everything: the log is heard from its beginning again.
+func (o *openCalls) reset() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	clear(o.byID)
+	o.seq = 0
+}
+
 // Follow feeds the open calls with every event of CALLS, in order.
 func (s *Service) Follow(r events.Record) {
 	if r.Family != events.CallFamily {

@@ -17,7 +17,7 @@ func Run(ctx context.Context, h *process.Host, c Config) error {
 	}
 	c.Offset, c.Now, c.Logger = h.Clock.Offset(), h.Now, h.Logger
 	s := New(c)
-	if err := h.Follow(ctx, events.StreamCalls, s.Follow); err != nil {
+	if err := h.Follow(ctx, events.StreamCalls, s.Follow, s.open.reset); err != nil {
 		return err
 	}
 	if err := h.Serve("says whether a call may be placed", s.Endpoints()); err != nil {

@@ -12,6 +12,7 @@ import (
 // times are the caller's; the rest comes from the host.
 func Run(ctx context.Context, h *process.Host, c Config) error {
 	c.Log, c.Notes, c.Directory, c.Now, c.Logger = h.Log, h, h.Directory, h.Now, h.Logger
+	c.Held = h.Held
 	s := New(c)
 	if err := h.Serve("places and withdraws calls", s.Endpoints()); err != nil {
 		return err

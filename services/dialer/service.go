@@ -28,8 +28,11 @@ type Config struct {
 	Answer    time.Duration // a provider may take this long to answer; default 15 s
 	Event     time.Duration // a desktop's first event must come within; default 20 s
 	Settle    time.Duration // before an unknown is looked up; default 2 s
-	Now       func() time.Time
-	Logger    *slog.Logger
+	// Held says that the store went back in time and nobody has accepted it;
+	// default never.
+	Held   func() bool
+	Now    func() time.Time
+	Logger *slog.Logger
 }
 
 // Service is the dialer. Several may run at once.
@@ -49,6 +52,9 @@ func New(c Config) *Service {
 	set(&c.Answer, 15*time.Second)
 	set(&c.Event, 20*time.Second)
 	set(&c.Settle, 2*time.Second)
+	if c.Held == nil {
+		c.Held = func() bool { return false }
+	}
 	if c.Now == nil {
 		c.Now = time.Now
 	}
@@ -62,7 +68,7 @@ func New(c Config) *Service {
 func (s *Service) Routes() []worker.Route {
 	return []worker.Route{{
 		Stream: events.StreamCalls, Durable: "dialer", Handle: s.onCall,
-		AckWait: s.Send + s.Answer + 30*time.Second,
+		AckWait: s.Send + s.Answer + 30*time.Second, Waits: true,
 	}}
 }
 

@@ -69,6 +69,9 @@ func (s *Service) send(ctx context.Context, at *attempt) (events.Name, any) {
 	if conn.Provider.Starter == nil {
 		return events.Withheld, &events.CallWithheld{Reason: NothingSent, Detail: "unsupported", Attempt: id}
 	}
+	if s.Held() {
+		return events.Withheld, &events.CallWithheld{Reason: NothingSent, Detail: journal.CodeWentBack}
+	}
 	if !time.Now().Before(at.sendBy) {
 		return events.Withheld, &events.CallWithheld{Reason: TooLate, Attempt: id}
 	}

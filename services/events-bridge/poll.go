@@ -52,6 +52,13 @@ func (r *roster) get(tenant, agent string) *lifecycle.Agent {
 	return r.agents[tenant+"/"+agent]
 }
 
+// reset forgets everybody: the log is heard from its beginning again.
+func (r *roster) reset() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	clear(r.agents)
+}
+
 func (r *roster) list() []*lifecycle.Agent {
 	r.mu.Lock()
 	defer r.mu.Unlock()

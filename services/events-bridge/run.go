@@ -30,7 +30,7 @@ func Run(ctx context.Context, h *process.Host, o RunOptions) error {
 	c := o.Config
 	c.Log, c.Store, c.Directory, c.Now, c.Logger = h.Log, h, h.Directory, h.Now, h.Logger
 	s := New(c)
-	if err := h.Follow(ctx, events.StreamAgents, s.Follow); err != nil {
+	if err := h.Follow(ctx, events.StreamAgents, s.Follow, s.agents.reset); err != nil {
 		return err
 	}
 	link := &lateSender{}

@@ -101,7 +101,7 @@ func (s *Service) session(a *lifecycle.Agent) sessions.Agent {
 		Tenant: a.Tenant, Agent: a.ID, Connection: a.State.Connection, Kind: a.State.Kind,
 		ProviderAgent: a.State.ProviderAgent, Session: a.State.Session, HuntGroups: a.State.HuntGroups,
 		Presence: string(a.State.Presence), Since: a.State.Since, Reason: a.State.Reason,
-		Quarantined: a.State.Quarantine != nil, Incarnation: s.Incarnation, Seq: a.Last.Seq,
+		Quarantined: a.State.Quarantine != nil, Incarnation: s.incarnation(), Seq: a.Last.Seq,
 	}
 	if a.State.Claim != nil {
 		out.Claim = a.State.Claim.Call

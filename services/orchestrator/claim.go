@@ -123,7 +123,7 @@ func (s *Service) assign(tenant, call string, first, at uint64, a *lifecycle.Age
 			if c.Seq() != at {
 				return s.releaseClaim(ctx, tenant, a.ID, c, "claim_unused")
 			}
-			if m := Plan(c, s.Now(), s.Limits); m.Verb != Claim {
+			if m := s.plan(c, s.Now(), s.Limits); m.Verb != Claim {
 				return s.draft(c, m) // its time ran out in between
 			}
 			return s.assignment(c, a, fence)

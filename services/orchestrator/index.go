@@ -20,6 +20,7 @@ type Index struct {
 	lines  map[callKey]Line
 	agents map[callKey]*lifecycle.Agent
 	seq    uint64 // of the last agent event taken
+	plan   func(*lifecycle.Call, time.Time, Limits) Move
 }
 
 type callKey struct{ tenant, id string }
@@ -43,7 +44,23 @@ type Line struct {
 
 // NewIndex makes an empty index.
 func NewIndex() *Index {
-	return &Index{open: map[callKey]*lifecycle.Call{}, lines: map[callKey]Line{}, agents: map[callKey]*lifecycle.Agent{}}
+	return &Index{open: map[callKey]*lifecycle.Call{}, lines: map[callKey]Line{}, agents: map[callKey]*lifecycle.Agent{}, plan: Plan}
+}
+
+// forgetCalls and forgetAgents begin anew: the log is heard from its beginning
+// again.
+func (x *Index) forgetCalls() {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	clear(x.open)
+	clear(x.lines)
+}
+
+func (x *Index) forgetAgents() {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	clear(x.agents)
+	x.seq = 0
 }
 
 // Take adds one event of either log, in the order of its stream.
@@ -120,7 +137,7 @@ func (x *Index) Due(now time.Time, l Limits) ([]Due, time.Time) {
 	var due []Due
 	var next time.Time
 	for _, c := range x.open {
-		m := Plan(c, now, l)
+		m := x.plan(c, now, l)
 		act := m.Verb == Cancel || m.Verb == Close || m.Verb == Wait ||
 			(m.Verb == Claim && c.State == lifecycle.Waiting && c.Waiting.Until != nil)
 		if act {

@@ -26,16 +26,33 @@ func Run(ctx context.Context, h *process.Host, o RunOptions) error {
 	c := o.Config
 	c.Log, c.Notes, c.Sessions, c.Directory = h.Log, h, o.Sessions, h.Directory
 	c.Incarnation, c.Offset, c.Now, c.Logger = sessions.Incarnation(h.Incarnation), h.Clock.Offset(), h.Now, h.Logger
+	c.Standing = h.Standing
+	if k, ok := o.Sessions.(process.Keeper); ok {
+		h.Keep(ctx, k) // before anything is decided: it may know better than our own folder
+	}
 	s := New(c)
 	count, err := s.measure(h.Telemetry.Meter)
 	if err != nil {
 		return err
 	}
 	var live atomic.Bool // what is read again at the start was counted before
-	for _, stream := range []string{events.StreamAgents, events.StreamCalls} {
-		if err := h.Follow(ctx, stream, func(r events.Record) { s.Follow(r); count.take(r, live.Load()) }); err != nil {
-			return err
+	if err := h.Follow(ctx, events.StreamAgents, s.Follow, s.index.forgetAgents); err != nil {
+		return err
+	}
+	var heard uint64 // of CALLS; the follower's own
+	take := func(r events.Record) {
+		s.Follow(r)
+		count.take(r, live.Load() && r.Seq > heard)
+		heard = max(heard, r.Seq)
+	}
+	again := func() {
+		s.index.forgetCalls()
+		if st := h.Standing(); !st.Held { // what was in the accepted store was counted, what follows was not
+			heard = st.Through[events.StreamCalls]
 		}
+	}
+	if err := h.Follow(ctx, events.StreamCalls, take, again); err != nil {
+		return err
 	}
 	live.Store(true)
 	s.pending = pendingOf(h.Directory, o.Roster)

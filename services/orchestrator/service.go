@@ -11,6 +11,7 @@ import (
 	"github.com/outdial/outdial/pkg/events/lifecycle"
 	"github.com/outdial/outdial/pkg/journal"
 	"github.com/outdial/outdial/pkg/journal/logs"
+	"github.com/outdial/outdial/pkg/journal/marks"
 	"github.com/outdial/outdial/pkg/pace"
 	"github.com/outdial/outdial/pkg/sessions"
 	"github.com/outdial/outdial/pkg/worker"
@@ -33,8 +34,11 @@ type Config struct {
 	Offset    time.Duration // of a rehearsal's clock
 	// Incarnation is when the AGENTS stream was created: the fence of Redis.
 	Incarnation string
-	Now         func() time.Time
-	Logger      *slog.Logger
+	// Standing says whether the store went back in time, and what was in it
+	// when somebody accepted it; default: it never did.
+	Standing func() marks.Standing
+	Now      func() time.Time
+	Logger   *slog.Logger
 }
 
 // Service is the orchestrator. Several may run at once: compare-and-set makes
@@ -47,10 +51,14 @@ type Service struct {
 	pace    *pace.Keyed // of tenants' requests
 	wake    chan struct{}
 	pending []unenrolled // of the configuration; the timers' own
+	rebuilt uint64       // the acceptance that Redis was rebuilt after; the timers' own
 }
 
 // New makes a service from its parts.
 func New(c Config) *Service {
+	if c.Standing == nil {
+		c.Standing = func() marks.Standing { return marks.Standing{} }
+	}
 	if c.Now == nil {
 		c.Now = time.Now
 	}
@@ -62,19 +70,21 @@ func New(c Config) *Service {
 	}
 	c.Limits = c.Limits.withDefaults()
 	c.PerSecond = cmp.Or(c.PerSecond, 50)
-	return &Service{Config: c, index: NewIndex(), leases: newLeases(c.Limits.Lease), pace: pace.PerSecond(c.PerSecond), wake: make(chan struct{}, 1)}
+	s := &Service{Config: c, index: NewIndex(), leases: newLeases(c.Limits.Lease), pace: pace.PerSecond(c.PerSecond), wake: make(chan struct{}, 1)}
+	s.index.plan = s.plan
+	return s
 }
 
 // Routes lists everything the orchestrator listens to.
 func (s *Service) Routes() []worker.Route {
 	routes := []worker.Route{
-		{Stream: events.StreamCalls, Durable: "orchestrator", Handle: s.onCall},
-		{Stream: events.StreamAgents, Durable: "orchestrator", Handle: s.onAgent},
+		{Stream: events.StreamCalls, Durable: "orchestrator", Handle: s.onCall, Waits: true},
+		{Stream: events.StreamAgents, Durable: "orchestrator", Handle: s.onAgent, Waits: true},
 		{Stream: events.StreamAgents, Durable: "projector", Handle: s.project},
 	}
 	for _, t := range s.Directory.Tenants() {
 		routes = append(routes, worker.Route{
-			Stream: events.RequestStream(t.Name), Durable: "orchestrator", Handle: s.accept(t), Tenant: t.Name,
+			Stream: events.RequestStream(t.Name), Durable: "orchestrator", Handle: s.accept(t), Tenant: t.Name, Waits: true,
 		})
 	}
 	return routes
@@ -111,7 +121,7 @@ func (s *Service) advance(tenant, call string, first uint64) journal.Step {
 			if err != nil {
 				return nil, err
 			}
-			m := Plan(c, s.Now(), s.Limits)
+			m := s.plan(c, s.Now(), s.Limits)
 			if m.Verb == Wait && proved(c) {
 				// Before the call has another turn: who could not be reached
 				// would be the longest idle once more.
@@ -201,8 +211,12 @@ func (s *Service) draft(c *lifecycle.Call, m Move) (*journal.Draft, error) {
 		return logs.NextOfCall(c, events.Orchestrator, events.Waiting, now,
 			&events.CallWaiting{Reason: m.Reason, Until: m.Until})
 	case Cancel:
+		by := events.ByExpiry
+		if m.Reason == WentBack {
+			by = events.ByOperator
+		}
 		return logs.NextOfCall(c, events.Orchestrator, events.CancelRequested, now,
-			&events.CallCancelRequested{By: events.ByExpiry, Reason: m.Reason})
+			&events.CallCancelRequested{By: by, Reason: m.Reason})
 	case Close:
 		return s.closing(c, m, now)
 	}
@@ -210,6 +224,9 @@ func (s *Service) draft(c *lifecycle.Call, m Move) (*journal.Draft, error) {
 }
 
 func (s *Service) closing(c *lifecycle.Call, m Move, now time.Time) (*journal.Draft, error) {
+	if Forsakes(s.Standing(), c) { // whoever closes it, for whatever reason
+		m = forsaken(c)
+	}
 	c.Instants.Closed = now
 	body := &events.CallClosed{
 		Outcome: m.Outcome, Reason: m.Reason, Presumed: m.Presumed, Quarantine: m.Quarantine,

@@ -51,6 +51,10 @@ func (s *Service) Timers(ctx context.Context) error {
 			}
 		}
 		last = time.Now()
+		if s.Standing().Held { // nothing is decided on a store in question
+			timer.Reset(tick)
+			continue
+		}
 		next := s.Turn(ctx)
 		if now := s.Now(); now.Sub(lastSweep) >= tick {
 			lastSweep = now
@@ -100,6 +104,7 @@ func (s *Service) Sweep(ctx context.Context) {
 			s.Logger.WarnContext(ctx, "sweep", "agent", a.ID, "code", fault.Code(err))
 		}
 	}
+	s.holdBack(ctx)
 	s.index.Forget(s.Now().Add(-s.CallsAge))
 	s.rebuild(ctx)
 }
@@ -145,16 +150,20 @@ func (s *Service) dropClaim(tenant, agent, call string) journal.Step {
 	}}
 }
 
-// rebuild fills Redis again from the agents' logs when it has lost them. The
-// mark is taken before the agents are listed, so whatever comes later comes by
-// the projector.
+// rebuild fills Redis again from the agents' logs when it has lost them, and
+// when what it holds is of a past that was given up. The mark is taken before
+// the agents are listed, so whatever comes later comes by the projector.
 func (s *Service) rebuild(ctx context.Context) {
 	missing, err := s.Sessions.Missing(ctx)
-	if err != nil || !missing {
+	st := s.Standing()
+	if err != nil || !missing && s.rebuilt == st.Epoch {
 		return // Redis away: the index serves meanwhile
 	}
 	seq, agents := s.index.AgentsAt()
-	err = s.Sessions.Rebuild(ctx, sessions.Mark{Incarnation: s.Incarnation, Seq: seq}, func(yield func(sessions.Agent, error) bool) {
+	if seq < st.Through[events.StreamAgents] {
+		return // the accepted store is being read again
+	}
+	err = s.Sessions.Rebuild(ctx, sessions.Mark{Incarnation: s.incarnation(), Seq: seq}, func(yield func(sessions.Agent, error) bool) {
 		for _, a := range agents {
 			if !yield(s.session(a), nil) {
 				return
@@ -164,6 +173,9 @@ func (s *Service) rebuild(ctx context.Context) {
 	if err != nil && !errors.Is(err, sessions.ErrRebuilding) && ctx.Err() == nil {
 		s.Logger.WarnContext(ctx, "rebuild sessions", "code", fault.Code(err))
 		return
+	}
+	if err == nil {
+		s.rebuilt = st.Epoch
 	}
 	s.Logger.InfoContext(ctx, "sessions rebuilt", "agents", len(agents))
 }

@@ -50,6 +50,18 @@ func controls() []control {
 			pkg: e2e, test: "TestAProviderThatMisbehavesAtTheStart/http500", says: "2 start requests on the wire",
 		},
 		{
+			invariant: "I2", guard: "no intent on a store that went back", file: "pkg/journal/guard.go",
+			old: "if g != nil && once(d) && g.book.Held() != nil {",
+			new: "if g != nil && once(d) && g.book.Held() != nil && d.Tenant == \"\" {",
+			pkg: "./pkg/journal", test: "TestAStoreThatWentBackIsNoticedBeforeAnythingIsAppended", says: "the intent was stored",
+		},
+		{
+			invariant: "I2", guard: "what a store held that went back is never dialed", file: "services/orchestrator/past.go",
+			old: "	return c.Request != nil && (s.Covers(",
+			new: "	return s.Epoch > 1<<40 && c.Request != nil && (s.Covers(",
+			pkg: e2e, test: "TestAStorePutBackBetweenARestartDialsNobodyTwice", says: "dialed the number 2 times",
+		},
+		{
 			invariant: "I4", guard: "MayDial wants the claim", file: plan,
 			old: "case a.State.Claim == nil || a.State.Claim.Call != c.ID || a.Fence != as.Fence:",
 			new: "case a == nil:",

@@ -208,6 +208,38 @@ func TestDockerfile(t *testing.T) {
 	}
 }
 
+// What a service knows of the log outlives its container, is its own, and does
+// not lie with the log.
+func TestComposeKeepsWhatIsKnownOfTheLog(t *testing.T) {
+	t.Parallel()
+	p := project(t)
+	volumes := map[string]string{}
+	for _, name := range []string{"orchestrator", "compliance", "dialer", "events-bridge"} {
+		s := p.Services[name]
+		dir := s.Environment["OUTDIAL_NATS_STATE"]
+		if dir == nil {
+			t.Fatalf("%s is not told where", name)
+		}
+		i := slices.IndexFunc(s.Volumes, func(v types.ServiceVolumeConfig) bool { return v.Target == *dir })
+		if i < 0 || s.Volumes[i].Type != types.VolumeTypeVolume || s.Volumes[i].ReadOnly {
+			t.Errorf("%s keeps it in its container", name)
+			continue
+		}
+		if other, taken := volumes[s.Volumes[i].Source]; taken {
+			t.Errorf("%s and %s share a volume", name, other)
+		}
+		volumes[s.Volumes[i].Source] = name
+	}
+	for _, v := range p.Services["nats"].Volumes {
+		if name := volumes[v.Source]; name != "" {
+			t.Errorf("%s keeps it beside the log", name)
+		}
+	}
+	if !strings.Contains(string(read(t, "Dockerfile")), "--chown=10001:10001 /out/state /var/lib/outdial") {
+		t.Error("a volume made by the image is not the services' own")
+	}
+}
+
 // The negative controls: what these tests are for must make them fail.
 func TestComposeMistakesAreSeen(t *testing.T) {
 	t.Parallel()

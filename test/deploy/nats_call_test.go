@@ -90,7 +90,7 @@ func (s *shipped) setup(t *testing.T, user, provider string, log *lines) process
 	text := strings.NewReplacer("/run/secrets", dir, "http://simulator:9101", provider).
 		Replace(string(read(t, "deploy", "compose", "outdial.yaml")))
 	env := map[string]string{
-		"OUTDIAL_NATS_URL": s.srv.ClientURL(), "OUTDIAL_NATS_MONITOR": "http://127.0.0.1:8222",
+		"OUTDIAL_NATS_STATE": t.TempDir(), "OUTDIAL_NATS_URL": s.srv.ClientURL(), "OUTDIAL_NATS_MONITOR": "http://127.0.0.1:8222",
 		"OUTDIAL_TIMING_BRIDGE_POLL_EVERY": "50ms",
 		"OUTDIAL_NATS_NKEY":                filepath.Join(dir, "nats_nkey"),
 		"OUTDIAL_RULESETS_DIR":             filepath.Join(root, "deploy", "compose", "rulesets"),

@@ -74,7 +74,7 @@ func (r *Rig) rulesets() string {
 // yaml is the configuration that every service of the rig reads.
 func (r *Rig) yaml() string {
 	lines := []string{
-		fmt.Sprintf("nats: {url: %q, monitor: %q}", r.natsURL, r.monitorURL),
+		fmt.Sprintf("nats: {url: %q, monitor: %q, state: %q}", r.natsURL, r.monitorURL, filepath.Join(r.Dir, "state")),
 		fmt.Sprintf("redis: {url: %q}", r.RedisURL),
 		fmt.Sprintf("http: {listen: %q}", r.addrs["events-bridge"][0]),
 		fmt.Sprintf("rulesets: {dir: %q}", r.rulesets()),

@@ -50,6 +50,7 @@ type Rig struct {
 	addrs      map[string][]string // HTTP of each copy, by service
 	running    map[string][]service
 	watch      *watch
+	putBack    bool // an older copy took the store's place: the log does not know every dial
 	logs       *Lines
 	secrets    []string
 	mu         sync.Mutex // numbers

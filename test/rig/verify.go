@@ -67,7 +67,9 @@ func (r *Rig) questions() {
 		r.Proved(r.opts.Closing)
 	}
 	r.nothingPersonal()
-	r.oneIntent()
+	if !r.putBack {
+		r.oneIntent()
+	}
 }
 
 // oneIntent is a check of the rig's own, beside the audit's: no call has two

@@ -30,11 +30,31 @@ type watch struct {
 	total    int      // events of CALLS
 	closed   int      // calls that are closed
 	ends     []*worker.Tailer
+	stop     context.CancelFunc
 }
 
 func follow(ctx context.Context, t testing.TB, js jetstream.JetStream, _ []string) *watch {
 	t.Helper()
-	w := &watch{changed: make(chan struct{}), calls: map[string][]events.Record{}, dialed: map[string]string{}, agents: map[string][]events.Record{}}
+	w := &watch{changed: make(chan struct{})}
+	w.forget()
+	w.begin(ctx, t, js)
+	return w
+}
+
+// forget empties the watch.
+func (w *watch) forget() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.calls, w.dialed, w.agents = map[string][]events.Record{}, map[string]string{}, map[string][]events.Record{}
+	w.order, w.rejected, w.ops, w.total, w.closed = nil, nil, nil, 0, 0
+}
+
+// begin reads the streams from their beginning.
+func (w *watch) begin(ctx context.Context, t testing.TB, js jetstream.JetStream) {
+	t.Helper()
+	ctx, w.stop = context.WithCancel(ctx)
+	t.Cleanup(w.stop)
+	w.ends = nil
 	for _, s := range []string{events.StreamCalls, events.StreamAgents, events.StreamRejected, events.StreamOps} {
 		tail, err := worker.Tail(ctx, js, s, nil, 0, w.take)
 		if err != nil {
@@ -42,7 +62,6 @@ func follow(ctx context.Context, t testing.TB, js jetstream.JetStream, _ []strin
 		}
 		w.ends = append(w.ends, tail)
 	}
-	return w
 }
 
 func (w *watch) take(_ context.Context, d worker.Delivery, _ error) error {

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/outdial/outdial/pkg/events"
+	"github.com/outdial/outdial/pkg/journal/marks"
 )
 
 // A Permission is what one NATS user may do. What is not listed is denied.
@@ -65,13 +66,23 @@ func appends(r events.Role, families ...string) []string {
 	return out
 }
 
+// notices lets a service see where the streams end whose past matters, and tell
+// the others that one of them went back in time.
+func notices() []string {
+	var out []string
+	for _, s := range marks.Streams() {
+		out = append(out, "$JS.API.STREAM.INFO."+s)
+	}
+	return append(append(out, reads(events.StreamFacts)...), events.RegressionSubject())
+}
+
 // Permissions lists the users of a layout: one per service, one per kind of
 // outsider, with tenants' outsiders apart. deploy makes the server's
 // configuration from it.
 func (l Layout) Permissions(tenants []string) []Permission {
 	notes := []string{"ops.*.*", "rejected.*.*"}
-	logs := append(reads(events.StreamCalls, events.StreamAgents, events.StreamControl),
-		tails(events.StreamCalls, events.StreamAgents)...)
+	logs := join(reads(events.StreamCalls, events.StreamAgents, events.StreamControl),
+		tails(events.StreamCalls, events.StreamAgents), notices())
 	out := []Permission{
 		service(events.Orchestrator, "accepts, claims, waits and closes",
 			join(l.consumes(Orchestrator, Projector), appends(events.Orchestrator, "calls", "agents"), notes, logs,
@@ -80,7 +91,7 @@ func (l Layout) Permissions(tenants []string) []Permission {
 			events.AliveSubject("*")),
 		service(events.Compliance, "the only one who can write a pass",
 			join(l.consumes(Compliance), appends(events.Compliance, "calls"), notes, logs,
-				reads(events.StreamFacts), tails(events.StreamFacts), []string{"facts.*.*.*"}),
+				tails(events.StreamFacts), []string{"facts.*.*.*"}),
 			"outdial.*.compliance.*", "outdial.*.dnc.*", "outdial.*.privacy.*", "outdial.*.call.explain"),
 		service(events.Dialer, "the only one who can write an intent to dial",
 			join(l.consumes(Dialer), appends(events.Dialer, "calls"), notes, logs, []string{"workspace.*.*.*.*.send"}),

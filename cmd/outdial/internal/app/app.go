@@ -275,14 +275,14 @@ func (a *App) note(name string, err error) {
 	a.errs = append(a.errs, fmt.Errorf("%s: %w", name, err))
 }
 
-// ready waits until all services are at work.
+// ready waits until all services are at work, be it that the dialer holds back.
 func (a *App) ready(ctx context.Context, hosts []*process.Host) error {
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
 	for {
 		all := true
 		for _, h := range hosts {
-			all = all && h.Ready()
+			all = all && h.Working()
 		}
 		if all {
 			return nil

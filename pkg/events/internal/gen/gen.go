@@ -51,7 +51,7 @@ func Entries() []Entry {
 	return append(out,
 		Entry{events.TypeProviderRaw, "provider", "bridge", "provider message", "a provider's message as it came, before it is understood", new(events.ProviderRaw), sampleRaw()},
 		Entry{events.TypeFact, "facts", "compliance", "fact", "what the company knows about a number; the number is in the subject, as a token", new(events.Fact), sampleFact()},
-		Entry{events.TypeControl, "control", "operator", "control", "a pause, or the clock of a rehearsal", new(events.Control), sampleControl()},
+		Entry{events.TypeControl, "control", "operator", "control", "a pause, the clock of a rehearsal, or what is known of the store's past", new(events.Control), sampleControl()},
 		Entry{events.TypeOps, "ops", "orchestrator", "operation", "an alarm, a connection's ups and downs, a command with who and why", new(events.Ops), sampleOps()},
 		Entry{events.TypeRejected, "rejected", "orchestrator", "rejected", "an input was refused or a message parked; never the payload", new(events.Rejected), sampleRejected()},
 	)

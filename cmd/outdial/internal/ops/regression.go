@@ -1,0 +1,104 @@
+package ops
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/outdial/outdial/pkg/config"
+	"github.com/outdial/outdial/pkg/process"
+	"github.com/outdial/outdial/pkg/worker/clock"
+)
+
+// ResolveOptions say who accepts a store that went back in time, and why.
+type ResolveOptions struct {
+	By, Reason string
+	DryRun     bool // only list what would be closed
+	Out        io.Writer
+}
+
+// ResolveRegression accepts a store that went back in time, and lists what is
+// closed by that.
+func ResolveRegression(ctx context.Context, cfg *config.Config, o ResolveOptions) error {
+	nc, _, err := connect(ctx, cfg, "outdial-tool")
+	if err != nil {
+		return err
+	}
+	defer nc.Close()
+	js, err := jetstream.New(nc)
+	if err != nil {
+		return err
+	}
+	c, err := clock.Load(ctx, js)
+	if err != nil {
+		return err
+	}
+	var f process.Forsaken
+	if o.DryRun {
+		f, _, err = process.Forsake(ctx, js, c.Now())
+	} else {
+		f, err = process.Accept(ctx, js, o.By, o.Reason, c.Now())
+	}
+	if err != nil {
+		return err
+	}
+	r := f.Regression
+	fmt.Fprintf(o.Out, "the store went back in time: %s: %s (seen by %s, %s)\n", r.Stream, r.What, r.Service, r.SeenAt.UTC().Format(time.RFC3339))
+	verb := "closes"
+	if o.DryRun {
+		verb = "would close"
+	}
+	fmt.Fprintf(o.Out, "accepting it %s, as failed (store_went_back), never dialed:\n", verb)
+	for _, open := range f.Calls {
+		fmt.Fprintf(o.Out, "  %-20s call %s, %s for %s\n", open.Tenant, open.Call, open.State, c.Now().Sub(open.Since).Round(time.Second))
+	}
+	for _, tenant := range slices.Sorted(maps.Keys(f.Requests)) {
+		fmt.Fprintf(o.Out, "  %-20s %s that had not been taken yet\n", tenant, count(f.Requests[tenant], "request"))
+	}
+	if len(f.Calls)+len(f.Requests) == 0 {
+		fmt.Fprintln(o.Out, "  nothing: no call is open, no request waits")
+	}
+	if !o.DryRun {
+		fmt.Fprintln(o.Out, "accepted; calls are dialed again. Upstream may ask again, under new ids, for what it knows was not dialed")
+	}
+	return nil
+}
+
+// store says whether the store is the one that was known, and who accepted it
+// if it is not.
+func (d *doctor) store(ctx context.Context, js jetstream.JetStream) {
+	record, _, err := process.RecordOf(ctx, js)
+	if err != nil {
+		d.say("store", err, "")
+		return
+	}
+	if r := record.Open(); r != nil {
+		d.say("store", fmt.Errorf("WENT BACK IN TIME: %s: %s (seen by %s, %s). Nothing is dialed. See docs/operators.md, then `outdial resolve-regression --by NAME --reason WHY`",
+			r.Stream, r.What, r.Service, r.SeenAt.UTC().Format(time.RFC3339)), "")
+		return
+	}
+	if a := record.Acceptance; a != nil {
+		d.say("store", nil, "never went back since it was accepted on "+a.AcceptedAt.UTC().Format(time.RFC3339))
+		return
+	}
+	d.say("store", nil, "never went back in time")
+}
+
+// ErrNobody says that a command wants a name and a reason.
+var ErrNobody = errors.New("--by and --reason must say who accepts the store, and why; both are kept")
+
+// Named checks that somebody stands for a command.
+func Named(by, reason string) error {
+	const most = 200
+	if strings.TrimSpace(by) == "" || strings.TrimSpace(reason) == "" || len(by) > most || len(reason) > most {
+		return ErrNobody
+	}
+	return nil
+}

@@ -1,0 +1,104 @@
+package orchestrator
+
+import (
+	"context"
+	"time"
+
+	"github.com/outdial/outdial/pkg/events"
+	"github.com/outdial/outdial/pkg/events/fault"
+	"github.com/outdial/outdial/pkg/events/lifecycle"
+	"github.com/outdial/outdial/pkg/journal"
+	"github.com/outdial/outdial/pkg/journal/logs"
+	"github.com/outdial/outdial/pkg/journal/marks"
+	"github.com/outdial/outdial/pkg/sessions"
+)
+
+// WentBack is why a call is closed that was open, or asked for, in a store that
+// had gone back in time when somebody accepted it.
+const WentBack = journal.CodeWentBack
+
+// Forsakes reports whether a call was in such a store, as a call or as the
+// request it began with. Nobody knows what became of it in the past that was
+// lost, so it is never dialed.
+func Forsakes(s marks.Standing, c *lifecycle.Call) bool {
+	return c.Request != nil && (s.Covers(events.StreamCalls, c.Refs.Requested) ||
+		s.Covers(events.RequestStream(c.Tenant), c.Request.RequestSeq))
+}
+
+// Forsake brings such a call to its end. What the provider may hold of it is
+// withdrawn first, and whoever owes an answer is waited for, as ever.
+func Forsake(c *lifecycle.Call, now time.Time, l Limits) Move {
+	if len(c.Faults) > 0 {
+		return Move{Verb: Nothing}
+	}
+	end := forsaken(c)
+	switch c.State {
+	case lifecycle.None, lifecycle.Closed:
+		return Move{Verb: Nothing}
+	case lifecycle.Preparing, lifecycle.Cleared:
+		return Move{Verb: Cancel, Reason: WentBack}
+	case lifecycle.Stopping, lifecycle.Dialing:
+		return Plan(c, now, l)
+	case lifecycle.Failed, lifecycle.Withheld, lifecycle.Undone, lifecycle.Cancelling, lifecycle.Cancelled,
+		lifecycle.Refused, lifecycle.NotPlaced, lifecycle.Withdrawn:
+		return undone(c, now, l, end)
+	}
+	return end
+}
+
+// forsaken is the end itself. Whoever was lent to the call may be on the
+// telephone with it, and is held back until the provider proves otherwise.
+func forsaken(c *lifecycle.Call) Move {
+	return Move{Verb: Close, Outcome: events.OutcomeFailed, Reason: WentBack,
+		Presumed: c.Dialing != nil, Quarantine: lastAssigned(c) != nil}
+}
+
+// plan decides about a call, by the life it leads or by the store it was in.
+func (s *Service) plan(c *lifecycle.Call, now time.Time, l Limits) Move {
+	if Forsakes(s.Standing(), c) {
+		return Forsake(c, now, l)
+	}
+	return Plan(c, now, l)
+}
+
+// incarnation is the fence of Redis. A store that was accepted after it went
+// back gives its sequences out again, so it counts as one that was made then.
+func (s *Service) incarnation() string {
+	if at := s.Standing().AcceptedAt; !at.IsZero() {
+		return max(s.Incarnation, sessions.Incarnation(at))
+	}
+	return s.Incarnation
+}
+
+// holdBack quarantines every agent whom nobody has claimed or freed since the
+// store was accepted: in the past that was lost they may have been dialed, and
+// the record would have them free. The provider proves those free who are.
+func (s *Service) holdBack(ctx context.Context) {
+	st := s.Standing()
+	if len(st.Through) == 0 {
+		return
+	}
+	for _, a := range s.index.Agents("") {
+		if !lostSight(st, a) {
+			continue
+		}
+		err := journal.Run(ctx, s.Log, journal.Step{Make: func(ctx context.Context) (*journal.Draft, error) {
+			a, err := logs.Agent(ctx, s.Log, a.Tenant, a.ID)
+			if err != nil || !lostSight(st, a) {
+				return nil, err
+			}
+			now := s.Now()
+			after, _ := a.After(events.Quarantined, "", WentBack, now)
+			return logs.NextOfAgent(a, events.Orchestrator, events.Quarantined, now,
+				&events.AgentQuarantined{Reason: WentBack, State: after}), nil
+		}})
+		if err != nil && ctx.Err() == nil {
+			s.Logger.WarnContext(ctx, "an agent is not held back yet", "agent", a.ID, "code", fault.Code(err))
+		}
+	}
+}
+
+// lostSight says that an agent is free by a record of the lost past.
+func lostSight(s marks.Standing, a *lifecycle.Agent) bool {
+	return a.Enrolled() && a.ClaimState() == lifecycle.Free && s.Covers(events.StreamAgents, a.Fence)
+}
