@@ -2,6 +2,7 @@ package e2e_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -47,6 +48,11 @@ func TestTheHTTPDoor(t *testing.T) {
 	if status != http.StatusBadRequest || len(faults) < 3 {
 		t.Errorf("malformed: %d %v", status, out)
 	}
+	q.Ruleset, h["ce-id"] = "ca", "http-4" // it does not extend the tenant's
+	if status, out := r.Post(rig.Acme, "canary-door-token", h, body(t, q)); status != http.StatusBadRequest || !strings.Contains(fmt.Sprint(out["faults"]), "unknown_ruleset") {
+		t.Errorf("a rule set that is not the tenant's: %d %v", status, out)
+	}
+	q.Ruleset = ""
 	for _, token := range []string{"", "wrong"} {
 		if status, _ := r.Post(rig.Acme, token, h, body(t, q)); status != http.StatusUnauthorized {
 			t.Errorf("token %q: %d", token, status)
