@@ -58,6 +58,9 @@ func (s *Service) onSet(ctx context.Context, tenant string, body []byte) (any, e
 			if conn, ok := s.Directory.Connection(tenant, a.State.Connection); !ok || conn.Provider.Poller != nil {
 				return nil, api.Conflict("the provider itself says whether this agent is ready")
 			}
+			if on == events.Ready && a.State.Session == "" {
+				return nil, api.Conflict("no desktop of this agent is connected, so no call could reach it")
+			}
 			out.Presence, out.Seq = string(a.State.Presence), a.Last.Seq
 			now := s.Now()
 			after, v := a.After(on, "", in.Reason, now)

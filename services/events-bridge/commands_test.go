@@ -53,6 +53,15 @@ func TestPresenceByCommand(t *testing.T) {
 			t.Errorf("%s: %v, want %s", body, err, code)
 		}
 	}
+	// Who cannot be reached is not ready, whoever says so.
+	d.Closed(t.Context(), "webex", "wes", "one", "lost")
+	var e *api.Error
+	if _, err := set(`{"agent":"wes","status":"ready"}`); !errors.As(err, &e) || e.Code != "409" {
+		t.Errorf("ready without a desktop: %v", err)
+	}
+	if _, err := set(`{"agent":"wes","status":"not_ready"}`); err != nil {
+		t.Error(err)
+	}
 	if !strings.Contains(w.s.Endpoints()[0].Does, "ready") {
 		t.Error("the command does not say what it does")
 	}

@@ -55,6 +55,9 @@ func (s *Service) fits(a *lifecycle.Agent, c *lifecycle.Call) bool {
 	if want := c.Request.Request.Connection; want != "" && a.State.Connection != want {
 		return false
 	}
+	if s.leased(a) && a.State.Session == "" {
+		return false // ready by somebody's word, and there is no desktop to reach
+	}
 	if a.State.Presence == events.Ready && unused(a, c) {
 		return true
 	}

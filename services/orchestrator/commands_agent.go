@@ -124,7 +124,7 @@ func (s *Service) enrolment(t directory.Tenant, a *lifecycle.Agent, in Enrolment
 	after.EnrolledSeq = 0
 	if a.State.Connection != conn.Name || a.State.ProviderAgent != in.ProviderAgent {
 		// Whoever was ready at one seat has yet to sign in at the other.
-		after.Session, after.Provider = "", nil
+		after.Session, after.Bridge, after.Provider = "", "", nil
 		after.Presence, after.Since, after.Reason = events.Offline, now, ""
 	}
 	body := &events.AgentEnrolled{By: in.By, State: after}

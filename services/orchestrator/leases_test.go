@@ -169,6 +169,18 @@ func TestTheSessionsOfASilentBridgeEnd(t *testing.T) {
 	}
 }
 
+// A bridge's first session may be on record before its first word is heard.
+func TestABridgeLivesWhoseSessionHasJustBegun(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	now := time.Now()
+	w.s.leases.since, w.s.leases.looked = now.Add(-time.Hour), now
+	w.desk("ann", "b1", "sales")
+	w.tell()
+	w.s.endSilent(context.Background(), func() {})
+	w.wantAgent("ann", "enrolled")
+}
+
 // A bridge that was heard between the decision and the append is alive.
 func TestASessionWhoseBridgeSpeaksInTheLastMomentGoesOn(t *testing.T) {
 	t.Parallel()
@@ -283,6 +295,23 @@ func TestAProofEndsItsOwnSessionOnly(t *testing.T) {
 	if c := w.call(call); c.Assigned.Session != "session-ann-b2" {
 		t.Errorf("assigned in %s", c.Assigned.Session)
 	}
+}
+
+// An agent without a desktop is offered no call, though somebody calls it ready.
+func TestNobodyIsOfferedCallsWithoutADesktop(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.desk("ann", "b1", "sales")
+	w.silence()
+	w.presence("ann", events.Ready, "command")
+	call := w.ask("1", map[string]any{"huntGroup": "sales"})
+	named := w.ask("2", map[string]any{"agent": "ann"})
+	w.work(w.s)
+	w.wantCall(call, "requested waiting")
+	w.wantCall(named, "requested waiting")
+	w.sit("ann", "b1")
+	w.work(w.s)
+	w.wantCall(named, "requested waiting assigned")
 }
 
 // The watchdog takes the same way as whoever hears the event.

@@ -297,10 +297,10 @@ func TestASessionIsReplacedFromElsewhere(t *testing.T) {
 	p := h.page(t, "agent4")
 	h.hub.Replace("webex-desk", "agent4", "another")
 	h.hub.Replace("webex-desk", "agent5", p.session)
-	if !h.hub.Tell("webex-desk", "agent4") {
-		t.Fatal("another session's replacement ended this one")
+	p.write("event")
+	if r := p.next(); r.Outdial != "stored" || h.hub.Sessions() != 1 {
+		t.Fatalf("another session's replacement ended this one: %+v", r)
 	}
-	p.next()
 	h.hub.Replace("webex-desk", "agent4", p.session)
 	if code := p.closed(); code != StatusReplaced {
 		t.Errorf("closed with %d", code)
