@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -172,7 +171,7 @@ func TestADeadlineForReadingEndsWithReading(t *testing.T) {
 func TestAPanicAtADoorEndsThatRequestAlone(t *testing.T) {
 	t.Parallel()
 	mux := http.NewServeMux()
-	mux.HandleFunc("/panics", func(http.ResponseWriter, *http.Request) { panic(fmt.Sprint("with a value")) })
+	mux.HandleFunc("/panics", func(http.ResponseWriter, *http.Request) { panic("with a value") })
 	addr := serve(t, mux, hasty())
 	if res, err := http.Get("http://" + addr + "/panics"); err == nil {
 		_ = res.Body.Close()
