@@ -20,7 +20,7 @@ type askFlag struct {
 func (f askFlag) client(e *env) (*ops.Client, error) {
 	o := ops.ClientOptions{Server: f.Server, Tenant: f.Tenant, JSON: f.JSON, Out: e.out}
 	if f.Config != "" && f.Server == "" {
-		cfg, err := f.load(e, true, true)
+		cfg, err := f.load(e, true)
 		if err != nil {
 			return nil, err
 		}

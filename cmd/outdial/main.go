@@ -22,6 +22,7 @@ import (
 	"github.com/outdial/outdial/pkg/config"
 	"github.com/outdial/outdial/pkg/config/kinds"
 	"github.com/outdial/outdial/pkg/process"
+	"github.com/outdial/outdial/pkg/process/keycheck"
 )
 
 // cli is every command and flag.
@@ -95,11 +96,28 @@ type fileFlag struct {
 	Config string `short:"c" placeholder:"FILE" env:"OUTDIAL_CONFIG" help:"Configuration file."`
 }
 
-func (f fileFlag) load(e *env, readOnly, unsafe bool) (*config.Config, error) {
+// load reads the configuration for a command that only looks.
+func (f fileFlag) load(e *env, unsafe bool) (*config.Config, error) {
+	return f.read(e, config.Options{ReadOnly: true, NoRoster: true, UnsafeFsync: unsafe})
+}
+
+func (f fileFlag) read(e *env, o config.Options) (*config.Config, error) {
 	if f.Config == "" {
 		return nil, errors.New("no configuration: give -c FILE, or set OUTDIAL_CONFIG")
 	}
-	return config.Load(f.Config, e.getenv, config.Options{Kinds: kinds.All(), ReadOnly: readOnly, NoRoster: readOnly, UnsafeFsync: unsafe})
+	o.Kinds = kinds.All()
+	return config.Load(f.Config, e.getenv, o)
+}
+
+// keyFlags are a person's word for a key that the store does not prove.
+type keyFlags struct {
+	AcceptKey []string `placeholder:"TENANT" help:"Take the tenant's key for the one that this store was made with, where its own records do not prove it. Not where they refute it."`
+	By        string   `placeholder:"WHO" help:"Who accepts it."`
+	Reason    string   `placeholder:"WHY" help:"And why."`
+}
+
+func (f keyFlags) accept() keycheck.Accept {
+	return keycheck.Accept{Tenants: f.AcceptKey, By: f.By, Reason: f.Reason}
 }
 
 type demoCmd struct {
@@ -130,14 +148,15 @@ type upCmd struct {
 	At          time.Time  `placeholder:"RFC3339" help:"Rehearse as if it were then; every provider must be on loopback."`
 	UnsafeFsync bool       `help:"Accept a NATS server that may lose acknowledged messages on power loss."`
 	LogLevel    slog.Level `default:"info" help:"debug, info, warn or error."`
+	keyFlags
 }
 
 func (c *upCmd) Run(e *env) error {
-	cfg, err := c.load(e, false, c.UnsafeFsync)
+	cfg, err := c.read(e, config.Options{UnsafeFsync: c.UnsafeFsync})
 	if err != nil {
 		return err
 	}
-	a, err := app.Start(e.ctx, app.Options{Config: cfg, Version: process.Version(), Unsafe: c.UnsafeFsync, At: c.At,
+	a, err := app.Start(e.ctx, app.Options{Config: cfg, Version: process.Version(), Unsafe: c.UnsafeFsync, At: c.At, Accept: c.accept(),
 		LogTo: e.errOut, Level: c.LogLevel, Getenv: e.getenv})
 	if err != nil {
 		return err
@@ -161,20 +180,21 @@ type provisionCmd struct {
 	DryRun      bool      `help:"Show what would change, and change nothing."`
 	At          time.Time `placeholder:"RFC3339" help:"Fix the clock of a rehearsal; every provider must be on loopback."`
 	UnsafeFsync bool      `help:"Accept a NATS server that may lose acknowledged messages on power loss."`
+	keyFlags
 }
 
 func (c *provisionCmd) Run(e *env) error {
-	cfg, err := c.load(e, true, c.UnsafeFsync)
+	cfg, err := c.read(e, config.Options{ReadOnly: c.DryRun, Provision: true, NoRoster: true, UnsafeFsync: c.UnsafeFsync})
 	if err != nil {
 		return err
 	}
-	return ops.Provision(e.ctx, cfg, ops.ProvisionOptions{DryRun: c.DryRun, At: c.At, Out: e.out, ErrOut: e.errOut})
+	return ops.Provision(e.ctx, cfg, ops.ProvisionOptions{DryRun: c.DryRun, At: c.At, Accept: c.accept(), Out: e.out, ErrOut: e.errOut})
 }
 
 type doctorCmd struct{ fileFlag }
 
 func (c *doctorCmd) Run(e *env) error {
-	cfg, err := c.load(e, true, false)
+	cfg, err := c.load(e, false)
 	if err != nil {
 		return err
 	}
@@ -206,7 +226,7 @@ type auditCmd struct {
 }
 
 func (c *auditCmd) Run(e *env) error {
-	cfg, err := c.load(e, true, true)
+	cfg, err := c.load(e, true)
 	if err != nil {
 		return err
 	}

@@ -81,7 +81,7 @@ type Tenant struct {
 	Ruleset    string   `yaml:"ruleset,omitempty" help:"The rule set that decides. A request may name another of the tenant's that extends it, and so is stricter. Required."`
 	Connection string   `yaml:"connection,omitempty" help:"The connection of requests that name none; one of this tenant's."`
 	CallerIDs  []string `yaml:"callerIds,omitempty" help:"Caller ids that requests may show, E.164. The first is the default; none leaves it to the provider."`
-	Key        Secret   `yaml:"key,omitempty" help:"32 random bytes in base64: numbers are known to the log only by tokens made with it, so losing it loses the do-not-call list. A missing file is made on the first start if everything is on loopback. Required."`
+	Key        Secret   `yaml:"key,omitempty" help:"32 random bytes in base64: numbers are known to the log only by tokens made with it, so losing it loses the do-not-call list. A missing file is made if everything is on loopback: by the first outdial up, or by outdial provision where nats.url is set. The store keeps a check value of it, and another key is refused. Required."`
 }
 
 // Connection is one account at a provider, of one tenant. What a kind does not

@@ -32,23 +32,34 @@ func (l *loader) checkKey(path, name string, t Tenant) (keyless bool) {
 	return false
 }
 
-// mayMake says whether a missing key may be made: on the first start of an
-// installation that only this machine reaches. Elsewhere a key that is not
+// mayMake says whether a missing key may be made: at the beginning of an
+// installation that only this machine reaches, by the command that also makes
+// its streams. Elsewhere a key that is not
 // there is a mistake, and a new one would forget every number on the
 // do-not-call list.
 func (l *loader) mayMake(path, name string) bool {
 	const how = "; put the tenant's key there, or make one: openssl rand -base64 32"
 	switch {
 	case l.ReadOnly:
-		l.judge(path, missingFile+"; the first start of outdial makes it if everything is on loopback")
+		l.judge(path, missingFile+"; %s makes it if everything is on loopback", l.maker())
 	case !l.cfg.Loopback():
 		l.judge(path, missingFile+", and it is made only where everything is on loopback"+how)
 	case l.known(name):
 		l.judge(path, missingFile+", but the store has requests of this tenant; a new key would forget its do-not-call list; bring the old key back")
+	case l.cfg.NATS.URL != "" && !l.Provision:
+		l.judge(path, missingFile+"; run `outdial provision` first, it makes the key and the streams")
 	default:
 		return true
 	}
 	return false
+}
+
+// maker is the command that begins this installation.
+func (l *loader) maker() string {
+	if l.cfg.NATS.URL != "" {
+		return "`outdial provision`"
+	}
+	return "the first `outdial up`"
 }
 
 // known says whether the embedded server's store has the tenant's stream.

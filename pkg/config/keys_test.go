@@ -58,6 +58,25 @@ func TestServicesThatStartAtOnceAgreeOnOneKey(t *testing.T) {
 	}
 }
 
+// elsewhere is a server of its own, on this machine.
+var elsewhere = map[string]string{"OUTDIAL_NATS_URL": "nats://127.0.0.1:4222", "OUTDIAL_NATS_MONITOR": "http://127.0.0.1:8222"}
+
+// One command begins an installation: it makes the keys and the streams.
+func TestProvisionMakesTheKeyForAServerElsewhere(t *testing.T) {
+	t.Parallel()
+	dir := home(t)
+	o := options(dir)
+	o.Provision = true
+	cfg, err := config.Parse("", []byte(fresh), environment(elsewhere), o)
+	if err != nil || len(cfg.Made) != 1 {
+		t.Fatalf("made nothing: %v", err)
+	}
+	service, err := config.Parse("", []byte(fresh), environment(elsewhere), options(dir))
+	if err != nil || string(service.Key("acme")) != string(cfg.Key("acme")) {
+		t.Errorf("a service afterwards: %v", err)
+	}
+}
+
 func TestAKeyIsNotMadeWhereItWouldDoHarm(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
@@ -67,7 +86,9 @@ func TestAKeyIsNotMadeWhereItWouldDoHarm(t *testing.T) {
 		seen string // folder of the store that exists
 		want string
 	}{
-		"by a command that only looks": {text: fresh, look: true, want: "the first start of outdial makes it"},
+		"by a command that only looks": {text: fresh, look: true, want: "the first `outdial up` makes it"},
+		"by a command that only looks at a server elsewhere": {text: fresh, look: true, env: elsewhere, want: "`outdial provision` makes it"},
+		"by a service of a server elsewhere": {text: fresh, env: elsewhere, want: "run `outdial provision` first"},
 		"by a door that the environment opened": {text: fresh, env: map[string]string{"OUTDIAL_HTTP_LISTEN": ":8080"},
 			want: "only where everything is on loopback"},
 		"over a log that knows the tenant": {text: fresh, seen: "data/nats/jetstream/$G/streams/REQUESTS_acme",

@@ -27,6 +27,9 @@ type Options struct {
 	// ReadOnly makes no key: a missing one is a fault. For commands that only
 	// look.
 	ReadOnly bool
+	// Provision makes a missing key also for a server elsewhere: for the one
+	// command that prepares such a server, and after which services start.
+	Provision bool
 	// NoRoster leaves the agents' credentials alone: for whoever enrols nobody.
 	NoRoster bool
 	// UnsafeFsync accepts a nats.url without nats.monitor, and with it a

@@ -68,11 +68,36 @@ func (k Key) NumberToken(e164 string) string {
 	return k.Digest([]byte(e164))
 }
 
+// Matcher reports of many numbers, quickly, whether a token is theirs.
+func (k Key) Matcher(token string) func(e164 []byte) bool {
+	want, err := base32.StdEncoding.WithPadding(base32.NoPadding).DecodeString(strings.ToUpper(token))
+	if err != nil || len(want) != 16 { // of the 26 characters, the last holds two bits more
+		return func([]byte) bool { return false }
+	}
+	m, sum := hmac.New(sha256.New, k), make([]byte, 0, sha256.Size)
+	return func(e164 []byte) bool {
+		m.Reset()
+		m.Write(e164)
+		return hmac.Equal(m.Sum(sum)[:len(want)], want)
+	}
+}
+
 // Digest is a keyed digest that can be compared but not reversed by guessing.
 func (k Key) Digest(b []byte) string {
 	m := hmac.New(sha256.New, k)
 	m.Write(b)
 	return short(m.Sum(nil))
+}
+
+// Check is a value by which the key of a tenant is recognised: a keyed digest
+// of a constant, which reveals nothing of the key and fits no other tenant.
+func (k Key) Check(tenant string) string {
+	return k.Digest([]byte("outdial key check v1\x00" + tenant))
+}
+
+// Checks reports whether this is the key of which check is the value.
+func (k Key) Checks(tenant, check string) bool {
+	return hmac.Equal([]byte(k.Check(tenant)), []byte(check))
 }
 
 // Number gives the showable form of a number.

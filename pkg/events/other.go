@@ -58,6 +58,9 @@ type Control struct {
 	Name     string `json:"name"`
 	OffsetMS int64  `json:"offsetMs,omitempty"` // clock: milliseconds added to real time
 	Paused   bool   `json:"paused,omitempty"`
+	// Check, on control.<tenant>.key.check: a keyed digest by which the tenant's
+	// key is recognised.
+	Check string `json:"check,omitempty"`
 	// Regression, on control._.store.regression: the store went back in time.
 	Regression *Regression `json:"regression,omitempty"`
 	// Acceptance, on control._.store.accepted: somebody accepted it as it is.

@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -18,6 +20,7 @@ import (
 	"github.com/outdial/outdial/pkg/directory"
 	"github.com/outdial/outdial/pkg/door"
 	"github.com/outdial/outdial/pkg/events"
+	"github.com/outdial/outdial/pkg/process/keycheck"
 	"github.com/outdial/outdial/pkg/providers"
 	"github.com/outdial/outdial/pkg/sessions"
 	"github.com/outdial/outdial/pkg/sessions/redisbin"
@@ -78,11 +81,24 @@ func (s Setup) Host(ctx context.Context, service string) (*Host, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := s.real(h.Clock.Offset()); err != nil {
+	err = s.real(h.Clock.Offset())
+	if err == nil {
+		err = keycheck.Check(ctx, h.JS, s.Keys())
+	}
+	if err != nil {
 		h.Close()
 		return nil, err
 	}
 	return h, nil
+}
+
+// Keys are the tenants' keys, to be compared with what the store knows.
+func (s Setup) Keys() []keycheck.Tenant {
+	var keys []keycheck.Tenant
+	for _, name := range slices.Sorted(maps.Keys(s.Config.Tenants)) {
+		keys = append(keys, keycheck.Tenant{Name: name, Key: s.Config.Key(name), From: s.Config.Tenants[name].Key.String()})
+	}
+	return keys
 }
 
 func (s Setup) open(ctx context.Context, service string) (*Host, error) {

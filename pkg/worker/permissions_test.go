@@ -28,7 +28,7 @@ func guarded(t *testing.T) *server.Server {
 	users := []*server.User{{Username: "root", Password: "x"}}
 	for _, p := range layout.Permissions([]string{"acme"}) {
 		u := &server.User{Username: p.User, Password: "x", Permissions: &server.Permissions{
-			Publish:   &server.SubjectPermission{Allow: orNothing(p.Publish)},
+			Publish:   &server.SubjectPermission{Allow: orNothing(p.Publish), Deny: p.Deny},
 			Subscribe: &server.SubjectPermission{Allow: orNothing(p.Subscribe)},
 		}}
 		if p.Responds {
@@ -154,6 +154,9 @@ func TestNobodyCanDoAnothersWork(t *testing.T) {
 		"the dialer acknowledges for compliance":         {"dialer", "$JS.ACK.CALLS.compliance.1.1.1.1.1"},
 		"the dialer lifts a do-not-call entry":           {"dialer", "facts.acme.dnc.x"},
 		"the orchestrator releases a pause":              {"orchestrator", "control.acme.tenant.pause"},
+		"the orchestrator says which key is right":       {"orchestrator", "control.acme.key.check"},
+		"compliance says which key is right":             {"compliance", "control.acme.key.check"},
+		"the operator says by hand which key is right":   {"operator", "control.acme.key.check"},
 		"compliance deletes the log":                     {"compliance", "$JS.API.STREAM.DELETE.CALLS"},
 		"the bridge changes the log":                     {"bridge", "$JS.API.STREAM.UPDATE.CALLS"},
 		"one tenant's upstream requests for another":     {"upstream-acme", "dial.requests.globex"},

@@ -20,6 +20,7 @@ import (
 	"github.com/outdial/outdial/pkg/config/kinds"
 	"github.com/outdial/outdial/pkg/events"
 	"github.com/outdial/outdial/pkg/process"
+	"github.com/outdial/outdial/pkg/process/keycheck"
 	"github.com/outdial/outdial/pkg/providers/sim"
 	"github.com/outdial/outdial/pkg/sessions"
 	"github.com/outdial/outdial/pkg/worker/clock"
@@ -108,10 +109,24 @@ func (s *shipped) setup(t *testing.T, user, provider string, log *lines) process
 	return process.Setup{Config: cfg, Version: process.Version(), Unsafe: true, Telemetry: tele}
 }
 
+// keyed puts the check value of the tenant's key on record, as provision does.
+func (s *shipped) keyed(t *testing.T, provider string, log *lines) {
+	t.Helper()
+	js, none := s.stream(t, "provision"), keycheck.Accept{}
+	fresh, err := keycheck.Examine(within(t, 5*time.Second), js, s.setup(t, "provision", provider, log).Keys(), none)
+	if err == nil {
+		err = keycheck.Write(within(t, 5*time.Second), js, fresh, none)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 // start runs the four services under their own users until the test ends.
 func (s *shipped) start(t *testing.T, log *lines) {
 	t.Helper()
 	provider := company(t)
+	s.keyed(t, provider, log)
 	ctx, stop := context.WithCancel(t.Context())
 	var wg sync.WaitGroup
 	t.Cleanup(func() {

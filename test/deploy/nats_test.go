@@ -166,7 +166,7 @@ func TestNATSPermissions(t *testing.T) {
 				"$JS.ACK.CALLS.compliance.1.2.3.4.5", "$JS.API.CONSUMER.INFO.CALLS.compliance", "$JS.API.STREAM.MSG.GET.FACTS",
 				"control._.store.regression"},
 			[]string{"append.calls.acme.c1.dialer.dialing", "append.calls.acme.c1.orchestrator.closed", "append.agents.acme.a1.orchestrator.claimed",
-				"dial.requests.acme", "$JS.ACK.CALLS.dialer.1.2.3.4.5", "$JS.API.CONSUMER.MSG.NEXT.CALLS.dialer", "control._.clock.offset", "control._.store.accepted", "$JS.API.STREAM.INFO.OPS"}},
+				"dial.requests.acme", "$JS.ACK.CALLS.dialer.1.2.3.4.5", "$JS.API.CONSUMER.MSG.NEXT.CALLS.dialer", "control._.clock.offset", "control._.store.accepted", "control.acme.key.check", "$JS.API.STREAM.INFO.OPS"}},
 		{"dialer",
 			[]string{"append.calls.acme.c1.dialer.dialing", "workspace.acme.desk.a1.s1.send", "$JS.API.STREAM.MSG.GET.CALLS", "$JS.API.STREAM.MSG.GET.AGENTS",
 				"$JS.API.STREAM.INFO.FACTS", "$JS.API.STREAM.MSG.GET.FACTS", "control._.store.regression"},
@@ -182,8 +182,8 @@ func TestNATSPermissions(t *testing.T) {
 			[]string{"control._.store.accepted", "alive.bridge.p1.x", "append.agents.acme.a1.orchestrator.session_lost", "append.calls.acme.c1.compliance.passed", "append.agents.acme.a1.orchestrator.claimed", "workspace.acme.desk.a1.s1.send"}},
 		{"operator",
 			[]string{"append.calls.acme.c1.operator.resolved", "outdial.acme.call.cancel", "control._.clock.offset", "control._.store.accepted", "$SRV.PING", "$JS.API.STREAM.LIST"},
-			[]string{"append.calls.acme.c1.compliance.passed", "append.calls.acme.c1.dialer.dialing", "append.agents.acme.a1.orchestrator.released"}},
-		{"provision", []string{"$JS.API.STREAM.CREATE.X", "control._.clock.offset"}, []string{"append.calls.acme.c1.operator.resolved", "dial.requests.acme"}},
+			[]string{"append.calls.acme.c1.compliance.passed", "append.calls.acme.c1.dialer.dialing", "append.agents.acme.a1.orchestrator.released", "control.acme.key.check"}},
+		{"provision", []string{"$JS.API.STREAM.CREATE.X", "control._.clock.offset", "control.acme.key.check"}, []string{"append.calls.acme.c1.operator.resolved", "dial.requests.acme"}},
 		{"analytics", nil, []string{"calls.acme.c1.bridge.ringing", "dial.requests.acme", "$JS.API.STREAM.INFO.CALLS"}},
 	} {
 		t.Run(tc.user, func(t *testing.T) {

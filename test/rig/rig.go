@@ -18,6 +18,8 @@ import (
 
 	"github.com/outdial/outdial/pkg/config"
 	"github.com/outdial/outdial/pkg/events"
+	"github.com/outdial/outdial/pkg/process"
+	"github.com/outdial/outdial/pkg/process/keycheck"
 	"github.com/outdial/outdial/pkg/providers"
 	"github.com/outdial/outdial/pkg/providers/sim"
 	"github.com/outdial/outdial/pkg/providers/sim/desktopsim"
@@ -159,6 +161,10 @@ func (r *Rig) connect() {
 		r.t.Fatal(err)
 	}
 	if _, err := provision.Apply(ctx, r.JS, layout); err != nil {
+		r.t.Fatal(err)
+	}
+	keys := process.Setup{Config: r.cfg}.Keys()
+	if err := keycheck.Write(ctx, r.JS, keys, keycheck.Accept{}); err != nil {
 		r.t.Fatal(err)
 	}
 	at := time.Now().UTC().Truncate(24 * time.Hour).Add(r.opts.At)

@@ -13,6 +13,7 @@ type Permission struct {
 	User      string // also the connection's name: answers go to _INBOX_<User>
 	Says      string
 	Publish   []string
+	Deny      []string // what Publish would allow and is somebody else's
 	Subscribe []string
 	// Responds lets the user answer requests it has received.
 	Responds bool
@@ -107,11 +108,12 @@ func (l Layout) Permissions(tenants []string) []Permission {
 					"$JS.API.INFO", "$JS.API.STREAM.NAMES", "$JS.API.STREAM.LIST", "$JS.API.STREAM.INFO.*", "$JS.API.STREAM.MSG.GET.*",
 					"$JS.API.CONSUMER.NAMES.*", "$JS.API.CONSUMER.LIST.*", "$JS.API.CONSUMER.INFO.*.*",
 					"$JS.API.CONSUMER.CREATE.>", "$JS.API.CONSUMER.MSG.NEXT.*.*", "$JS.API.CONSUMER.DELETE.*.*"}),
+			Deny:      []string{"control.*.key.*"}, // which key is the store's is not decided by hand
 			Subscribe: []string{"_INBOX_operator.>", "_INBOX.>", "calls.>", "agents.>", "ops.>", "rejected.>", "$JS.EVENT.ADVISORY.>"},
 		},
 		{
 			User: "provision", Says: "makes streams and consumers; not for a running service",
-			Publish: []string{"$JS.API.>", "control._.clock.offset"}, Subscribe: []string{"_INBOX_provision.>", "_INBOX.>"},
+			Publish: []string{"$JS.API.>", "control._.clock.offset", "control.*.key.check"}, Subscribe: []string{"_INBOX_provision.>", "_INBOX.>"},
 		},
 	}
 	for _, t := range tenants {
@@ -159,7 +161,11 @@ func PermissionTable(ps []Permission) string {
 		return "`" + strings.Join(s, "` `") + "`"
 	}
 	for _, p := range ps {
-		fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", p.User, cell(p.Publish), cell(p.Subscribe), p.Says)
+		publish := cell(p.Publish)
+		if len(p.Deny) > 0 {
+			publish += ", not " + cell(p.Deny)
+		}
+		fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", p.User, publish, cell(p.Subscribe), p.Says)
 	}
 	return b.String()
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/outdial/outdial/pkg/config"
 	"github.com/outdial/outdial/pkg/events"
 	"github.com/outdial/outdial/pkg/process"
+	"github.com/outdial/outdial/pkg/process/keycheck"
 	"github.com/outdial/outdial/pkg/sessions"
 	"github.com/outdial/outdial/pkg/worker"
 	"github.com/outdial/outdial/pkg/worker/clock"
@@ -36,6 +37,7 @@ type Options struct {
 	Version string
 	Unsafe  bool      // accept, or run, a server that does not fsync
 	At      time.Time // rehearse as if it were then; zero: the real clock
+	Accept  keycheck.Accept
 	LogTo   io.Writer
 	Level   slog.Level
 	Getenv  func(string) string
@@ -129,41 +131,73 @@ func (a *App) prepare(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
-	if err := Provision(ctx, js, a.Setup, a.Setup.Embedded != nil, io.Discard); err != nil {
+	if a.Setup.Embedded == nil {
+		err = errors.Join(keycheck.Check(ctx, js, a.Setup.Keys()), Compare(ctx, js, a.Setup))
+	} else {
+		err = Provision(ctx, js, a.Setup, o.Accept, false, io.Discard)
+	}
+	if err != nil {
 		return err
 	}
 	a.Clock, err = FixClock(ctx, js, o.Config, o.At)
 	return err
 }
 
-// Provision makes the streams and consumers, or only looks whether they are
-// there and as they should be.
-func Provision(ctx context.Context, js jetstream.JetStream, s process.Setup, apply bool, out io.Writer) error {
-	room, err := room(ctx, js, s.Config.NATS)
+// Provision makes the streams and consumers, and puts the check values of the
+// tenants' keys on record. It says what it changes, or with dry would change. A
+// store that was made with other keys is refused before anything is changed.
+func Provision(ctx context.Context, js jetstream.JetStream, s process.Setup, accept keycheck.Accept, dry bool, out io.Writer) error {
+	fresh, err := keycheck.Examine(ctx, js, s.Keys(), accept)
 	if err != nil {
 		return err
 	}
-	layout, err := provision.Plan(s.Tenants(), provision.Options{CallsKeep: s.Config.CallsAge, Store: room, Connections: len(s.Config.Connections)})
+	layout, err := plan(ctx, js, s)
 	if err != nil {
 		return err
 	}
-	if apply {
+	walk := provision.Diff
+	if !dry {
+		walk = provision.Apply
 		if err := whole(ctx, js, layout); err != nil {
 			return err
 		}
-	}
-	walk := provision.Diff
-	if apply {
-		walk = provision.Apply
 	}
 	changes, err := walk(ctx, js, layout)
 	for _, c := range changes {
 		fmt.Fprintln(out, c)
 	}
-	if err == nil && !apply && len(changes) > 0 {
+	if err != nil {
+		return err
+	}
+	for _, t := range fresh {
+		fmt.Fprintf(out, "record the check value of tenant %s's key\n", t.Name)
+	}
+	if dry {
+		return nil
+	}
+	return keycheck.Write(ctx, js, fresh, accept)
+}
+
+// Compare looks whether the streams and consumers are there and as they should
+// be.
+func Compare(ctx context.Context, js jetstream.JetStream, s process.Setup) error {
+	layout, err := plan(ctx, js, s)
+	if err != nil {
+		return err
+	}
+	changes, err := provision.Diff(ctx, js, layout)
+	if err == nil && len(changes) > 0 {
 		return fmt.Errorf("the server is not as it should be (%s, and %d more); run `outdial provision -c FILE`", changes[0], len(changes)-1)
 	}
 	return err
+}
+
+func plan(ctx context.Context, js jetstream.JetStream, s process.Setup) (provision.Layout, error) {
+	room, err := room(ctx, js, s.Config.NATS)
+	if err != nil {
+		return provision.Layout{}, err
+	}
+	return provision.Plan(s.Tenants(), provision.Options{CallsKeep: s.Config.CallsAge, Store: room, Connections: len(s.Config.Connections)})
 }
 
 // room is what all streams together may hold: as configured, as the account or

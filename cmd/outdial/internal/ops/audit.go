@@ -16,6 +16,7 @@ import (
 	"github.com/outdial/outdial/pkg/config"
 	"github.com/outdial/outdial/pkg/config/kinds"
 	"github.com/outdial/outdial/pkg/directory"
+	"github.com/outdial/outdial/pkg/process/keycheck"
 	"github.com/outdial/outdial/pkg/providers/sim"
 	"github.com/outdial/outdial/pkg/worker/clock"
 )
@@ -38,13 +39,17 @@ var ErrBroken = errors.New("the audit found a promise broken")
 
 // AuditCommand audits the system that a configuration names.
 func AuditCommand(ctx context.Context, cfg *config.Config, ledgers []string, strict bool, out io.Writer) error {
-	nc, _, err := connect(ctx, cfg, "outdial-audit")
+	nc, setup, err := connect(ctx, cfg, "outdial-audit")
 	if err != nil {
 		return err
 	}
 	defer nc.Close()
 	js, err := jetstream.New(nc)
 	if err != nil {
+		return err
+	}
+	// By another key every number would look like another one.
+	if _, err := keycheck.Examine(ctx, js, setup.Keys(), keycheck.Accept{}); err != nil {
 		return err
 	}
 	c, err := clock.Load(ctx, js)

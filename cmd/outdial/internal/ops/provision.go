@@ -14,6 +14,8 @@ import (
 	"github.com/outdial/outdial/cmd/outdial/internal/app"
 	"github.com/outdial/outdial/pkg/config"
 	"github.com/outdial/outdial/pkg/events"
+	"github.com/outdial/outdial/pkg/process"
+	"github.com/outdial/outdial/pkg/process/keycheck"
 	"github.com/outdial/outdial/pkg/sessions"
 	"github.com/outdial/outdial/pkg/worker/clock"
 	"github.com/outdial/outdial/pkg/worker/natsserver"
@@ -23,6 +25,7 @@ import (
 type ProvisionOptions struct {
 	DryRun bool
 	At     time.Time
+	Accept keycheck.Accept
 	Out    io.Writer
 	ErrOut io.Writer
 }
@@ -35,17 +38,20 @@ func Provision(ctx context.Context, cfg *config.Config, o ProvisionOptions) erro
 		return err
 	}
 	defer nc.Close()
+	if len(cfg.Made) > 0 {
+		fmt.Fprintf(o.Out, "tenant keys made: %s; keep a copy: the do-not-call list is readable by them alone\n", strings.Join(cfg.Made, ", "))
+	}
 	js, err := jetstream.New(nc)
 	if err != nil {
 		return err
 	}
 	var changes strings.Builder
-	err = app.Provision(ctx, js, setup, !o.DryRun, &changes)
+	err = app.Provision(ctx, js, setup, o.Accept, o.DryRun, &changes)
 	fmt.Fprint(o.Out, changes.String())
-	switch {
-	case err != nil && !(o.DryRun && changes.Len() > 0):
+	if err != nil {
 		return err
-	case changes.Len() == 0:
+	}
+	if changes.Len() == 0 {
 		fmt.Fprintln(o.Out, "everything is as it should be")
 	}
 	if o.DryRun || o.At.IsZero() {
@@ -81,7 +87,8 @@ func Doctor(ctx context.Context, cfg *config.Config, out io.Writer) error {
 		} else {
 			d.say("durability", natsserver.CheckVersion(nc.ConnectedServerVersion()), "embedded: `outdial up` checks it at every start; server "+nc.ConnectedServerVersion())
 		}
-		d.say("streams", app.Provision(ctx, js, setup, false, io.Discard), "as they should be")
+		d.say("streams", app.Compare(ctx, js, setup), "as they should be")
+		d.keys(ctx, js, setup)
 		c, err := clock.Load(ctx, js)
 		if err == nil && c.Offset() != 0 {
 			fmt.Fprintln(out, "  !  clock          REHEARSAL: set to", c.Now().UTC().Format(time.RFC3339))
@@ -105,6 +112,15 @@ func count(n int, what string) string {
 		what += "s"
 	}
 	return fmt.Sprintf("%d %s", n, what)
+}
+
+// keys tells whether the store was made with the tenants' keys.
+func (d *doctor) keys(ctx context.Context, js jetstream.JetStream, s process.Setup) {
+	fresh, err := keycheck.Examine(ctx, js, s.Keys(), keycheck.Accept{})
+	if err == nil && len(fresh) > 0 {
+		err = fmt.Errorf("%w of %s; `outdial provision` puts it there", keycheck.ErrUnrecorded, count(len(fresh), "tenant"))
+	}
+	d.say("tenants' keys", err, "those that this store was made with")
 }
 
 type doctor struct {
