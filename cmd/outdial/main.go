@@ -212,7 +212,7 @@ func (c *resolveCmd) Run(e *env) error {
 	if err := ops.Named(c.By, c.Reason); err != nil {
 		return err
 	}
-	cfg, err := c.load(e, true, true)
+	cfg, err := c.load(e, true)
 	if err != nil {
 		return err
 	}
