@@ -60,7 +60,9 @@ func (d *Desk) Opened(ctx context.Context, connection, agent, session string) er
 // nothing.
 func (d *Desk) Closing(session string) { _ = d.doors.Close(session) }
 
-// tenantOf checks that the agent is enrolled on that connection.
+// tenantOf checks that the agent is enrolled on that connection. One who is not
+// may be a moment later, by agent.put or by a start that reads its roster just
+// now, so the page comes back; to a connection without desktops it does not.
 func (d *Desk) tenantOf(ctx context.Context, connection, agent string) (tenant string, err error) {
 	for _, c := range d.s.Directory.Connections() {
 		if c.Name != connection || !c.Provider.Can.Desktop {
@@ -73,6 +75,7 @@ func (d *Desk) tenantOf(ctx context.Context, connection, agent string) (tenant s
 		if a.Enrolled() && a.State.Connection == connection {
 			return c.Tenant, nil
 		}
+		return "", fault.New(fault.Transient, "open workspace", "unknown_agent", nil)
 	}
 	return "", fault.New(fault.Permanent, "open workspace", "unknown_agent", nil)
 }

@@ -97,8 +97,12 @@ func TestStrangersGetNoDesk(t *testing.T) {
 	w := newWorld(t)
 	reach := &doors{}
 	d := w.s.Desk(reach)
-	for _, seat := range [][2]string{{"webex", "ann"}, {"tcn", "ann"}, {"five9", "wes"}, {"none", "wes"}, {"webex", "nobody"}} {
-		if err := d.Opened(t.Context(), seat[0], seat[1], "s"); fault.Of(err) != fault.Permanent || err == nil {
+	for seat, want := range map[[2]string]fault.Class{
+		{"tcn", "ann"}: fault.Permanent, {"none", "wes"}: fault.Permanent,
+		// Who is not enrolled yet may be soon: the page tries again.
+		{"webex", "ann"}: fault.Transient, {"five9", "wes"}: fault.Transient, {"webex", "nobody"}: fault.Transient,
+	} {
+		if err := d.Opened(t.Context(), seat[0], seat[1], "s"); err == nil || fault.Of(err) != want {
 			t.Errorf("%v: %v", seat, err)
 		}
 		if err := d.Message(t.Context(), seat[0], seat[1], "s", []byte(`{}`)); err == nil {
@@ -120,6 +124,20 @@ func TestStrangersGetNoDesk(t *testing.T) {
 	}
 	w.log.Cut(false)
 	w.wantAgent("wes", "")
+}
+
+func TestADesktopThatComesBeforeItsAgentIsEnrolledIsTakenLater(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	d := w.s.Desk(&doors{})
+	if err := d.Opened(t.Context(), "webex", "late", "one"); err == nil || fault.Of(err) == fault.Permanent {
+		t.Errorf("the page was turned away for good: %v", err)
+	}
+	w.agentSays("late", events.Orchestrator, events.Enrolled, &events.AgentEnrolled{State: events.AgentState{
+		Presence: events.Offline, Connection: "webex", ProviderAgent: "late"}})
+	if err := d.Opened(t.Context(), "webex", "late", "two"); err != nil {
+		t.Error(err)
+	}
 }
 
 // onDesk is a world in which wes sits at a desk, ready, with a call dialed.
