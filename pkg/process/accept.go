@@ -101,7 +101,7 @@ func Accept(ctx context.Context, js jetstream.JetStream, by, reason string, now 
 	_, _, err = journal.Plain(ctx, js, journal.Note{
 		To: events.OpsSubject(events.AnyTenant, "command"), Type: events.TypeOps, Source: source, Time: now,
 		Body: events.Ops{Event: "command", Service: "outdial", Tenant: events.AnyTenant, What: "resolve-regression", By: by, Reason: reason, At: now,
-			Details: map[string]string{"regression": a.Regression, "calls": strconv.Itoa(len(f.Calls)), "requests": strconv.Itoa(requests)}},
+			Details: map[string]string{"regression": a.Regression, "calls": strconv.Itoa(len(f.Calls)), "requests": strconv.Itoa(requests)}}.Shown(),
 	})
 	return f, err
 }
