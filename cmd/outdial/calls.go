@@ -147,7 +147,7 @@ type simCmd struct {
 	Bridge   string        `default:"http://127.0.0.1:8080" help:"Where the desktops connect to."`
 	Token    string        `env:"OUTDIAL_SIM_TOKEN" help:"The desktops' bearer token."`
 	Pace     time.Duration `default:"1s" help:"One step of a call."`
-	Seed     uint64        `default:"1" help:"Ids are made from it."`
+	Seed     uint64        `help:"Ids are made from it; 0: other ids at each run, so that one ledger may serve several."`
 }
 
 func (c *simCmd) Run(e *env) error {

@@ -97,7 +97,11 @@ func (h *Host) open(ctx context.Context, o Options) error {
 	if h.JS, err = jetstream.New(h.NC); err != nil {
 		return err
 	}
-	if h.Clock, err = clock.Load(ctx, h.JS); err != nil {
+	h.Clock, err = clock.Load(ctx, h.JS)
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		return fmt.Errorf("%w; run `outdial provision` first", err)
+	}
+	if err != nil {
 		return err
 	}
 	stream, err := h.JS.Stream(ctx, events.StreamAgents)

@@ -133,8 +133,8 @@ func TestWhatAHostKeeps(t *testing.T) {
 func TestAHostNeedsItsStreams(t *testing.T) {
 	t.Parallel()
 	r := natstest.New(t)
-	if _, err := process.Open(t.Context(), options(t, r)); err == nil {
-		t.Error("opened without streams")
+	if _, err := process.Open(t.Context(), options(t, r)); err == nil || !strings.Contains(err.Error(), "run `outdial provision` first") {
+		t.Errorf("opened without streams: %v", err)
 	}
 	o := options(t, r)
 	o.Unsafe = false // the test's server does not write through

@@ -1,9 +1,11 @@
 package ops
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net/http"
 	"strings"
 	"time"
@@ -30,7 +32,7 @@ type SimOptions struct {
 
 // Sim runs the simulators until ctx ends.
 func Sim(ctx context.Context, o SimOptions) error {
-	s, err := sim.New(sim.Options{LedgerPath: o.Ledger, Seed: o.Seed, Pace: o.Pace})
+	s, err := sim.New(sim.Options{LedgerPath: o.Ledger, Seed: cmp.Or(o.Seed, rand.Uint64()), Pace: o.Pace})
 	if err != nil {
 		return err
 	}
