@@ -79,7 +79,7 @@ func TestAPageThatComesAndGoes(t *testing.T) {
 		if n := w.told("begin and end too often"); n < 17 || n > 21 {
 			t.Errorf("OPS was told %d times in twenty minutes, want once a minute", n)
 		}
-		if err := d.Opened(t.Context(), "webex", "nobody", "s"); fault.Of(err) != fault.Permanent {
+		if err := d.Opened(t.Context(), "webex", "nobody", "s"); fault.Code(err) != "unknown_agent" {
 			t.Errorf("a stranger hears %v", err)
 		}
 	})
