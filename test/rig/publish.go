@@ -109,7 +109,10 @@ func (r *Rig) Send(q Request) uint64 {
 	ctx, cancel := context.WithTimeout(context.Background(), soon)
 	defer cancel()
 	for {
-		ack, err := r.JS.PublishMsg(ctx, m)
+		// What a server took with it when it stopped is never acknowledged.
+		try, stop := context.WithTimeout(ctx, 3*time.Second)
+		ack, err := r.JS.PublishMsg(try, m)
+		stop()
 		if err == nil {
 			return ack.Sequence
 		}
