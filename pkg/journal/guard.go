@@ -72,11 +72,42 @@ func (g *Guard) look(ctx context.Context, ends bool) error {
 	return err
 }
 
+const (
+	// looks is how often a stream that seems too short is looked at.
+	looks    = 3
+	lookWait = 200 * time.Millisecond
+)
+
 // Views looks at the streams whose past matters: where they end, and what is
 // at the places asked about. With ends it also reads the id of the last event.
+// A stream that seems too short is looked at again: the leader of a cluster
+// that was chosen this moment may not have applied all that is committed.
 func Views(ctx context.Context, js jetstream.JetStream, asked map[string]marks.Mark, ends bool) (map[string]marks.View, error) {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
+	for n := 1; ; n++ {
+		views, err := look(ctx, js, asked, ends)
+		if err != nil || n == looks || !short(asked, views) {
+			return views, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, transient("look at the store", CodeUnavailable, ctx.Err())
+		case <-time.After(lookWait):
+		}
+	}
+}
+
+func short(asked map[string]marks.Mark, views map[string]marks.View) bool {
+	for stream, v := range views {
+		if v.Last < asked[stream].Seq {
+			return true
+		}
+	}
+	return false
+}
+
+func look(ctx context.Context, js jetstream.JetStream, asked map[string]marks.Mark, ends bool) (map[string]marks.View, error) {
 	out := map[string]marks.View{}
 	for _, stream := range marks.Streams() {
 		v := marks.View{}
