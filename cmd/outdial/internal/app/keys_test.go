@@ -14,6 +14,7 @@ import (
 
 	"github.com/outdial/outdial/pkg/events"
 	"github.com/outdial/outdial/pkg/journal"
+	"github.com/outdial/outdial/pkg/process"
 	"github.com/outdial/outdial/pkg/process/keycheck"
 )
 
@@ -47,6 +48,16 @@ func TestAKeyThatWasReplacedIsRefusedAtTheNextStart(t *testing.T) {
 	back := rekey(t, h.dir)
 	if err := keycheck.Check(t.Context(), a.Host("dialer").JS, a.Setup.Keys()); err != nil {
 		t.Errorf("the outdial that runs: %v", err)
+	}
+	late := a.Setup // a service that starts beside the others, and reads the new key
+	late.Config = h.config(here)
+	for service := range process.Roles() {
+		if host, err := late.Host(t.Context(), service); !errors.Is(err, keycheck.ErrOther) {
+			t.Errorf("%s starts with another key than the store's: %v", service, err)
+			if err == nil {
+				host.Close()
+			}
+		}
 	}
 	a.Close()
 	for range 2 { // nor by trying twice
