@@ -62,6 +62,11 @@ func controls() []control {
 			pkg: e2e, test: "TestAStorePutBackBetweenARestartDialsNobodyTwice", says: "dialed the number 2 times",
 		},
 		{
+			invariant: "I1", guard: "a service with another key is refused", file: "pkg/process/setup.go",
+			old: "err = keycheck.Check(ctx, h.JS, s.Keys())", new: "_ = keycheck.Check",
+			pkg: "./cmd/outdial/internal/app", test: "TestAKeyThatWasReplacedIsRefusedAtTheNextStart", says: "starts with another key",
+		},
+		{
 			invariant: "I4", guard: "MayDial wants the claim", file: plan,
 			old: "case a.State.Claim == nil || a.State.Claim.Call != c.ID || a.Fence != as.Fence:",
 			new: "case a == nil:",
