@@ -86,9 +86,9 @@ func TestAKeyIsNotMadeWhereItWouldDoHarm(t *testing.T) {
 		seen string // folder of the store that exists
 		want string
 	}{
-		"by a command that only looks": {text: fresh, look: true, want: "the first `outdial up` makes it"},
+		"by a command that only looks":                       {text: fresh, look: true, want: "the first `outdial up` makes it"},
 		"by a command that only looks at a server elsewhere": {text: fresh, look: true, env: elsewhere, want: "`outdial provision` makes it"},
-		"by a service of a server elsewhere": {text: fresh, env: elsewhere, want: "run `outdial provision` first"},
+		"by a service of a server elsewhere":                 {text: fresh, env: elsewhere, want: "run `outdial provision` first"},
 		"by a door that the environment opened": {text: fresh, env: map[string]string{"OUTDIAL_HTTP_LISTEN": ":8080"},
 			want: "only where everything is on loopback"},
 		"over a log that knows the tenant": {text: fresh, seen: "data/nats/jetstream/$G/streams/REQUESTS_acme",
