@@ -108,4 +108,22 @@ func (p *past) keep(ctx context.Context, k Keeper) {
 	if err := p.compare(ctx); err != nil {
 		p.logger.Warn("what Redis knows of the store cannot be read now; it is asked again", "code", fault.Code(err))
 	}
+	p.onRecord(ctx)
+}
+
+// onRecord waits until what was found is on the record that all processes read,
+// so that whoever starts after this one knows it from the beginning.
+func (p *past) onRecord(ctx context.Context) {
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for p.book.Held() != nil {
+		if record, _, err := RecordOf(ctx, p.js); err == nil && record.Open() != nil {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
 }

@@ -183,6 +183,9 @@ func TestHowAStoreIsMet(t *testing.T) {
 			if h.Held() != tc.held {
 				t.Errorf("held: %t, want %t", h.Held(), tc.held)
 			}
+			if next := beside(t, r, events.Dialer, t.TempDir()); next.Held() != tc.held {
+				t.Errorf("who starts next is held: %t, want %t", next.Held(), tc.held)
+			}
 			if tc.held {
 				return
 			}

@@ -264,6 +264,9 @@ func (a *App) services(ctx context.Context, o Options) error {
 			return err
 		}
 		a.defers(h.Close)
+		if k, ok := a.store.(process.Keeper); ok && name == "orchestrator" {
+			h.Keep(ctx, k) // the others start on what Redis knows of the store
+		}
 		a.hosts[name] = h
 		hosts = append(hosts, h)
 	}
