@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"time"
 
@@ -156,7 +157,7 @@ func (m *comparison) early(c *call, d Dialed) bool {
 func (m *comparison) likely(d Dialed) {
 	var best *call
 	for _, c := range m.candidates(d) {
-		if m.early(c, d) || m.sameAgent(c, d) == no || m.sameNumber(c, d) == no {
+		if m.early(c, d) || m.sameAgent(c, d) == no || m.sameNumber(c, d) == no || foreign(d) {
 			continue
 		}
 		if best == nil || m.better(c, best, d) {
@@ -174,6 +175,13 @@ func (m *comparison) likely(d Dialed) {
 		m.line(d, nil)
 	}
 }
+
+// attemptShape is the shape of an intent's attempt token (events.RandomID).
+var attemptShape = regexp.MustCompile(`^[a-z2-7]{26}$`)
+
+// foreign: the dial carries an attempt, and of no intent on record, or it would
+// have named its call. The intent is lost, perhaps with a store that went back.
+func foreign(d Dialed) bool { return attemptShape.MatchString(d.Correlation) }
 
 func (m *comparison) better(c, than *call, d Dialed) bool {
 	rank := func(c *call) int {

@@ -41,6 +41,12 @@ func TestTheLedgerAgainstTheLog(t *testing.T) {
 			d.At, d.Until, d.Number, d.ProviderCall = w.now, w.now, stranger, "x"
 			w.dials = append(w.dials, d)
 		}, "I1 I2", "dialed without intent: no call of agent agent4"},
+		"a dial of the lost past, to a number and an agent that another call has": {func(w *world) {
+			w.talked("c1")
+			d := w.dials[0]
+			d.At, d.Until, d.ProviderCall, d.Correlation = w.now, w.now, "x", events.RandomID()
+			w.dials = append(w.dials, d)
+		}, "I1 I2", "dialed without intent: no call of agent agent4"},
 		"an agent who was not asked": {func(w *world) {
 			w.talked("c1")
 			w.enroll("agent5", "77")

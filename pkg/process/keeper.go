@@ -30,8 +30,8 @@ func (p *past) remember(ctx context.Context) {
 		return
 	}
 	k, version := p.book.Known()
-	if version == p.kept {
-		return
+	if version == p.kept || k.Regression != nil {
+		return // of a store that went back nothing is noted: what the keeper knew is the evidence
 	}
 	text, err := marks.Write(k)
 	if err == nil {

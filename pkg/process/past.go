@@ -116,6 +116,10 @@ func (p *past) meet(ctx context.Context, known *marks.Known) error {
 	finding, stream, why := marks.Meet(known, record, views)
 	switch finding {
 	case marks.Sound:
+		if known.Regression != nil {
+			p.logger.Warn("an older store was met before; this one holds all that was known, and is believed")
+			known.Regression = nil
+		}
 		p.book = marks.NewBook(*known)
 		p.book.Looked(known.Marks, views)
 	case marks.WentBack:

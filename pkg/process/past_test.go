@@ -138,6 +138,40 @@ func TestWhoAloneSawTheStoreGoBackTellsTheOthers(t *testing.T) {
 	}
 }
 
+// An older copy was met, and the newest one is put back: it holds all that was
+// known, so it is believed, by Redis too.
+func TestTheNewestStoreIsBelievedAfterAnOlderOneWasMet(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	client, err := sessions.Dial(redistest.Start(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = client.Close() })
+	redis := sessions.NewRedis(client)
+	newest, older := provisioned(t), provisioned(t)
+	h := beside(t, newest, events.Orchestrator, dir)
+	requested(t, h, "c1")
+	h.Keep(t.Context(), redis)
+	await(t, "Redis knows it", func() bool {
+		text, err := redis.Kept(t.Context())
+		return err == nil && strings.Contains(string(text), events.StreamCalls)
+	})
+	h.Close()
+	for _, tc := range []struct {
+		story string
+		store *natstest.Rig
+		held  bool
+	}{{"the older one", older, true}, {"the older one again", older, true}, {"the newest", newest, false}} {
+		h := beside(t, tc.store, events.Orchestrator, dir)
+		h.Keep(t.Context(), redis)
+		if h.Held() != tc.held {
+			t.Errorf("%s: held %t, want %t", tc.story, h.Held(), tc.held)
+		}
+		h.Close()
+	}
+}
+
 func nothing(context.Context, worker.Delivery) ([]journal.Step, error) { return nil, nil }
 
 func TestHowAStoreIsMet(t *testing.T) {

@@ -133,10 +133,10 @@ func Meet(known *Known, record Record, views map[string]View) (f Finding, stream
 			return WentBack, s, why
 		}
 	}
-	if r := known.Regression; r != nil {
+	if r := known.Regression; r != nil && record.Open() != nil {
 		return WentBack, r.Stream, r.What
 	}
-	return Sound, "", ""
+	return Sound, "", "" // also the newest store, put back after an older one was met
 }
 
 func empty(views map[string]View) bool {
