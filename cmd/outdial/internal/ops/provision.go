@@ -142,7 +142,7 @@ func (d *doctor) pauses(ctx context.Context, js jetstream.JetStream) {
 	for _, name := range []string{"orchestrator", "compliance", "dialer"} {
 		c, err := js.Consumer(ctx, events.StreamCalls, name)
 		if err == nil && c.CachedInfo().Paused {
-			fmt.Fprintf(d.out, "  !  %-14s PAUSED for another %s: `nats consumer resume CALLS %s` sets it going\n", name, c.CachedInfo().PauseRemaining.Round(time.Second), name)
+			fmt.Fprintf(d.out, "  !  %-14s PAUSED for another %s: `nats consumer resume CALLS %s -f` sets it going\n", name, c.CachedInfo().PauseRemaining.Round(time.Second), name)
 		}
 	}
 }
