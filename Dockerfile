@@ -8,11 +8,12 @@
 FROM golang:1.26.8-bookworm AS build
 WORKDIR /src
 ENV CGO_ENABLED=0 GOFLAGS=-trimpath
-COPY go.work go.work.sum ./
+COPY go.mod go.sum go.work go.work.sum ./
 COPY cmd ./cmd
+COPY internal ./internal
 COPY pkg ./pkg
 COPY services ./services
-COPY test ./test
+COPY sim ./sim
 COPY deploy/healthcheck ./deploy/healthcheck
 RUN mkdir -p /out/bin /out/state \
  && go build -ldflags="-s -w" -o /out/bin/outdial ./cmd/outdial \

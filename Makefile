@@ -4,7 +4,7 @@
 #   make          explains itself
 
 GO ?= go
-MODULES := pkg/events pkg services/orchestrator services/compliance services/dialer services/events-bridge cmd/outdial test
+MODULES := . pkg/events
 ROLES   := orchestrator compliance dialer events-bridge
 FUZZTIME ?= 60s
 
@@ -12,7 +12,7 @@ FUZZTIME ?= 60s
 RACE := $(shell command -v cc >/dev/null 2>&1 && echo -race)
 
 # Everything that a command of ours may have written, and that is kept.
-STATE := find cmd docs pkg services test deploy go.work go.work.sum -type f -not -path '*/node_modules/*' -not -path 'deploy/secrets/*' -exec cksum {} + | LC_ALL=C sort -k3
+STATE := find cmd docs gen internal pkg services sim test deploy go.mod go.sum go.work go.work.sum -type f -not -path '*/node_modules/*' -not -path 'deploy/secrets/*' -exec cksum {} + | LC_ALL=C sort -k3
 
 .DEFAULT_GOAL := help
 .PHONY: help demo build test check gen lint interop long fuzz redis nats clean
@@ -36,7 +36,7 @@ test: ## every test, against real NATS servers and a real Redis
 	$(GO) test $(RACE) -count=1 -timeout 20m work
 
 check: ## what must hold before a change goes in: format, vet, lint, modules, printed files, imports
-	@echo "gofmt"; unformatted=$$(gofmt -l cmd pkg services test deploy); \
+	@echo "gofmt"; unformatted=$$(gofmt -l cmd gen internal pkg services sim test deploy); \
 	[ -z "$$unformatted" ] || { printf 'not formatted, run gofmt -w:\n%s\n' "$$unformatted"; exit 1; }
 	$(GO) vet work
 	@for m in $(MODULES); do echo "$$m: go mod tidy -diff"; (cd $$m && GOWORK=off $(GO) mod tidy -diff) || exit 1; done
@@ -48,11 +48,11 @@ check: ## what must hold before a change goes in: format, vet, lint, modules, pr
 	{ echo "files were out of date; go work sync and make gen have put them right, keep them"; exit 1; }
 	@rm -f bin/.before bin/.after
 	@$(MAKE) -s lint
-	cd test && $(GO) test -count=1 ./imports ./deploy
+	$(GO) test -count=1 ./test/imports ./test/deploy
 
 gen: ## prints what is made from the code: schemas, lifecycle, rules, configuration
-	cd pkg/events && $(GO) run ./cmd/eventsgen
-	@mkdir -p bin; cd pkg && $(GO) run ./config/configdoc >../bin/.configuration.md && cat ../bin/.configuration.md >../docs/configuration.md && rm ../bin/.configuration.md
+	$(GO) run ./gen/eventsgen
+	@mkdir -p bin; $(GO) run ./gen/configdoc >bin/.configuration.md && cat bin/.configuration.md >docs/configuration.md && rm bin/.configuration.md
 	@for m in $(MODULES); do (cd $$m && $(GO) generate ./...) || exit 1; done
 
 lint: bin/staticcheck ## staticcheck, module by module
@@ -67,7 +67,7 @@ long: ## the tests three times over in any order, then five minutes of each fuzz
 	@$(MAKE) -s fuzz FUZZTIME=5m
 
 fuzz: ## each fuzz target for a minute (FUZZTIME=…)
-	@grep -rl '^func Fuzz' --include='*_test.go' pkg services cmd test | while read -r file; do \
+	@grep -rl '^func Fuzz' --include='*_test.go' cmd gen internal pkg services sim test | while read -r file; do \
 		for target in $$(sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\).*/\1/p' "$$file"); do \
 			dir=$$(dirname "$$file"); echo "$$dir: $$target, $(FUZZTIME)"; \
 			(cd "$$dir" && $(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) .) || exit 1; \

@@ -19,10 +19,10 @@ import (
 	"github.com/outdial/outdial/cmd/outdial/internal/app"
 	"github.com/outdial/outdial/cmd/outdial/internal/demo"
 	"github.com/outdial/outdial/cmd/outdial/internal/ops"
-	"github.com/outdial/outdial/pkg/config"
-	"github.com/outdial/outdial/pkg/config/kinds"
-	"github.com/outdial/outdial/pkg/process"
-	"github.com/outdial/outdial/pkg/process/keycheck"
+	"github.com/outdial/outdial/internal/config"
+	"github.com/outdial/outdial/internal/config/kinds"
+	"github.com/outdial/outdial/internal/runtime"
+	"github.com/outdial/outdial/internal/runtime/keycheck"
 )
 
 // cli is every command and flag.
@@ -61,7 +61,7 @@ func run(e *env, args []string) int {
 	var c cli
 	code := -1
 	parser, err := kong.New(&c, kong.Name("outdial"), kong.Description("Event-driven outbound call orchestration."),
-		kong.Vars{"version": "outdial " + process.Version()}, kong.Writers(e.out, e.errOut), kong.Exit(func(n int) { code = n }), kong.UsageOnError())
+		kong.Vars{"version": "outdial " + runtime.Version()}, kong.Writers(e.out, e.errOut), kong.Exit(func(n int) { code = n }), kong.UsageOnError())
 	if err != nil {
 		fmt.Fprintln(e.errOut, err)
 		return 2
@@ -130,7 +130,7 @@ type demoCmd struct {
 func (c *demoCmd) Run(e *env) error {
 	live, width := terminal(e.out)
 	return demo.Run(e.ctx, demo.Options{Out: e.out, Live: live, Width: width, Keep: c.Keep, PrintConfig: c.PrintConfig,
-		At: c.At, Pace: c.Pace, Version: process.Version()})
+		At: c.At, Pace: c.Pace, Version: runtime.Version()})
 }
 
 // terminal says whether lines can be redrawn, and how wide they may be.
@@ -156,13 +156,13 @@ func (c *upCmd) Run(e *env) error {
 	if err != nil {
 		return err
 	}
-	a, err := app.Start(e.ctx, app.Options{Config: cfg, Version: process.Version(), Unsafe: c.UnsafeFsync, At: c.At, Accept: c.accept(),
+	a, err := app.Start(e.ctx, app.Options{Config: cfg, Version: runtime.Version(), Unsafe: c.UnsafeFsync, At: c.At, Accept: c.accept(),
 		LogTo: e.errOut, Level: c.LogLevel, Getenv: e.getenv})
 	if err != nil {
 		return err
 	}
 	defer a.Close()
-	fmt.Fprintf(e.out, "outdial %s is up: NATS %s, HTTP http://%s, sessions in %s\n", process.Version(), a.NATS, a.Addr, a.Sessions)
+	fmt.Fprintf(e.out, "outdial %s is up: NATS %s, HTTP http://%s, sessions in %s\n", runtime.Version(), a.NATS, a.Addr, a.Sessions)
 	if off := a.Clock.Offset(); off != 0 {
 		fmt.Fprintf(e.out, "REHEARSAL: the clock is set to %s\n", a.Clock.Now().UTC().Format(time.RFC3339))
 		if late := a.Clock.Now().Sub(c.At); !c.At.IsZero() && (late > time.Minute || late < 0) {
@@ -236,6 +236,6 @@ func (c *auditCmd) Run(e *env) error {
 type versionCmd struct{}
 
 func (versionCmd) Run(e *env) error {
-	_, err := fmt.Fprintln(e.out, "outdial", process.Version())
+	_, err := fmt.Fprintln(e.out, "outdial", runtime.Version())
 	return err
 }

@@ -107,7 +107,7 @@ func TestNoSpellingOfANumberIsShown(t *testing.T) {
 }
 
 func FuzzShowable(f *testing.F) {
-	for _, s := range []string{"+12125550142", "a@b@c", "??=a=b&", "//@@", "%2", "%%%", "2026-11-28 1", strings.Repeat("1é", 200), "\xff12345678", "1*2*3*4567890"} {
+	for _, s := range []string{"+12125550142", "a@b@c", "??=a=b&", "//", "%2", "%%%", "2026-11-28 1", strings.Repeat("1é", 200), "\xff12345678", "1*2*3*4567890"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, text string) {

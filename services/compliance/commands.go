@@ -5,8 +5,8 @@ import (
 	"encoding/json"
 	"time"
 
-	"github.com/outdial/outdial/pkg/api"
-	"github.com/outdial/outdial/pkg/directory"
+	"github.com/outdial/outdial/internal/api"
+	"github.com/outdial/outdial/internal/tenants"
 	"github.com/outdial/outdial/pkg/events"
 	"github.com/outdial/outdial/services/compliance/rules"
 )
@@ -31,7 +31,7 @@ func (s *Service) Endpoints() []api.Endpoint {
 }
 
 // open finds the tenant and reads the body.
-func open[T any](s *Service, tenant string, body []byte) (directory.Tenant, T, error) {
+func open[T any](s *Service, tenant string, body []byte) (tenants.Tenant, T, error) {
 	in, err := api.Decode[T](body)
 	t, ok := s.Directory.Tenant(tenant)
 	if !ok {
@@ -41,7 +41,7 @@ func open[T any](s *Service, tenant string, body []byte) (directory.Tenant, T, e
 }
 
 // command is a handler that changes something, and so is put on record in OPS.
-func command[T interface{ said() who }, R any](s *Service, what string, do func(context.Context, directory.Tenant, T) (R, error)) func(context.Context, string, []byte) (any, error) {
+func command[T interface{ said() who }, R any](s *Service, what string, do func(context.Context, tenants.Tenant, T) (R, error)) func(context.Context, string, []byte) (any, error) {
 	return func(ctx context.Context, tenant string, body []byte) (any, error) {
 		t, in, err := open[T](s, tenant, body)
 		if err != nil {

@@ -8,8 +8,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/outdial/outdial/pkg/api"
-	"github.com/outdial/outdial/pkg/directory"
+	"github.com/outdial/outdial/internal/api"
+	"github.com/outdial/outdial/internal/tenants"
 	"github.com/outdial/outdial/pkg/events"
 	"github.com/outdial/outdial/pkg/events/fault"
 )
@@ -119,7 +119,7 @@ func understood(n events.WrittenNumber) string {
 	return also(extension, abroad)
 }
 
-func (s *Service) addDNC(ctx context.Context, t directory.Tenant, in dncAdd) ([]DNCResult, error) {
+func (s *Service) addDNC(ctx context.Context, t tenants.Tenant, in dncAdd) ([]DNCResult, error) {
 	if len(in.Contacts) == 0 || len(in.Contacts) > maxDNC {
 		return nil, api.BadRequest("contacts must hold 1 to 1000 entries")
 	}
@@ -162,7 +162,7 @@ func also(says, more string) string {
 }
 
 // addOne puts one number on the list. number is "" if it was not put there.
-func (s *Service) addOne(ctx context.Context, t directory.Tenant, in dncAdd, c DNCContact) (out DNCResult, number string, err error) {
+func (s *Service) addOne(ctx context.Context, t tenants.Tenant, in dncAdd, c DNCContact) (out DNCResult, number string, err error) {
 	out = DNCResult{DNCContact: c, Status: dncFailed}
 	read, why := listNumber(c.PhoneNumber, t.HomeRegion())
 	until, ok := readExpiry(c.ExpiresAt)
@@ -208,7 +208,7 @@ const mostRaces = 64
 // change decides about a number's entry on what stands and stores the decision
 // over nothing else, so that of two changes at once neither undoes the other
 // unseen. It returns what stood, and whether anything was stored.
-func (s *Service) change(ctx context.Context, t directory.Tenant, number string, decide func(entry) (*events.Fact, error)) (entry, bool, error) {
+func (s *Service) change(ctx context.Context, t tenants.Tenant, number string, decide func(entry) (*events.Fact, error)) (entry, bool, error) {
 	token := t.Key.NumberToken(number)
 	for range mostRaces {
 		fact, seq, err := s.Facts.Fact(ctx, t.Name, FactDNC, token)
@@ -230,7 +230,7 @@ func (s *Service) change(ctx context.Context, t directory.Tenant, number string,
 	return entry{}, false, fault.New(fault.Transient, "store fact", "conflict", nil)
 }
 
-func (s *Service) removeDNC(ctx context.Context, t directory.Tenant, in dncRemove) ([]DNCResult, error) {
+func (s *Service) removeDNC(ctx context.Context, t tenants.Tenant, in dncRemove) ([]DNCResult, error) {
 	if len(in.PhoneNumbers) == 0 || len(in.PhoneNumbers) > maxDNC {
 		return nil, api.BadRequest("phone_numbers must hold 1 to 1000 entries")
 	}
@@ -245,7 +245,7 @@ func (s *Service) removeDNC(ctx context.Context, t directory.Tenant, in dncRemov
 	return out, nil
 }
 
-func (s *Service) removeOne(ctx context.Context, t directory.Tenant, by who, raw string) (DNCResult, error) {
+func (s *Service) removeOne(ctx context.Context, t tenants.Tenant, by who, raw string) (DNCResult, error) {
 	out := DNCResult{DNCContact: DNCContact{PhoneNumber: raw}, Status: dncFailed}
 	number, why := listNumber(raw, t.HomeRegion())
 	if why == "" && number.Extension {
@@ -285,12 +285,12 @@ func (s *Service) removeOne(ctx context.Context, t directory.Tenant, by who, raw
 }
 
 // ring tells those on duty that somebody takes back a consumer's own request.
-func (s *Service) ring(ctx context.Context, t directory.Tenant, number string, by who) error {
+func (s *Service) ring(ctx context.Context, t tenants.Tenant, number string, by who) error {
 	return s.Notes.Ops(ctx, events.Ops{Event: "alarm", Service: "compliance", Tenant: t.Name, What: "consumer_entry_removed",
 		By: by.By, Reason: by.Reason, Details: map[string]string{"entry": t.Key.NumberToken(number)}, At: s.Now()})
 }
 
-func (s *Service) checkDNC(ctx context.Context, t directory.Tenant, in dncCheck) (DNCStatus, error) {
+func (s *Service) checkDNC(ctx context.Context, t tenants.Tenant, in dncCheck) (DNCStatus, error) {
 	number, why := listNumber(in.PhoneNumber, t.HomeRegion())
 	if why != "" {
 		return DNCStatus{}, api.BadRequest(why, events.Fault{Pointer: "/phone_number", Code: "invalid", Message: why})

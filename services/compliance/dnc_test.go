@@ -11,7 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/outdial/outdial/pkg/api"
+	"github.com/outdial/outdial/internal/api"
 	"github.com/outdial/outdial/pkg/events"
 	"github.com/outdial/outdial/pkg/providers"
 	"github.com/outdial/outdial/services/compliance/rules"

@@ -5,7 +5,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/outdial/outdial/pkg/directory"
+	"github.com/outdial/outdial/internal/tenants"
 	"github.com/outdial/outdial/pkg/events"
 	"github.com/outdial/outdial/pkg/events/lifecycle"
 	"github.com/outdial/outdial/pkg/providers"
@@ -24,7 +24,7 @@ type demands struct {
 }
 
 // demands reads the provider's settings where it has any.
-func (s *Service) demands(ctx context.Context, conn directory.Connection, o providers.Order) (demands, error) {
+func (s *Service) demands(ctx context.Context, conn tenants.Connection, o providers.Order) (demands, error) {
 	d := demands{loopback: conn.Loopback}
 	if conn.Provider.Configured == nil {
 		return d, nil
@@ -54,7 +54,7 @@ func (s *Service) judge(ctx context.Context, c *lifecycle.Call, d demands) (rule
 	return dec, nil
 }
 
-func (s *Service) facts(q events.DialRequest, t directory.Tenant, d demands) rules.Facts {
+func (s *Service) facts(q events.DialRequest, t tenants.Tenant, d demands) rules.Facts {
 	f := rules.Facts{
 		Now: s.Now(), To: q.To, Alternates: q.Alternates, From: q.From,
 		Purpose: q.Purpose, Mode: q.Mode,
@@ -107,7 +107,7 @@ func (s *Service) companyList(ctx context.Context, tenant string, key events.Key
 // may name is asked again here, because a store may hold requests that were
 // taken when nobody asked, or under other rule sets. A rule set that nobody
 // approved serves providers on this machine only.
-func (s *Service) ruleset(t directory.Tenant, q events.DialRequest, d demands) rules.RuleSet {
+func (s *Service) ruleset(t tenants.Tenant, q events.DialRequest, d demands) rules.RuleSet {
 	name := orElse(q.Ruleset, t.Ruleset)
 	rs, ok := s.Rulesets[name]
 	if !ok || !slices.Contains(s.mayName[t.Name], name) || (!rs.Approved() && !d.loopback) {
@@ -117,10 +117,10 @@ func (s *Service) ruleset(t directory.Tenant, q events.DialRequest, d demands) r
 }
 
 // lineage is the heads of the rule sets.
-func lineage(sets map[string]rules.RuleSet) directory.Lineage {
-	heads := directory.Lineage{}
+func lineage(sets map[string]rules.RuleSet) tenants.Lineage {
+	heads := tenants.Lineage{}
 	for name, r := range sets {
-		heads[name] = directory.RulesetHead{Extends: r.Extends, Tenants: r.Tenants, Shipped: r.Shipped}
+		heads[name] = tenants.RulesetHead{Extends: r.Extends, Tenants: r.Tenants, Shipped: r.Shipped}
 	}
 	return heads
 }

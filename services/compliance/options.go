@@ -7,14 +7,14 @@ import (
 	"os"
 	"slices"
 
-	"github.com/outdial/outdial/pkg/process"
+	"github.com/outdial/outdial/internal/runtime"
 	"github.com/outdial/outdial/services/compliance/rules"
 	"github.com/outdial/outdial/services/compliance/zones"
 )
 
 // Options are what the configuration says about compliance. Rule sets that are
 // wrong, or that a tenant names and nobody has written, are told at once.
-func Options(s process.Setup) (Config, error) {
+func Options(s runtime.Setup) (Config, error) {
 	sets, err := Rulesets(s.Config.Rulesets.Dir)
 	if err != nil {
 		return Config{}, err

@@ -6,12 +6,11 @@ import (
 	"sync"
 	"time"
 
-	"github.com/outdial/outdial/pkg/directory"
+	"github.com/outdial/outdial/internal/log"
+	"github.com/outdial/outdial/internal/tenants"
 	"github.com/outdial/outdial/pkg/events"
 	"github.com/outdial/outdial/pkg/events/fault"
 	"github.com/outdial/outdial/pkg/events/lifecycle"
-	"github.com/outdial/outdial/pkg/journal"
-	"github.com/outdial/outdial/pkg/journal/logs"
 )
 
 // openCalls is what this process remembers of calls that are not closed yet, by
@@ -137,7 +136,7 @@ func (m met) says(token string) string {
 // so that one on its way to the dialer loses its compare-and-set. When it
 // returns, no call of theirs gets an intent any more; those that have one are
 // told of and not stopped.
-func (s *Service) optOut(ctx context.Context, t directory.Tenant, tokens map[string]bool) (met, error) {
+func (s *Service) optOut(ctx context.Context, t tenants.Tenant, tokens map[string]bool) (met, error) {
 	m := met{underWay: map[string]int{}, blind: !s.catchUp(ctx)}
 	calls, until := s.open.of(t.Name, tokens), time.Now().Add(slips)
 	for {
@@ -193,8 +192,8 @@ func (s *Service) optOutLater(ctx context.Context, open openCall) {
 // stopped that way.
 func (s *Service) stop(ctx context.Context, open openCall) (reach, error) {
 	var r reach
-	err := journal.Run(ctx, s.Log, journal.Step{Make: func(ctx context.Context) (*journal.Draft, error) {
-		c, err := logs.Call(ctx, s.Log, open.tenant, open.id, open.first)
+	err := log.Run(ctx, s.Log, log.Step{Make: func(ctx context.Context) (*log.Draft, error) {
+		c, err := log.Call(ctx, s.Log, open.tenant, open.id, open.first)
 		if err != nil {
 			return nil, err
 		}

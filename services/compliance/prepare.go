@@ -8,13 +8,12 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/outdial/outdial/internal/log"
+	"github.com/outdial/outdial/internal/worker"
 	"github.com/outdial/outdial/pkg/events"
 	"github.com/outdial/outdial/pkg/events/fault"
 	"github.com/outdial/outdial/pkg/events/lifecycle"
-	"github.com/outdial/outdial/pkg/journal"
-	"github.com/outdial/outdial/pkg/journal/logs"
 	"github.com/outdial/outdial/pkg/providers/tcn"
-	"github.com/outdial/outdial/pkg/worker"
 	"github.com/outdial/outdial/services/compliance/rules"
 )
 
@@ -27,12 +26,12 @@ func listVersion(seq uint64) string {
 
 // prepare decides by our rules first; only if they are content does it write
 // preparing, and only if this very append won does it touch the provider.
-func (s *Service) prepare(r events.Record, d demands) journal.Step {
+func (s *Service) prepare(r events.Record, d demands) log.Step {
 	var by time.Time // carries the monotonic clock: a process that slept must not touch
-	return journal.Step{
-		Make: func(ctx context.Context) (*journal.Draft, error) {
+	return log.Step{
+		Make: func(ctx context.Context) (*log.Draft, error) {
 			by = time.Now().Add(s.Prepare)
-			c, err := logs.CallOf(ctx, s.Log, r)
+			c, err := log.CallOf(ctx, s.Log, r)
 			if err != nil || !mine(c, r) {
 				return nil, err
 			}
@@ -49,15 +48,15 @@ func (s *Service) prepare(r events.Record, d demands) journal.Step {
 				NotAfter: now.Add(s.Prepare), StartTime: now.Truncate(time.Second),
 			})
 		},
-		Then: func(ctx context.Context, done journal.Appended) ([]journal.Step, error) {
+		Then: func(ctx context.Context, done log.Appended) ([]log.Step, error) {
 			if done.Record.Name != events.Preparing || !done.Won {
 				return nil, nil // not ours to touch: lost answers for it
 			}
 			scrub, touched, err := s.touch(ctx, done.Record, by)
 			if err != nil {
-				return []journal.Step{s.impossible(r, err, touched)}, nil
+				return []log.Step{s.impossible(r, err, touched)}, nil
 			}
-			return []journal.Step{s.verdict(r, d, scrub)}, nil
+			return []log.Step{s.verdict(r, d, scrub)}, nil
 		},
 	}
 }
@@ -87,8 +86,8 @@ func (s *Service) touch(ctx context.Context, preparing events.Record, by time.Ti
 
 // verdict joins the provider's verdict with ours, asked again: the stricter
 // wins, and both are on record.
-func (s *Service) verdict(r events.Record, d demands, scrub events.Scrub) journal.Step {
-	return s.owed(r, func(ctx context.Context, c *lifecycle.Call) (*journal.Draft, error) {
+func (s *Service) verdict(r events.Record, d demands, scrub events.Scrub) log.Step {
+	return s.owed(r, func(ctx context.Context, c *lifecycle.Call) (*log.Draft, error) {
 		dec, err := s.judge(ctx, c, d)
 		if err != nil {
 			return nil, err
@@ -105,9 +104,9 @@ func (s *Service) verdict(r events.Record, d demands, scrub events.Scrub) journa
 }
 
 // owed appends the answer to a preparation, whatever else happened meanwhile.
-func (s *Service) owed(r events.Record, say func(context.Context, *lifecycle.Call) (*journal.Draft, error)) journal.Step {
-	return journal.Step{Make: func(ctx context.Context) (*journal.Draft, error) {
-		c, err := logs.CallOf(ctx, s.Log, r)
+func (s *Service) owed(r events.Record, say func(context.Context, *lifecycle.Call) (*log.Draft, error)) log.Step {
+	return log.Step{Make: func(ctx context.Context) (*log.Draft, error) {
+		c, err := log.CallOf(ctx, s.Log, r)
 		if err != nil {
 			return nil, err
 		}
@@ -123,8 +122,8 @@ func (s *Service) owed(r events.Record, say func(context.Context, *lifecycle.Cal
 
 // impossible says that preparing could not be done. The call is not blocked:
 // it waits, unless the provider said that it never will.
-func (s *Service) impossible(r events.Record, cause error, touched bool) journal.Step {
-	return s.owed(r, func(ctx context.Context, c *lifecycle.Call) (*journal.Draft, error) {
+func (s *Service) impossible(r events.Record, cause error, touched bool) log.Step {
+	return s.owed(r, func(ctx context.Context, c *lifecycle.Call) (*log.Draft, error) {
 		code, retry := Impossible(cause)
 		dec, err := s.judge(ctx, c, demands{loopback: true})
 		if err != nil {
@@ -154,8 +153,8 @@ func Impossible(err error) (code string, retry bool) {
 }
 
 // lost answers for a preparation whose winner never did, once its time is over.
-func (s *Service) lost(ctx context.Context, r events.Record) ([]journal.Step, error) {
-	c, err := logs.CallOf(ctx, s.Log, r)
+func (s *Service) lost(ctx context.Context, r events.Record) ([]log.Step, error) {
+	c, err := log.CallOf(ctx, s.Log, r)
 	if err != nil || !answerOwed(c, r) {
 		return nil, err
 	}
@@ -163,8 +162,8 @@ func (s *Service) lost(ctx context.Context, r events.Record) ([]journal.Step, er
 		// Early at first: a message that waits takes one of the broker's places.
 		return nil, worker.Snooze(min(wait, max(time.Since(r.Stored), 500*time.Millisecond)), "a preparation's answer")
 	}
-	return []journal.Step{{Make: func(ctx context.Context) (*journal.Draft, error) {
-		c, err := logs.CallOf(ctx, s.Log, r)
+	return []log.Step{{Make: func(ctx context.Context) (*log.Draft, error) {
+		c, err := log.CallOf(ctx, s.Log, r)
 		if err != nil || !answerOwed(c, r) {
 			return nil, err
 		}

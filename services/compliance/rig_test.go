@@ -9,17 +9,16 @@ import (
 	"testing"
 	"time"
 
-	"github.com/outdial/outdial/pkg/directory"
+	"github.com/outdial/outdial/internal/log"
+	"github.com/outdial/outdial/internal/tenants"
+	"github.com/outdial/outdial/internal/worker"
 	"github.com/outdial/outdial/pkg/events"
 	"github.com/outdial/outdial/pkg/events/fault"
 	"github.com/outdial/outdial/pkg/events/lifecycle"
-	"github.com/outdial/outdial/pkg/journal"
-	"github.com/outdial/outdial/pkg/journal/journaltest"
-	"github.com/outdial/outdial/pkg/journal/logs"
 	"github.com/outdial/outdial/pkg/providers"
-	"github.com/outdial/outdial/pkg/worker"
 	"github.com/outdial/outdial/services/compliance/rules"
 	"github.com/outdial/outdial/services/compliance/zones"
+	"github.com/outdial/outdial/test/exams/logtest"
 )
 
 // noon in New York, a Monday: inside every window there.
@@ -61,7 +60,7 @@ func (l *list) Fact(_ context.Context, tenant, kind, token string) (events.Fact,
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.down {
-		return events.Fact{}, 0, fault.New(fault.Transient, "read subject", journal.CodeUnavailable, nil)
+		return events.Fact{}, 0, fault.New(fault.Transient, "read subject", log.CodeUnavailable, nil)
 	}
 	k := tenant + "." + kind + "." + token
 	return l.facts[k], l.seqs[k], nil
@@ -73,10 +72,10 @@ func (l *list) PutFact(_ context.Context, tenant, kind, token string, f events.F
 	k := tenant + "." + kind + "." + token
 	if l.race > 0 {
 		l.race--
-		return fault.New(fault.Transient, "publish", journal.CodeConflict, journal.ErrConflict)
+		return fault.New(fault.Transient, "publish", log.CodeConflict, log.ErrConflict)
 	}
 	if l.seqs[k] != after {
-		return fault.New(fault.Transient, "publish", journal.CodeConflict, journal.ErrConflict)
+		return fault.New(fault.Transient, "publish", log.CodeConflict, log.ErrConflict)
 	}
 	l.last++
 	l.facts[k], l.seqs[k] = f, l.last
@@ -86,8 +85,8 @@ func (l *list) PutFact(_ context.Context, tenant, kind, token string, f events.F
 // world is everything outside compliance, with one call to New York.
 type world struct {
 	t    *testing.T
-	log  *journaltest.Log
-	dir  *directory.Directory
+	log  *logtest.Log
+	dir  *tenants.Directory
 	p    *company
 	list *list
 	s    *Service
@@ -134,9 +133,9 @@ func newWorldOf(t *testing.T, connection string, q events.DialRequest) *world {
 		return events.Scrub{OK: true, CallSid: "sid"}, true, nil
 	}
 	var err error
-	w.dir, err = directory.New(
-		[]directory.Tenant{{Name: "acme", Countries: []string{"US"}, Ruleset: "us-federal", Connection: connection, Key: key()}},
-		[]directory.Connection{
+	w.dir, err = tenants.New(
+		[]tenants.Tenant{{Name: "acme", Countries: []string{"US"}, Ruleset: "us-federal", Connection: connection, Key: key()}},
+		[]tenants.Connection{
 			{Name: "tcn", Tenant: "acme", Kind: providers.TCN, Loopback: true, Provider: providers.Provider{Preparer: w.p, Configured: w.p}},
 			{Name: "desk", Tenant: "acme", Kind: providers.WebexCC, Loopback: true, Provider: providers.Provider{}},
 			{Name: "abroad", Tenant: "acme", Kind: providers.WebexCC, Provider: providers.Provider{}},
@@ -144,7 +143,7 @@ func newWorldOf(t *testing.T, connection string, q events.DialRequest) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.log = journaltest.New(w.Now)
+	w.log = logtest.New(w.Now)
 	w.s = w.join()
 	a := &lifecycle.Agent{Tenant: "acme", ID: "ann"}
 	w.agentSays(a, events.Orchestrator, events.Enrolled, &events.AgentEnrolled{State: events.AgentState{Presence: events.Offline, Connection: connection}})
@@ -158,9 +157,9 @@ func newWorldOf(t *testing.T, connection string, q events.DialRequest) *world {
 // there is a second tenant.
 func (w *world) reopen(own string, sets map[string]rules.RuleSet) {
 	w.t.Helper()
-	tenants := append(w.dir.Tenants(), directory.Tenant{Name: "globex", Countries: []string{"US"}, Ruleset: "us-federal", Key: key()})
-	tenants[0].Ruleset = own
-	dir, err := directory.New(tenants, w.dir.Connections())
+	all := append(w.dir.Tenants(), tenants.Tenant{Name: "globex", Countries: []string{"US"}, Ruleset: "us-federal", Key: key()})
+	all[0].Ruleset = own
+	dir, err := tenants.New(all, w.dir.Connections())
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -195,7 +194,7 @@ func (w *world) request(id, to string) {
 // say of it: a store may be older than the reader.
 func (w *world) ask(id string, q events.DialRequest) {
 	w.t.Helper()
-	d, err := logs.NextOfCall(&lifecycle.Call{Tenant: "acme", ID: id, State: lifecycle.None}, events.Orchestrator, events.Requested, w.Now(),
+	d, err := log.NextOfCall(&lifecycle.Call{Tenant: "acme", ID: id, State: lifecycle.None}, events.Orchestrator, events.Requested, w.Now(),
 		&events.CallRequested{Common: events.Common{Number: key().Number(q.To)}, Request: q,
 			ReceivedAt: noon, NotBefore: noon, ExpiresAt: noon.Add(time.Hour)})
 	if err != nil {
@@ -209,7 +208,7 @@ func (w *world) ask(id string, q events.DialRequest) {
 
 func (w *world) agent() *lifecycle.Agent {
 	w.t.Helper()
-	a, err := logs.Agent(context.Background(), w.log, "acme", "ann")
+	a, err := log.Agent(context.Background(), w.log, "acme", "ann")
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -226,7 +225,7 @@ func (w *world) after(on events.Name, call string) events.AgentState {
 
 func (w *world) agentSays(a *lifecycle.Agent, role events.Role, on events.Name, body any) {
 	w.t.Helper()
-	if _, err := w.log.Append(context.Background(), *logs.NextOfAgent(a, role, on, w.Now(), body)); err != nil {
+	if _, err := w.log.Append(context.Background(), *log.NextOfAgent(a, role, on, w.Now(), body)); err != nil {
 		w.t.Fatal(err)
 	}
 }
@@ -235,7 +234,7 @@ func (w *world) call() *lifecycle.Call { return w.callOf(call) }
 
 func (w *world) callOf(id string) *lifecycle.Call {
 	w.t.Helper()
-	c, err := logs.Call(context.Background(), w.log, "acme", id, 0)
+	c, err := log.Call(context.Background(), w.log, "acme", id, 0)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -247,7 +246,7 @@ func (w *world) last() events.Record { return w.call().Last() }
 // say appends what another service writes, and returns it as stored.
 func (w *world) say(role events.Role, name events.Name, body any) events.Record {
 	w.t.Helper()
-	d, err := logs.NextOfCall(w.call(), role, name, w.Now(), body)
+	d, err := log.NextOfCall(w.call(), role, name, w.Now(), body)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -268,7 +267,7 @@ func (w *world) hears(s *Service, r events.Record) error {
 	if err != nil {
 		return err
 	}
-	return journal.Run(context.Background(), s.Log, steps...)
+	return log.Run(context.Background(), s.Log, steps...)
 }
 
 func (w *world) hear(r events.Record) {

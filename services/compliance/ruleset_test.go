@@ -8,8 +8,8 @@ import (
 	"testing/fstest"
 	"time"
 
-	"github.com/outdial/outdial/pkg/config"
-	"github.com/outdial/outdial/pkg/directory"
+	"github.com/outdial/outdial/internal/config"
+	"github.com/outdial/outdial/internal/tenants"
 	"github.com/outdial/outdial/pkg/events"
 	"github.com/outdial/outdial/services/compliance/rules"
 )
@@ -126,7 +126,7 @@ func TestTheDoorKnowsTheShippedRuleSets(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	equal := func(a, b directory.RulesetHead) bool {
+	equal := func(a, b tenants.RulesetHead) bool {
 		return a.Extends == b.Extends && a.Shipped == b.Shipped && slices.Equal(a.Tenants, b.Tenants)
 	}
 	if !maps.EqualFunc(lineage(sets), config.ShippedRulesets(), equal) {

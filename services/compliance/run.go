@@ -3,17 +3,17 @@ package compliance
 import (
 	"context"
 
+	"github.com/outdial/outdial/internal/log"
+	"github.com/outdial/outdial/internal/runtime"
 	"github.com/outdial/outdial/pkg/events"
-	"github.com/outdial/outdial/pkg/journal"
-	"github.com/outdial/outdial/pkg/process"
 )
 
 // Run runs compliance on a host until ctx ends. Of the configuration, the rule
 // sets, zones and times are the caller's; the rest comes from the host.
-func Run(ctx context.Context, h *process.Host, c Config) error {
+func Run(ctx context.Context, h *runtime.Host, c Config) error {
 	c.Log, c.Facts, c.Notes, c.Directory = h.Log, h, h, h.Directory
 	c.LastCall = func(ctx context.Context) (uint64, error) {
-		return journal.LastSequence(ctx, h.JS, events.StreamCalls, "calls.>")
+		return log.LastSequence(ctx, h.JS, events.StreamCalls, "calls.>")
 	}
 	c.Offset, c.Now, c.Logger = h.Clock.Offset(), h.Now, h.Logger
 	s := New(c)

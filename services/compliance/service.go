@@ -6,14 +6,13 @@ import (
 	"slices"
 	"time"
 
-	"github.com/outdial/outdial/pkg/directory"
+	"github.com/outdial/outdial/internal/log"
+	"github.com/outdial/outdial/internal/orders"
+	"github.com/outdial/outdial/internal/tenants"
+	"github.com/outdial/outdial/internal/worker"
 	"github.com/outdial/outdial/pkg/events"
 	"github.com/outdial/outdial/pkg/events/fault"
 	"github.com/outdial/outdial/pkg/events/lifecycle"
-	"github.com/outdial/outdial/pkg/journal"
-	"github.com/outdial/outdial/pkg/journal/logs"
-	"github.com/outdial/outdial/pkg/orders"
-	"github.com/outdial/outdial/pkg/worker"
 	"github.com/outdial/outdial/services/compliance/rules"
 )
 
@@ -33,11 +32,11 @@ type Notes interface {
 
 // Config is all that compliance is given.
 type Config struct {
-	Log       journal.Log
+	Log       log.Log
 	Facts     Facts
 	LastCall  func(context.Context) (uint64, error) // last sequence of CALLS; nil: not asked
 	Notes     Notes
-	Directory *directory.Directory
+	Directory *tenants.Directory
 	Rulesets  map[string]rules.RuleSet
 	Zones     rules.Zones
 	Prepare   time.Duration // a preparation may touch the provider this long; default 20 s
@@ -81,11 +80,11 @@ func (s *Service) Routes() []worker.Route {
 	}}
 }
 
-func (s *Service) onCall(ctx context.Context, d worker.Delivery) ([]journal.Step, error) {
+func (s *Service) onCall(ctx context.Context, d worker.Delivery) ([]log.Step, error) {
 	r := *d.Record
 	switch r.Name {
 	case events.Requested:
-		return []journal.Step{s.hopeless(r)}, nil
+		return []log.Step{s.hopeless(r)}, nil
 	case events.Assigned:
 		return s.decide(ctx, r)
 	case events.Preparing:
@@ -95,9 +94,9 @@ func (s *Service) onCall(ctx context.Context, d worker.Delivery) ([]journal.Step
 }
 
 // hopeless refuses right after the request what no waiting can cure.
-func (s *Service) hopeless(r events.Record) journal.Step {
-	return journal.Step{Make: func(ctx context.Context) (*journal.Draft, error) {
-		c, err := logs.CallOf(ctx, s.Log, r)
+func (s *Service) hopeless(r events.Record) log.Step {
+	return log.Step{Make: func(ctx context.Context) (*log.Draft, error) {
+		c, err := log.CallOf(ctx, s.Log, r)
 		if err != nil || (c.State != lifecycle.Requested && c.State != lifecycle.Waiting) || c.Failed != nil {
 			return nil, err
 		}
@@ -110,14 +109,14 @@ func (s *Service) hopeless(r events.Record) journal.Step {
 }
 
 // decide answers for the assignment.
-func (s *Service) decide(ctx context.Context, r events.Record) ([]journal.Step, error) {
+func (s *Service) decide(ctx context.Context, r events.Record) ([]log.Step, error) {
 	c, a, err := s.callAndAgent(ctx, r)
 	if err != nil || !mine(c, r) {
 		return nil, err
 	}
 	o, conn, err := s.book.For(ctx, c, a)
 	if err != nil && fault.Of(err) == fault.Permanent {
-		return []journal.Step{s.impossible(r, err, false)}, nil // no repetition makes the order
+		return []log.Step{s.impossible(r, err, false)}, nil // no repetition makes the order
 	}
 	if err != nil {
 		return nil, err
@@ -129,12 +128,12 @@ func (s *Service) decide(ctx context.Context, r events.Record) ([]journal.Step, 
 	}
 	demands, err := s.demands(ctx, conn, o)
 	if err != nil {
-		return []journal.Step{s.impossible(r, err, false)}, nil
+		return []log.Step{s.impossible(r, err, false)}, nil
 	}
 	if conn.Provider.Preparer != nil {
-		return []journal.Step{s.prepare(r, demands)}, nil
+		return []log.Step{s.prepare(r, demands)}, nil
 	}
-	return []journal.Step{s.answer(r, demands)}, nil
+	return []log.Step{s.answer(r, demands)}, nil
 }
 
 // mine says whether the call still stands where this assignment put it.
@@ -143,9 +142,9 @@ func mine(c *lifecycle.Call, r events.Record) bool {
 }
 
 // answer decides by our rules alone.
-func (s *Service) answer(r events.Record, d demands) journal.Step {
-	return journal.Step{Make: func(ctx context.Context) (*journal.Draft, error) {
-		c, err := logs.CallOf(ctx, s.Log, r)
+func (s *Service) answer(r events.Record, d demands) log.Step {
+	return log.Step{Make: func(ctx context.Context) (*log.Draft, error) {
+		c, err := log.CallOf(ctx, s.Log, r)
 		if err != nil || !mine(c, r) {
 			return nil, err
 		}
@@ -161,26 +160,26 @@ func (s *Service) answer(r events.Record, d demands) journal.Step {
 }
 
 func (s *Service) callAndAgent(ctx context.Context, r events.Record) (*lifecycle.Call, *lifecycle.Agent, error) {
-	c, err := logs.CallOf(ctx, s.Log, r)
+	c, err := log.CallOf(ctx, s.Log, r)
 	if err != nil || c.Assigned == nil {
 		return c, nil, err
 	}
-	a, err := logs.Agent(ctx, s.Log, c.Tenant, c.Assigned.Agent)
+	a, err := log.Agent(ctx, s.Log, c.Tenant, c.Assigned.Agent)
 	return c, a, err
 }
 
-func (s *Service) next(c *lifecycle.Call, name events.Name, body any) (*journal.Draft, error) {
-	return logs.NextOfCall(c, events.Compliance, name, s.Now(), body)
+func (s *Service) next(c *lifecycle.Call, name events.Name, body any) (*log.Draft, error) {
+	return log.NextOfCall(c, events.Compliance, name, s.Now(), body)
 }
 
-func (s *Service) passed(c *lifecycle.Call, d rules.Decision, scrub *events.Scrub) (*journal.Draft, error) {
+func (s *Service) passed(c *lifecycle.Call, d rules.Decision, scrub *events.Scrub) (*log.Draft, error) {
 	return s.next(c, events.Passed, &events.CallPassed{
 		Decision: decisionID(c, d), ValidUntil: d.ValidUntil, Evidence: d.Evidence,
 		Scrub: scrub, Fence: c.Assigned.Fence,
 	})
 }
 
-func (s *Service) failed(c *lifecycle.Call, d rules.Decision, scrub *events.Scrub, retry, touched bool) (*journal.Draft, error) {
+func (s *Service) failed(c *lifecycle.Call, d rules.Decision, scrub *events.Scrub, retry, touched bool) (*log.Draft, error) {
 	return s.next(c, events.Failed, &events.CallFailed{
 		Decision: decisionID(c, d), Reasons: d.Reasons, Evidence: d.Evidence,
 		NextAllowedAt: d.NextAllowedAt, Scrub: scrub, Retry: retry, Touched: touched,

@@ -8,13 +8,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/outdial/outdial/internal/log"
 	"github.com/outdial/outdial/pkg/events"
 	"github.com/outdial/outdial/pkg/events/fault"
-	"github.com/outdial/outdial/pkg/journal"
-	"github.com/outdial/outdial/pkg/journal/journaltest"
 	"github.com/outdial/outdial/pkg/providers"
 	"github.com/outdial/outdial/pkg/providers/tcn"
 	"github.com/outdial/outdial/services/compliance/rules"
+	"github.com/outdial/outdial/test/exams/logtest"
 )
 
 func TestRightAfterTheRequest(t *testing.T) {
@@ -144,9 +144,9 @@ func TestPreparedAndPassed(t *testing.T) {
 
 func TestOnlyTheWinnerTouches(t *testing.T) {
 	t.Parallel()
-	for story, f := range map[string]journaltest.Fault{
-		"the acknowledgement was lost":    journaltest.LostAnswer,
-		"nobody can say, but it is there": journaltest.StoredUnknown,
+	for story, f := range map[string]logtest.Fault{
+		"the acknowledgement was lost":    logtest.LostAnswer,
+		"nobody can say, but it is there": logtest.StoredUnknown,
 	} {
 		t.Run(story, func(t *testing.T) {
 			t.Parallel()
@@ -373,7 +373,7 @@ func TestWithoutALogNothingIsSaid(t *testing.T) {
 	w := newWorld(t, "tcn", newYork)
 	r := w.assign()
 	w.log.Cut(true)
-	if err := w.hears(w.s, r); fault.Code(err) != journal.CodeUnavailable || fault.Of(err) != fault.Transient {
+	if err := w.hears(w.s, r); fault.Code(err) != log.CodeUnavailable || fault.Of(err) != fault.Transient {
 		t.Errorf("err = %v", err)
 	}
 	w.log.Cut(false)

@@ -3,10 +3,10 @@ package dialer
 import (
 	"context"
 
+	"github.com/outdial/outdial/internal/log"
 	"github.com/outdial/outdial/pkg/events"
 	"github.com/outdial/outdial/pkg/events/fault"
 	"github.com/outdial/outdial/pkg/events/lifecycle"
-	"github.com/outdial/outdial/pkg/journal/logs"
 )
 
 // confirm asks the provider once more, right before the intent, whether the
@@ -20,7 +20,7 @@ func (s *Service) confirm(ctx context.Context, c *lifecycle.Call) (*events.CallW
 	if conn, ok := s.Directory.Connection(c.Tenant, c.Assigned.Connection); !ok || conn.Provider.Confirmer == nil {
 		return nil, nil
 	}
-	a, err := logs.Agent(ctx, s.Log, c.Tenant, c.Assigned.Agent)
+	a, err := log.Agent(ctx, s.Log, c.Tenant, c.Assigned.Agent)
 	if err != nil || MayDial(c, a, s.Now()) != "" {
 		return nil, err // nothing will be dialed anyway
 	}

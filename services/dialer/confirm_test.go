@@ -6,11 +6,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/outdial/outdial/internal/log"
+	"github.com/outdial/outdial/internal/worker"
 	"github.com/outdial/outdial/pkg/events"
 	"github.com/outdial/outdial/pkg/events/fault"
-	"github.com/outdial/outdial/pkg/journal"
 	"github.com/outdial/outdial/pkg/providers"
-	"github.com/outdial/outdial/pkg/worker"
 )
 
 // A provider that prepares is looked at once more before the intent. Whatever
@@ -107,7 +107,7 @@ func (w *world) run(ctx context.Context, r events.Record) error {
 	if err != nil {
 		return err
 	}
-	return journal.Run(ctx, w.s.Log, steps...)
+	return log.Run(ctx, w.s.Log, steps...)
 }
 
 // A start that is on its way is not cut off when the process is told to end at

@@ -5,12 +5,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/outdial/outdial/internal/log"
 	"github.com/outdial/outdial/pkg/events"
 	"github.com/outdial/outdial/pkg/events/fault"
 	"github.com/outdial/outdial/pkg/events/lifecycle"
-	"github.com/outdial/outdial/pkg/journal"
-	"github.com/outdial/outdial/pkg/journal/journaltest"
 	"github.com/outdial/outdial/pkg/providers"
+	"github.com/outdial/outdial/test/exams/logtest"
 )
 
 func TestAPassIsDialedOnce(t *testing.T) {
@@ -39,13 +39,13 @@ func TestAPassIsDialedOnce(t *testing.T) {
 func TestOnlyTheWinnerSends(t *testing.T) {
 	t.Parallel()
 	for story, tc := range map[string]struct {
-		fault  journaltest.Fault
+		fault  logtest.Fault
 		stored bool
 	}{
-		"the acknowledgement was lost":        {journaltest.LostAnswer, true},
-		"nobody can say, and it is there":     {journaltest.StoredUnknown, true},
-		"nobody can say, and it is not there": {journaltest.NotStored, false},
-		"no connection":                       {journaltest.Down, false},
+		"the acknowledgement was lost":        {logtest.LostAnswer, true},
+		"nobody can say, and it is there":     {logtest.StoredUnknown, true},
+		"nobody can say, and it is not there": {logtest.NotStored, false},
+		"no connection":                       {logtest.Down, false},
 	} {
 		t.Run(story, func(t *testing.T) {
 			t.Parallel()
@@ -63,7 +63,7 @@ func TestOnlyTheWinnerSends(t *testing.T) {
 			}
 			w.wantStarts(0)
 			w.want("requested assigned passed dialing")
-			if tc.fault == journaltest.StoredUnknown && fault.Of(first) != fault.Transient {
+			if tc.fault == logtest.StoredUnknown && fault.Of(first) != fault.Transient {
 				t.Errorf("err = %v", first)
 			}
 		})
@@ -231,8 +231,8 @@ func TestALostAnswerIsLookedUpNeverSentAgain(t *testing.T) {
 	w := newWorld(t, providers.Capabilities{LooksUp: true})
 	w.p.found = []providers.Found{{Verdict: providers.Placed, Evidence: "MANUAL_CALL"}}
 	p := w.passed()
-	w.log.Fail(events.Started, journaltest.Down)
-	if err := w.hears(w.s, p); fault.Code(err) != journal.CodeUnavailable {
+	w.log.Fail(events.Started, logtest.Down)
+	if err := w.hears(w.s, p); fault.Code(err) != log.CodeUnavailable {
 		t.Fatalf("err = %v", err)
 	}
 	again := w.join()

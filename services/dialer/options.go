@@ -1,9 +1,9 @@
 package dialer
 
-import "github.com/outdial/outdial/pkg/process"
+import "github.com/outdial/outdial/internal/runtime"
 
 // Options are what the configuration says about the dialer.
-func Options(s process.Setup) Config {
+func Options(s runtime.Setup) Config {
 	t := s.Config.Timing.Dialer
 	return Config{Send: t.Send, Answer: t.Answer, Event: t.Event, Settle: t.Settle}
 }

@@ -8,15 +8,14 @@ import (
 	"testing"
 	"time"
 
-	"github.com/outdial/outdial/pkg/directory"
+	"github.com/outdial/outdial/internal/log"
+	"github.com/outdial/outdial/internal/tenants"
+	"github.com/outdial/outdial/internal/worker"
 	"github.com/outdial/outdial/pkg/events"
 	"github.com/outdial/outdial/pkg/events/fault"
 	"github.com/outdial/outdial/pkg/events/lifecycle"
-	"github.com/outdial/outdial/pkg/journal"
-	"github.com/outdial/outdial/pkg/journal/journaltest"
-	"github.com/outdial/outdial/pkg/journal/logs"
 	"github.com/outdial/outdial/pkg/providers"
-	"github.com/outdial/outdial/pkg/worker"
+	"github.com/outdial/outdial/test/exams/logtest"
 )
 
 // company is a provider that counts what it is asked and says what it is told
@@ -86,8 +85,8 @@ func (p *company) Withdraw(_ context.Context, o providers.Order) (string, error)
 // world is everything outside the dialer, with one call of one agent.
 type world struct {
 	t   *testing.T
-	log *journaltest.Log
-	dir *directory.Directory
+	log *logtest.Log
+	dir *tenants.Directory
 	p   *company
 	s   *Service
 	mu  sync.Mutex
@@ -128,19 +127,19 @@ func newWorld(t *testing.T, can providers.Capabilities) *world {
 		provider.Confirmer = w.p
 	}
 	var err error
-	w.dir, err = directory.New(
-		[]directory.Tenant{{Name: "acme", Countries: []string{"JP"}, Key: events.Key(strings.Repeat("k", 32))}},
-		[]directory.Connection{
+	w.dir, err = tenants.New(
+		[]tenants.Tenant{{Name: "acme", Countries: []string{"JP"}, Key: events.Key(strings.Repeat("k", 32))}},
+		[]tenants.Connection{
 			{Name: "tcn", Tenant: "acme", Kind: providers.TCN, Provider: provider},
 			{Name: "mute", Tenant: "acme", Provider: providers.Provider{}},
 		})
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.log = journaltest.New(w.Now)
+	w.log = logtest.New(w.Now)
 	w.s = w.join()
 	key := events.Key(strings.Repeat("k", 32))
-	sealed, err := key.Seal("secret-token", directory.SealAbout("acme", "ann"))
+	sealed, err := key.Seal("secret-token", tenants.SealAbout("acme", "ann"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -162,7 +161,7 @@ func (w *world) join() *Service {
 
 func (w *world) agent() *lifecycle.Agent {
 	w.t.Helper()
-	a, err := logs.Agent(context.Background(), w.log, "acme", "ann")
+	a, err := log.Agent(context.Background(), w.log, "acme", "ann")
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -171,7 +170,7 @@ func (w *world) agent() *lifecycle.Agent {
 
 func (w *world) call() *lifecycle.Call {
 	w.t.Helper()
-	c, err := logs.Call(context.Background(), w.log, "acme", call, 0)
+	c, err := log.Call(context.Background(), w.log, "acme", call, 0)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -191,7 +190,7 @@ func (w *world) after(on events.Name, call string) events.AgentState {
 
 func (w *world) agentSays(role events.Role, on events.Name, body any) {
 	w.t.Helper()
-	if _, err := w.log.Append(context.Background(), *logs.NextOfAgent(w.agent(), role, on, w.Now(), body)); err != nil {
+	if _, err := w.log.Append(context.Background(), *log.NextOfAgent(w.agent(), role, on, w.Now(), body)); err != nil {
 		w.t.Fatal(err)
 	}
 }
@@ -200,7 +199,7 @@ func (w *world) agentSays(role events.Role, on events.Name, body any) {
 func (w *world) say(role events.Role, name events.Name, body any) events.Record {
 	w.t.Helper()
 	c := w.call()
-	d, err := logs.NextOfCall(c, role, name, w.Now(), body)
+	d, err := log.NextOfCall(c, role, name, w.Now(), body)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -226,7 +225,7 @@ func (w *world) hears(s *Service, r events.Record) error {
 	if err != nil {
 		return err
 	}
-	return journal.Run(context.Background(), s.Log, steps...)
+	return log.Run(context.Background(), s.Log, steps...)
 }
 
 // hear is hears, of one event that must be handled.

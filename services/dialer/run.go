@@ -3,14 +3,14 @@ package dialer
 import (
 	"context"
 
-	"github.com/outdial/outdial/pkg/api"
-	"github.com/outdial/outdial/pkg/process"
+	"github.com/outdial/outdial/internal/api"
+	"github.com/outdial/outdial/internal/runtime"
 	"github.com/outdial/outdial/pkg/providers"
 )
 
 // Run runs the dialer on a host until ctx ends. Of the configuration, the
 // times are the caller's; the rest comes from the host.
-func Run(ctx context.Context, h *process.Host, c Config) error {
+func Run(ctx context.Context, h *runtime.Host, c Config) error {
 	c.Log, c.Notes, c.Directory, c.Now, c.Logger = h.Log, h, h.Directory, h.Now, h.Logger
 	c.Held = h.Held
 	s := New(c)

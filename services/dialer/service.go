@@ -5,13 +5,12 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/outdial/outdial/pkg/directory"
+	"github.com/outdial/outdial/internal/log"
+	"github.com/outdial/outdial/internal/orders"
+	"github.com/outdial/outdial/internal/tenants"
+	"github.com/outdial/outdial/internal/worker"
 	"github.com/outdial/outdial/pkg/events"
 	"github.com/outdial/outdial/pkg/events/lifecycle"
-	"github.com/outdial/outdial/pkg/journal"
-	"github.com/outdial/outdial/pkg/journal/logs"
-	"github.com/outdial/outdial/pkg/orders"
-	"github.com/outdial/outdial/pkg/worker"
 )
 
 // Notes takes what is not part of a log: OPS entries.
@@ -21,9 +20,9 @@ type Notes interface {
 
 // Config is all the dialer is given.
 type Config struct {
-	Log       journal.Log
+	Log       log.Log
 	Notes     Notes
-	Directory *directory.Directory
+	Directory *tenants.Directory
 	Send      time.Duration // an intent may be sent this long; default 5 s
 	Answer    time.Duration // a provider may take this long to answer; default 15 s
 	Event     time.Duration // a desktop's first event must come within; default 20 s
@@ -72,7 +71,7 @@ func (s *Service) Routes() []worker.Route {
 	}}
 }
 
-func (s *Service) onCall(ctx context.Context, d worker.Delivery) ([]journal.Step, error) {
+func (s *Service) onCall(ctx context.Context, d worker.Delivery) ([]log.Step, error) {
 	r := *d.Record
 	switch r.Name {
 	case events.Passed:
@@ -98,8 +97,8 @@ func (s *Service) onCall(ctx context.Context, d worker.Delivery) ([]journal.Step
 
 // onPassed dials, unless somebody withdrew the call while compliance was busy:
 // then what it prepared is undone.
-func (s *Service) onPassed(ctx context.Context, r events.Record) ([]journal.Step, error) {
-	c, err := logs.CallOf(ctx, s.Log, r)
+func (s *Service) onPassed(ctx context.Context, r events.Record) ([]log.Step, error) {
+	c, err := log.CallOf(ctx, s.Log, r)
 	if err != nil {
 		return nil, err
 	}
@@ -113,7 +112,7 @@ func (s *Service) onPassed(ctx context.Context, r events.Record) ([]journal.Step
 	if err != nil {
 		return nil, err
 	}
-	return []journal.Step{s.dial(r, unfit)}, nil
+	return []log.Step{s.dial(r, unfit)}, nil
 }
 
 // aside lets others go on while the call's provider is asked for something.
@@ -125,14 +124,14 @@ func aside(ctx context.Context, c *lifecycle.Call) error {
 }
 
 func (s *Service) callAndAgent(ctx context.Context, r events.Record) (*lifecycle.Call, *lifecycle.Agent, error) {
-	c, err := logs.CallOf(ctx, s.Log, r)
+	c, err := log.CallOf(ctx, s.Log, r)
 	if err != nil || c.Assigned == nil {
 		return c, nil, err
 	}
-	a, err := logs.Agent(ctx, s.Log, c.Tenant, c.Assigned.Agent)
+	a, err := log.Agent(ctx, s.Log, c.Tenant, c.Assigned.Agent)
 	return c, a, err
 }
 
-func (s *Service) next(c *lifecycle.Call, name events.Name, body any) (*journal.Draft, error) {
-	return logs.NextOfCall(c, events.Dialer, name, s.Now(), body)
+func (s *Service) next(c *lifecycle.Call, name events.Name, body any) (*log.Draft, error) {
+	return log.NextOfCall(c, events.Dialer, name, s.Now(), body)
 }

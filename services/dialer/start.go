@@ -5,11 +5,10 @@ import (
 	"errors"
 	"time"
 
+	"github.com/outdial/outdial/internal/log"
 	"github.com/outdial/outdial/pkg/events"
 	"github.com/outdial/outdial/pkg/events/fault"
 	"github.com/outdial/outdial/pkg/events/lifecycle"
-	"github.com/outdial/outdial/pkg/journal"
-	"github.com/outdial/outdial/pkg/journal/logs"
 	"github.com/outdial/outdial/pkg/providers"
 )
 
@@ -24,10 +23,10 @@ type attempt struct {
 
 // dial writes the intent, unless the last look at the provider found it unfit,
 // and sends the call only if this very append won.
-func (s *Service) dial(r events.Record, unfit *events.CallWithheld) journal.Step {
+func (s *Service) dial(r events.Record, unfit *events.CallWithheld) log.Step {
 	var at *attempt
-	return journal.Step{
-		Make: func(ctx context.Context) (*journal.Draft, error) {
+	return log.Step{
+		Make: func(ctx context.Context) (*log.Draft, error) {
 			at = nil
 			c, a, err := s.callAndAgent(ctx, r)
 			if err != nil || a == nil || c.State != lifecycle.Cleared || c.Refs.Passed != r.Seq {
@@ -47,13 +46,13 @@ func (s *Service) dial(r events.Record, unfit *events.CallWithheld) journal.Step
 				Agent: a.ID, Fence: c.Assigned.Fence, NotAfter: now.Add(s.Send),
 			})
 		},
-		Then: func(ctx context.Context, done journal.Appended) ([]journal.Step, error) {
+		Then: func(ctx context.Context, done log.Appended) ([]log.Step, error) {
 			if at == nil || !at.dialing || !done.Won {
 				return nil, nil // not ours to send: whoever hears the intent looks it up
 			}
 			at.call.Take(done.Record)
 			name, body := s.send(ctx, at)
-			return []journal.Step{s.settle(done.Record, name, body)}, nil
+			return []log.Step{s.settle(done.Record, name, body)}, nil
 		},
 	}
 }
@@ -70,7 +69,7 @@ func (s *Service) send(ctx context.Context, at *attempt) (events.Name, any) {
 		return events.Withheld, &events.CallWithheld{Reason: NothingSent, Detail: "unsupported", Attempt: id}
 	}
 	if s.Held() {
-		return events.Withheld, &events.CallWithheld{Reason: NothingSent, Detail: journal.CodeWentBack}
+		return events.Withheld, &events.CallWithheld{Reason: NothingSent, Detail: log.CodeWentBack}
 	}
 	if !time.Now().Before(at.sendBy) {
 		return events.Withheld, &events.CallWithheld{Reason: TooLate, Attempt: id}
@@ -106,9 +105,9 @@ func Answer(attempt string, r providers.Receipt, err error) (events.Name, any) {
 }
 
 // settle records the answer in the log as it stands by then.
-func (s *Service) settle(intent events.Record, answer events.Name, body any) journal.Step {
-	return journal.Step{Make: func(ctx context.Context) (*journal.Draft, error) {
-		c, err := logs.CallOf(ctx, s.Log, intent)
+func (s *Service) settle(intent events.Record, answer events.Name, body any) log.Step {
+	return log.Step{Make: func(ctx context.Context) (*log.Draft, error) {
+		c, err := log.CallOf(ctx, s.Log, intent)
 		if err != nil {
 			return nil, err
 		}
@@ -128,20 +127,20 @@ func (s *Service) settle(intent events.Record, answer events.Name, body any) jou
 
 // abandoned hears an intent. Whoever finds one without an outcome, after its
 // sender has had time enough, never dials: it writes unknown.
-func (s *Service) abandoned(ctx context.Context, r events.Record) ([]journal.Step, error) {
-	c, err := logs.CallOf(ctx, s.Log, r)
+func (s *Service) abandoned(ctx context.Context, r events.Record) ([]log.Step, error) {
+	c, err := log.CallOf(ctx, s.Log, r)
 	if err != nil || c.State != lifecycle.Dialing {
 		return nil, err
 	}
 	if wait := c.Dialing.NotAfter.Add(s.Answer + s.Settle).Sub(s.Now()); wait > 0 {
 		return nil, snooze(soon(wait, r), "an intent's outcome")
 	}
-	return []journal.Step{s.unknown(r, lifecycle.Dialing, c.Dialing.Attempt, "no_outcome")}, nil
+	return []log.Step{s.unknown(r, lifecycle.Dialing, c.Dialing.Attempt, "no_outcome")}, nil
 }
 
-func (s *Service) unknown(r events.Record, in lifecycle.State, attempt, code string) journal.Step {
-	return journal.Step{Make: func(ctx context.Context) (*journal.Draft, error) {
-		c, err := logs.CallOf(ctx, s.Log, r)
+func (s *Service) unknown(r events.Record, in lifecycle.State, attempt, code string) log.Step {
+	return log.Step{Make: func(ctx context.Context) (*log.Draft, error) {
+		c, err := log.CallOf(ctx, s.Log, r)
 		if err != nil || c.State != in || c.Dialing == nil || c.Dialing.Attempt != attempt {
 			return nil, err
 		}
@@ -158,8 +157,8 @@ func soon(wait time.Duration, r events.Record) time.Duration {
 
 // silence waits for the first event of a call that a desktop took: none by the
 // deadline, and nobody knows what became of it.
-func (s *Service) silence(ctx context.Context, r events.Record) ([]journal.Step, error) {
-	c, err := logs.CallOf(ctx, s.Log, r)
+func (s *Service) silence(ctx context.Context, r events.Record) ([]log.Step, error) {
+	c, err := log.CallOf(ctx, s.Log, r)
 	if err != nil || c.State != lifecycle.Started || c.Assigned == nil {
 		return nil, err
 	}
@@ -170,5 +169,5 @@ func (s *Service) silence(ctx context.Context, r events.Record) ([]journal.Step,
 	if wait := r.Time.Add(s.Event).Sub(s.Now()); wait > 0 {
 		return nil, snooze(soon(wait, r), "a desktop's first event")
 	}
-	return []journal.Step{s.unknown(r, lifecycle.Started, c.Dialing.Attempt, "no_event")}, nil
+	return []log.Step{s.unknown(r, lifecycle.Started, c.Dialing.Attempt, "no_event")}, nil
 }

@@ -4,20 +4,19 @@ import (
 	"context"
 	"time"
 
+	"github.com/outdial/outdial/internal/log"
+	"github.com/outdial/outdial/internal/worker"
 	"github.com/outdial/outdial/pkg/events"
 	"github.com/outdial/outdial/pkg/events/fault"
 	"github.com/outdial/outdial/pkg/events/lifecycle"
-	"github.com/outdial/outdial/pkg/journal"
-	"github.com/outdial/outdial/pkg/journal/logs"
 	"github.com/outdial/outdial/pkg/providers"
-	"github.com/outdial/outdial/pkg/worker"
 )
 
 func snooze(d time.Duration, why string) error { return worker.Snooze(d, why) }
 
 // lookup asks the provider what became of a start whose answer was lost. It
 // never starts again.
-func (s *Service) lookup(ctx context.Context, r events.Record) ([]journal.Step, error) {
+func (s *Service) lookup(ctx context.Context, r events.Record) ([]log.Step, error) {
 	c, a, err := s.callAndAgent(ctx, r)
 	if err != nil || c.State != lifecycle.Unknown || a == nil {
 		return nil, err
@@ -45,7 +44,7 @@ func (s *Service) lookup(ctx context.Context, r events.Record) ([]journal.Step, 
 	if err != nil || found.Verdict == providers.CannotSay {
 		return nil, snooze(s.Settle, "a provider that cannot say")
 	}
-	return []journal.Step{s.found(r, found)}, nil
+	return []log.Step{s.found(r, found)}, nil
 }
 
 func (s *Service) lookAgain(ctx context.Context, p providers.Starter, o providers.Order) (providers.Found, error) {
@@ -59,9 +58,9 @@ func (s *Service) lookAgain(ctx context.Context, p providers.Starter, o provider
 	return p.Lookup(ctx, o)
 }
 
-func (s *Service) found(r events.Record, found providers.Found) journal.Step {
-	return journal.Step{Make: func(ctx context.Context) (*journal.Draft, error) {
-		c, err := logs.CallOf(ctx, s.Log, r)
+func (s *Service) found(r events.Record, found providers.Found) log.Step {
+	return log.Step{Make: func(ctx context.Context) (*log.Draft, error) {
+		c, err := log.CallOf(ctx, s.Log, r)
 		if err != nil || c.State != lifecycle.Unknown {
 			return nil, err
 		}
@@ -75,7 +74,7 @@ func (s *Service) found(r events.Record, found providers.Found) journal.Step {
 }
 
 // undo withdraws what the provider holds of a call that must not go on.
-func (s *Service) undo(ctx context.Context, r events.Record) ([]journal.Step, error) {
+func (s *Service) undo(ctx context.Context, r events.Record) ([]log.Step, error) {
 	c, a, err := s.callAndAgent(ctx, r)
 	if err != nil || a == nil {
 		return nil, err
@@ -110,13 +109,13 @@ func (s *Service) withdraw(ctx context.Context, p providers.Starter, o providers
 
 // withdrawn records how a withdrawal ended; one that may yet succeed is tried
 // again.
-func (s *Service) withdrawn(r events.Record, evidence string, err error) ([]journal.Step, error) {
+func (s *Service) withdrawn(r events.Record, evidence string, err error) ([]log.Step, error) {
 	if err != nil && fault.Of(err) != fault.Permanent {
 		// Less and less often: an agent who is held back may be so for hours.
 		return nil, snooze(max(fault.After(err, time.Second), min(time.Since(r.Stored)/10, time.Minute)), "a withdrawal")
 	}
-	return []journal.Step{{Make: func(ctx context.Context) (*journal.Draft, error) {
-		c, foldErr := logs.CallOf(ctx, s.Log, r)
+	return []log.Step{{Make: func(ctx context.Context) (*log.Draft, error) {
+		c, foldErr := log.CallOf(ctx, s.Log, r)
 		if foldErr != nil || !c.Open() && !Undo(c) {
 			return nil, foldErr
 		}
@@ -134,7 +133,7 @@ func (s *Service) withdrawn(r events.Record, evidence string, err error) ([]jour
 }
 
 // withdrawPlaced answers a wish to cancel a call that may be ringing already.
-func (s *Service) withdrawPlaced(ctx context.Context, c *lifecycle.Call, a *lifecycle.Agent, r events.Record) ([]journal.Step, error) {
+func (s *Service) withdrawPlaced(ctx context.Context, c *lifecycle.Call, a *lifecycle.Agent, r events.Record) ([]log.Step, error) {
 	o, conn, err := s.book.For(ctx, c, a)
 	if err != nil {
 		return nil, err
@@ -151,7 +150,7 @@ func (s *Service) withdrawPlaced(ctx context.Context, c *lifecycle.Call, a *life
 
 // orphan raises the alarm about a call that turned up after it was given up,
 // and withdraws it where the provider can.
-func (s *Service) orphan(ctx context.Context, r events.Record) ([]journal.Step, error) {
+func (s *Service) orphan(ctx context.Context, r events.Record) ([]log.Step, error) {
 	c, a, err := s.callAndAgent(ctx, r)
 	if err != nil || a == nil || !Orphan(c, r) {
 		return nil, err
@@ -164,15 +163,15 @@ func (s *Service) orphan(ctx context.Context, r events.Record) ([]journal.Step, 
 		_, err := s.withdraw(ctx, conn.Provider.Starter, o)
 		undone = err == nil
 	}
-	return []journal.Step{{
-		Make: func(ctx context.Context) (*journal.Draft, error) {
-			c, err := logs.CallOf(ctx, s.Log, r)
+	return []log.Step{{
+		Make: func(ctx context.Context) (*log.Draft, error) {
+			c, err := log.CallOf(ctx, s.Log, r)
 			if err != nil || !Orphan(c, r) {
 				return nil, err
 			}
 			return s.next(c, events.Orphaned, &events.CallOrphaned{Evidence: string(r.Name), Undone: undone})
 		},
-		Then: func(ctx context.Context, _ journal.Appended) ([]journal.Step, error) {
+		Then: func(ctx context.Context, _ log.Appended) ([]log.Step, error) {
 			return nil, s.Notes.Ops(ctx, events.Ops{Event: "alarm", Service: "dialer", Tenant: c.Tenant,
 				What: "a call turned up that had been given up", Call: c.ID, Agent: a.ID, At: s.Now()})
 		},

@@ -3,11 +3,10 @@ package bridge
 import (
 	"context"
 
-	"github.com/outdial/outdial/pkg/api"
+	"github.com/outdial/outdial/internal/api"
+	"github.com/outdial/outdial/internal/log"
 	"github.com/outdial/outdial/pkg/events"
 	"github.com/outdial/outdial/pkg/events/lifecycle"
-	"github.com/outdial/outdial/pkg/journal"
-	"github.com/outdial/outdial/pkg/journal/logs"
 )
 
 // Endpoints lists the commands that the bridge answers: the presence events
@@ -46,9 +45,9 @@ func (s *Service) onSet(ctx context.Context, tenant string, body []byte) (any, e
 	in.Reason = events.PresenceReason(in.Reason)
 	id := events.AgentToken(in.Agent)
 	out := SetAnswer{Agent: id}
-	err = journal.Run(ctx, s.Log, journal.Step{
-		Make: func(ctx context.Context) (*journal.Draft, error) {
-			a, err := logs.Agent(ctx, s.Log, tenant, id)
+	err = log.Run(ctx, s.Log, log.Step{
+		Make: func(ctx context.Context) (*log.Draft, error) {
+			a, err := log.Agent(ctx, s.Log, tenant, id)
 			if err != nil {
 				return nil, err
 			}
@@ -70,10 +69,10 @@ func (s *Service) onSet(ctx context.Context, tenant string, body []byte) (any, e
 			if on == events.Ready && !s.mayBeReady(ctx, tenant, a.State.Connection, id) {
 				return nil, api.Conflict("this agent became ready too often of late (limits.readyPerHour); try again in a while")
 			}
-			return logs.NextOfAgent(a, events.Bridge, on, now,
+			return log.NextOfAgent(a, events.Bridge, on, now,
 				&events.AgentPresence{Reason: in.Reason, Evidence: "command", State: after}), nil
 		},
-		Then: func(_ context.Context, done journal.Appended) ([]journal.Step, error) {
+		Then: func(_ context.Context, done log.Appended) ([]log.Step, error) {
 			out.Presence, out.Seq = string(on), done.Record.Seq
 			return nil, nil
 		},

@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/outdial/outdial/pkg/api"
+	"github.com/outdial/outdial/internal/api"
 	"github.com/outdial/outdial/pkg/events"
 )
 

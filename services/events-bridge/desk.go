@@ -3,11 +3,11 @@ package bridge
 import (
 	"context"
 
+	"github.com/outdial/outdial/internal/log"
 	"github.com/outdial/outdial/pkg/events"
 	"github.com/outdial/outdial/pkg/events/fault"
-	"github.com/outdial/outdial/pkg/journal/logs"
 	"github.com/outdial/outdial/pkg/providers"
-	"github.com/outdial/outdial/pkg/providers/workspace"
+	"github.com/outdial/outdial/pkg/providers/acqueon/desktop"
 )
 
 // Doors opens and closes the way by which the dialer reaches a desktop.
@@ -16,7 +16,7 @@ type Doors interface {
 	Close(session string) error
 }
 
-// Desk takes what agents' desktops say. It implements workspace.Sink.
+// Desk takes what agents' desktops say. It implements desktop.Sink.
 type Desk struct {
 	s     *Service
 	doors Doors
@@ -25,7 +25,7 @@ type Desk struct {
 	tell func(connection, agent string) bool
 }
 
-var _ workspace.Sink = (*Desk)(nil)
+var _ desktop.Sink = (*Desk)(nil)
 
 // Desk makes the sink of a hub whose sessions are reached through doors.
 func (s *Service) Desk(doors Doors) *Desk { return &Desk{s: s, doors: doors} }
@@ -48,7 +48,7 @@ func (d *Desk) Opened(ctx context.Context, connection, agent, session string) er
 	d.s.seats.put(x)
 	if err := d.s.startDesktop(ctx, x, false); err != nil {
 		_ = d.doors.Close(session)
-		x.over = workspace.EndStore // it may be on record all the same
+		x.over = desktop.EndStore // it may be on record all the same
 		d.s.seats.put(x)
 		return err
 	}
@@ -68,7 +68,7 @@ func (d *Desk) tenantOf(ctx context.Context, connection, agent string) (tenant s
 		if c.Name != connection || !c.Provider.Can.Desktop {
 			continue
 		}
-		a, err := logs.Agent(ctx, d.s.Log, c.Tenant, events.AgentToken(agent))
+		a, err := log.Agent(ctx, d.s.Log, c.Tenant, events.AgentToken(agent))
 		if err != nil {
 			return "", err
 		}

@@ -9,7 +9,7 @@ import (
 	"github.com/outdial/outdial/pkg/events"
 	"github.com/outdial/outdial/pkg/events/fault"
 	"github.com/outdial/outdial/pkg/events/lifecycle"
-	"github.com/outdial/outdial/pkg/providers/workspace"
+	"github.com/outdial/outdial/pkg/providers/acqueon/desktop"
 )
 
 // doors remembers which desktops can be reached.
@@ -57,7 +57,7 @@ func TestADesktopsSession(t *testing.T) {
 	if err := d.Opened(ctx, "webex", "wes", "two"); err != nil {
 		t.Fatal(err)
 	}
-	d.Closed(ctx, "webex", "wes", "one", workspace.EndClosed)
+	d.Closed(ctx, "webex", "wes", "one", desktop.EndClosed)
 	if a := w.agent("wes"); a.State.Session != "two" || !slices.Equal(reach.open, []string{"acme/webex/wes/two"}) {
 		t.Errorf("%+v, %v", a.State, reach.open)
 	}
@@ -69,7 +69,7 @@ func TestADesktopsSession(t *testing.T) {
 	if err := d.Opened(ctx, "webex", "wes", "three"); err != nil {
 		t.Fatal(err)
 	}
-	d.Closed(ctx, "webex", "wes", "three", workspace.EndClosed)
+	d.Closed(ctx, "webex", "wes", "three", desktop.EndClosed)
 	if a := w.agent("wes"); a.State.Presence != events.Offline {
 		t.Errorf("signed out, and yet %s", a.State.Presence)
 	}

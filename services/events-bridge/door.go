@@ -10,11 +10,11 @@ import (
 	"strings"
 	"time"
 
-	"github.com/outdial/outdial/pkg/directory"
-	"github.com/outdial/outdial/pkg/door"
+	"github.com/outdial/outdial/internal/door"
+	"github.com/outdial/outdial/internal/log"
+	"github.com/outdial/outdial/internal/tenants"
 	"github.com/outdial/outdial/pkg/events"
 	"github.com/outdial/outdial/pkg/events/fault"
-	"github.com/outdial/outdial/pkg/journal"
 )
 
 // maxBody is the most a request over HTTP may hold, as on the bus.
@@ -178,7 +178,7 @@ func (d *Door) one(ctx context.Context, tenant string, h events.Header, body []b
 		return Accepted{Faults: []events.Fault{{Pointer: "/ce-id", Code: "id_reuse",
 			Message: "this source and id were used before with another body; use a new id for a new request"}}, Source: who.Source, ID: who.ID}, http.StatusBadRequest
 	}
-	if fault.Code(err) == journal.CodeNoRoom {
+	if fault.Code(err) == log.CodeNoRoom {
 		return Accepted{Faults: []events.Fault{{Code: "quota", Message: "not stored: the tenant's requests of the last days have all the room they may have; send it again later, with the same id"}}}, http.StatusTooManyRequests
 	}
 	if err != nil {
@@ -252,7 +252,7 @@ func (d *Door) webhook(w http.ResponseWriter, r *http.Request) {
 
 // sender finds for whom a request may post. id is that of the message where its
 // signature holds the time: the same one again is a repetition or a replay.
-func (d *Door) sender(r *http.Request, body []byte) (conn directory.Connection, id string, ok bool) {
+func (d *Door) sender(r *http.Request, body []byte) (conn tenants.Connection, id string, ok bool) {
 	conn, found := connection(d.S.Directory, r.PathValue("connection"))
 	credential, configured := d.Hook(conn.Name)
 	switch {
@@ -269,13 +269,13 @@ func (d *Door) sender(r *http.Request, body []byte) (conn directory.Connection, 
 	return conn, id, true
 }
 
-func connection(d *directory.Directory, name string) (directory.Connection, bool) {
+func connection(d *tenants.Directory, name string) (tenants.Connection, bool) {
 	for _, c := range d.Connections() {
 		if c.Name == name {
 			return c, true
 		}
 	}
-	return directory.Connection{}, false
+	return tenants.Connection{}, false
 }
 
 func answer(w http.ResponseWriter, status int, v any) {

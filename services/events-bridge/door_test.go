@@ -14,17 +14,16 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/outdial/outdial/pkg/directory"
-	"github.com/outdial/outdial/pkg/door"
+	"github.com/outdial/outdial/internal/broker"
+	"github.com/outdial/outdial/internal/door"
+	"github.com/outdial/outdial/internal/log"
+	"github.com/outdial/outdial/internal/runtime"
+	"github.com/outdial/outdial/internal/telemetry"
+	"github.com/outdial/outdial/internal/tenants"
+	"github.com/outdial/outdial/internal/worker"
 	"github.com/outdial/outdial/pkg/events"
-	"github.com/outdial/outdial/pkg/journal"
-	"github.com/outdial/outdial/pkg/journal/logs"
-	"github.com/outdial/outdial/pkg/process"
 	"github.com/outdial/outdial/pkg/providers"
-	"github.com/outdial/outdial/pkg/worker"
-	"github.com/outdial/outdial/pkg/worker/natsserver/natstest"
-	"github.com/outdial/outdial/pkg/worker/provision"
-	"github.com/outdial/outdial/pkg/worker/telemetry"
+	"github.com/outdial/outdial/test/exams/natstest"
 )
 
 const patience = 20 * time.Second
@@ -32,7 +31,7 @@ const patience = 20 * time.Second
 // running is a bridge at work on a real server, with its doors open.
 type running struct {
 	*world // for its directory only
-	h      *process.Host
+	h      *runtime.Host
 	url    string
 	rig    *natstest.Rig
 }
@@ -40,11 +39,11 @@ type running struct {
 func run(t *testing.T) *running {
 	t.Helper()
 	r := &running{world: newWorld(t), rig: natstest.New(t)}
-	l, err := provision.Plan([]string{"acme", "globex"}, provision.Options{})
+	l, err := broker.Plan([]string{"acme", "globex"}, broker.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := provision.Apply(t.Context(), r.rig.JS, l); err != nil {
+	if _, err := broker.Apply(t.Context(), r.rig.JS, l); err != nil {
 		t.Fatal(err)
 	}
 	tele, err := telemetry.Start(t.Context(), telemetry.Config{Service: "outdial-events-bridge", Getenv: func(string) string { return "" }, LogTo: io.Discard})
@@ -54,9 +53,9 @@ func run(t *testing.T) *running {
 	t.Cleanup(func() { _ = tele.Shutdown(context.Background()) })
 	connect := worker.ConnectOptions{}
 	connect.Options = append(connect.Options, r.rig.Server.InProcess())
-	r.h, err = process.Open(t.Context(), process.Options{
+	r.h, err = runtime.Open(t.Context(), runtime.Options{
 		Service: "events-bridge", Role: events.Bridge, Version: "0.0.1", Connect: connect, Embedded: r.rig.Server, Unsafe: true, Telemetry: tele,
-		Directory: func(func() time.Time, providers.Desktop) (*directory.Directory, error) { return r.dir, nil },
+		Directory: func(func() time.Time, providers.Desktop) (*tenants.Directory, error) { return r.dir, nil },
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -247,7 +246,7 @@ func TestAnIDUsedForAnotherBodyIsRefusedAtTheDoor(t *testing.T) {
 		t.Fatal(faults)
 	}
 	// The orchestrator has taken the request.
-	if _, err := r.h.Log.Append(t.Context(), journal.Draft{Family: events.CallFamily, Tenant: "acme", Key: in.Call, Role: events.Orchestrator,
+	if _, err := r.h.Log.Append(t.Context(), log.Draft{Family: events.CallFamily, Tenant: "acme", Key: in.Call, Role: events.Orchestrator,
 		Name: events.Requested, Cause: "1", Time: time.Now(), Body: &events.CallRequested{Digest: in.Digest}}); err != nil {
 		t.Fatal(err)
 	}
@@ -319,7 +318,7 @@ func TestABrokenMessageIsParkedAndTheNextIsHandled(t *testing.T) {
 	t.Parallel()
 	r := run(t)
 	ctx := t.Context()
-	enrol := journal.Draft{Family: events.AgentFamily, Tenant: "acme", Key: "wes", Role: events.Orchestrator, Name: events.Enrolled,
+	enrol := log.Draft{Family: events.AgentFamily, Tenant: "acme", Key: "wes", Role: events.Orchestrator, Name: events.Enrolled,
 		Cause: "config", Time: time.Now(), Body: &events.AgentEnrolled{State: events.AgentState{Presence: events.Offline, Connection: "webex"}}}
 	if _, err := r.h.Log.Append(ctx, enrol); err != nil {
 		t.Fatal(err)
@@ -331,7 +330,7 @@ func TestABrokenMessageIsParkedAndTheNextIsHandled(t *testing.T) {
 	}
 	end := time.Now().Add(patience)
 	for time.Now().Before(end) {
-		a, err := logs.Agent(ctx, r.h.Log, "acme", "wes")
+		a, err := log.Agent(ctx, r.h.Log, "acme", "wes")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -340,7 +339,7 @@ func TestABrokenMessageIsParkedAndTheNextIsHandled(t *testing.T) {
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
-	a, err := logs.Agent(ctx, r.h.Log, "acme", "wes")
+	a, err := log.Agent(ctx, r.h.Log, "acme", "wes")
 	if err != nil || a.State.Presence != events.ForeignCall {
 		t.Errorf("the good message was not handled: %+v, %v", a.State, err)
 	}

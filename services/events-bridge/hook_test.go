@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/outdial/outdial/pkg/door"
+	"github.com/outdial/outdial/internal/door"
 	"github.com/outdial/outdial/pkg/events"
 )
 

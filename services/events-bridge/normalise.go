@@ -3,14 +3,13 @@ package bridge
 import (
 	"context"
 
-	"github.com/outdial/outdial/pkg/directory"
+	"github.com/outdial/outdial/internal/log"
+	"github.com/outdial/outdial/internal/tenants"
+	"github.com/outdial/outdial/internal/worker"
 	"github.com/outdial/outdial/pkg/events"
 	"github.com/outdial/outdial/pkg/events/fault"
 	"github.com/outdial/outdial/pkg/events/lifecycle"
-	"github.com/outdial/outdial/pkg/journal"
-	"github.com/outdial/outdial/pkg/journal/logs"
 	"github.com/outdial/outdial/pkg/providers"
-	"github.com/outdial/outdial/pkg/worker"
 )
 
 // message is one raw message on its way into the logs.
@@ -18,7 +17,7 @@ type message struct {
 	raw   events.ProviderRaw
 	seq   uint64 // in PROVIDER
 	id    string
-	conn  directory.Connection
+	conn  tenants.Connection
 	home  string
 	agent string
 	// Of a poll: the ends of the logs that its answer was asked after, moved
@@ -31,7 +30,7 @@ type message struct {
 func (m *message) polled() bool { return m.raw.Via == viaPoll }
 
 // onRaw understands one stored message and writes what it says into the logs.
-func (s *Service) onRaw(ctx context.Context, d worker.Delivery) ([]journal.Step, error) {
+func (s *Service) onRaw(ctx context.Context, d worker.Delivery) ([]log.Step, error) {
 	raw, e, err := events.DecodeBody[events.ProviderRaw](d.Header, d.Data, events.TypeProviderRaw)
 	if err != nil {
 		return nil, fault.New(fault.Permanent, "read provider message", "bad_message", err)
@@ -53,7 +52,7 @@ func (s *Service) onRaw(ctx context.Context, d worker.Delivery) ([]journal.Step,
 }
 
 // understand reads a message against the record and lists the appends.
-func (s *Service) understand(ctx context.Context, m *message) ([]journal.Step, error) {
+func (s *Service) understand(ctx context.Context, m *message) ([]log.Step, error) {
 	a, calls, err := s.known(ctx, m.conn.Tenant, m.agent)
 	if err != nil {
 		return nil, err
@@ -68,7 +67,7 @@ func (s *Service) understand(ctx context.Context, m *message) ([]journal.Step, e
 	if err != nil {
 		return nil, err
 	}
-	var steps []journal.Step
+	var steps []log.Step
 	for _, o := range seen {
 		c := Match(o, calls)
 		if o.Call != "" && o.Manual && c != nil {
@@ -120,13 +119,13 @@ func presenceFrom(o providers.Observation, c *lifecycle.Call) providers.Observat
 
 // known is the agent with the calls it has or had last: the claiming one first.
 func (s *Service) known(ctx context.Context, tenant, agent string) (*lifecycle.Agent, []*lifecycle.Call, error) {
-	a, err := logs.Agent(ctx, s.Log, tenant, agent)
+	a, err := log.Agent(ctx, s.Log, tenant, agent)
 	if err != nil {
 		return nil, nil, err
 	}
 	var calls []*lifecycle.Call
 	for _, id := range callIDs(a) {
-		c, err := logs.Call(ctx, s.Log, tenant, id, 0)
+		c, err := log.Call(ctx, s.Log, tenant, id, 0)
 		if err != nil && fault.Of(err) == fault.Permanent {
 			continue // a call that nobody can read must not blind us to its agent
 		}
@@ -186,10 +185,10 @@ func (m *message) fresh(a *lifecycle.Agent, calls []*lifecycle.Call) bool {
 }
 
 // progress appends what a message says of a call.
-func (s *Service) progress(m *message, o providers.Observation, c *lifecycle.Call) journal.Step {
-	return journal.Step{
-		Make: func(ctx context.Context) (*journal.Draft, error) {
-			c, err := logs.Call(ctx, s.Log, c.Tenant, c.ID, c.Refs.Requested)
+func (s *Service) progress(m *message, o providers.Observation, c *lifecycle.Call) log.Step {
+	return log.Step{
+		Make: func(ctx context.Context) (*log.Draft, error) {
+			c, err := log.Call(ctx, s.Log, c.Tenant, c.ID, c.Refs.Requested)
 			if err != nil || m.stale {
 				return nil, err
 			}
@@ -203,14 +202,14 @@ func (s *Service) progress(m *message, o providers.Observation, c *lifecycle.Cal
 			}
 			body := m.body(o, c)
 			body.Late = v == lifecycle.Known && lifecycle.Rank(lifecycle.State(o.Call)) > 0
-			d, err := logs.NextOfCall(c, events.Bridge, o.Call, s.Now(), body)
+			d, err := log.NextOfCall(c, events.Bridge, o.Call, s.Now(), body)
 			if d != nil {
 				// The call's own trace goes on: a poll is nobody's request.
 				d.Cause, d.TraceParent = m.id, c.Log[0].TraceParent
 			}
 			return d, err
 		},
-		Then: func(_ context.Context, done journal.Appended) ([]journal.Step, error) {
+		Then: func(_ context.Context, done log.Appended) ([]log.Step, error) {
 			m.callSeq = done.Record.Seq
 			return nil, nil
 		},
@@ -239,10 +238,10 @@ func (m *message) body(o providers.Observation, c *lifecycle.Call) *events.CallP
 }
 
 // presence appends what a message says of the agent.
-func (s *Service) presence(m *message, o providers.Observation, c *lifecycle.Call) journal.Step {
-	return journal.Step{
-		Make: func(ctx context.Context) (*journal.Draft, error) {
-			a, err := logs.Agent(ctx, s.Log, m.conn.Tenant, m.agent)
+func (s *Service) presence(m *message, o providers.Observation, c *lifecycle.Call) log.Step {
+	return log.Step{
+		Make: func(ctx context.Context) (*log.Draft, error) {
+			a, err := log.Agent(ctx, s.Log, m.conn.Tenant, m.agent)
 			if err != nil || m.stale {
 				return nil, err
 			}
@@ -270,14 +269,14 @@ func (s *Service) presence(m *message, o providers.Observation, c *lifecycle.Cal
 			if c != nil && !m.polled() {
 				body.Call, body.CallSeq = c.ID, c.Seq()
 			}
-			d := logs.NextOfAgent(a, events.Bridge, o.Presence, now, body)
+			d := log.NextOfAgent(a, events.Bridge, o.Presence, now, body)
 			d.Cause = m.id
 			if c != nil {
 				d.TraceParent = c.Log[0].TraceParent
 			}
 			return d, nil
 		},
-		Then: func(_ context.Context, done journal.Appended) ([]journal.Step, error) {
+		Then: func(_ context.Context, done log.Appended) ([]log.Step, error) {
 			m.agentSeq = done.Record.Seq
 			return nil, nil
 		},

@@ -3,17 +3,17 @@ package bridge
 import (
 	"net/http"
 
-	"github.com/outdial/outdial/pkg/config"
-	"github.com/outdial/outdial/pkg/process"
-	"github.com/outdial/outdial/pkg/providers/workspace"
+	"github.com/outdial/outdial/internal/config"
+	"github.com/outdial/outdial/internal/runtime"
+	"github.com/outdial/outdial/pkg/providers/acqueon/desktop"
 )
 
 // Options are what the configuration says about the bridge.
-func Options(s process.Setup, mux *http.ServeMux) RunOptions {
+func Options(s runtime.Setup, mux *http.ServeMux) RunOptions {
 	return RunOptions{
 		Config:    Config{PollEvery: s.Config.Timing.Bridge.PollEvery, Alive: s.Config.Timing.Bridge.Alive, Quotas: quotasOf(s.Config.Limits)},
 		Mux:       mux,
-		Authorize: s.DesktopToken(workspace.SameToken),
+		Authorize: s.DesktopToken(desktop.SameToken),
 		Origins:   s.Config.Workspace.Origins,
 		Token:     s.IngressToken,
 		Hook:      s.Hook,

@@ -6,9 +6,9 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/outdial/outdial/internal/log"
 	"github.com/outdial/outdial/pkg/events"
 	"github.com/outdial/outdial/pkg/events/fault"
-	"github.com/outdial/outdial/pkg/journal"
 )
 
 // polled is a world whose agent ann, who is ready, is polled every second of a
@@ -138,10 +138,10 @@ func (w *world) spoil(call string) {
 }
 
 // noCalls is a log of which only the agents' part can be reached.
-type noCalls struct{ journal.Log }
+type noCalls struct{ log.Log }
 
 func (noCalls) Read(context.Context, events.Family, string, string, uint64) ([]events.Record, error) {
-	return nil, fault.New(fault.Transient, "read log", journal.CodeUnavailable, nil)
+	return nil, fault.New(fault.Transient, "read log", log.CodeUnavailable, nil)
 }
 
 func TestACallThatCannotBeReadDoesNotBlindUsToItsAgent(t *testing.T) {

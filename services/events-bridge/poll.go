@@ -6,12 +6,11 @@ import (
 	"sync"
 	"time"
 
-	"github.com/outdial/outdial/pkg/directory"
+	"github.com/outdial/outdial/internal/log"
+	"github.com/outdial/outdial/internal/tenants"
 	"github.com/outdial/outdial/pkg/events"
 	"github.com/outdial/outdial/pkg/events/fault"
 	"github.com/outdial/outdial/pkg/events/lifecycle"
-	"github.com/outdial/outdial/pkg/journal"
-	"github.com/outdial/outdial/pkg/journal/logs"
 	"github.com/outdial/outdial/pkg/providers"
 )
 
@@ -165,7 +164,7 @@ func (s *Service) connectionOf(tenant, agent string) string {
 // unreachable records that the provider does not answer for an agent.
 func (s *Service) unreachable(ctx context.Context, tenant, agent, code string) {
 	s.note(ctx, "connection_down", tenant, agent, code)
-	a, err := logs.Agent(ctx, s.Log, tenant, agent)
+	a, err := log.Agent(ctx, s.Log, tenant, agent)
 	if err == nil && a.Enrolled() && a.State.Session != "" {
 		err = s.sessionEvent(ctx, tenant, agent, events.SessionLost, "provider_down", a.State.Session, nil)
 	}
@@ -223,7 +222,7 @@ func (s *Service) pollOnce(ctx context.Context, tenant, agent string) (busy bool
 }
 
 // ask polls one agent's status and stores it if it says anything new.
-func (s *Service) ask(ctx context.Context, a *lifecycle.Agent, calls []*lifecycle.Call, ref providers.AgentRef, conn directory.Connection) error {
+func (s *Service) ask(ctx context.Context, a *lifecycle.Agent, calls []*lifecycle.Call, ref providers.AgentRef, conn tenants.Connection) error {
 	status, body, err := conn.Provider.Poller.Poll(ctx, ref)
 	if err != nil {
 		return s.pollFailed(ctx, a, err)
@@ -268,8 +267,8 @@ func (s *Service) open(ctx context.Context, a *lifecycle.Agent, ref providers.Ag
 // sessionEvent appends the beginning or the end of an agent's session. An end
 // counts only for the session that is on record.
 func (s *Service) sessionEvent(ctx context.Context, tenant, agent string, on events.Name, reason, session string, ids map[string]string) error {
-	return journal.Run(ctx, s.Log, journal.Step{Make: func(ctx context.Context) (*journal.Draft, error) {
-		a, err := logs.Agent(ctx, s.Log, tenant, agent)
+	return log.Run(ctx, s.Log, log.Step{Make: func(ctx context.Context) (*log.Draft, error) {
+		a, err := log.Agent(ctx, s.Log, tenant, agent)
 		if err != nil || !a.Enrolled() {
 			return nil, err
 		}
@@ -289,7 +288,7 @@ func (s *Service) sessionEvent(ctx context.Context, tenant, agent string, on eve
 			after.Session = ""
 		}
 		after.Bridge = ""
-		d := logs.NextOfAgent(a, events.Bridge, on, now, &events.AgentPresence{Reason: reason, State: after})
+		d := log.NextOfAgent(a, events.Bridge, on, now, &events.AgentPresence{Reason: reason, State: after})
 		d.Cause = a.Last.ID + "." + events.EventID(session, string(on), agent) // two sessions are never one
 		return d, nil
 	}})
@@ -304,7 +303,7 @@ func tenantOf(subject string) string {
 
 // agentNamed finds whose message it is when it came by no agent's socket: the
 // provider's own id of the agent, where the message names one.
-func (s *Service) agentNamed(conn directory.Connection, raw events.ProviderRaw) string {
+func (s *Service) agentNamed(conn tenants.Connection, raw events.ProviderRaw) string {
 	seen, err := conn.Provider.Reader.Read(raw, providers.View{Now: s.Now()})
 	if err != nil || len(seen) == 0 || seen[0].Agent == "" {
 		return ""

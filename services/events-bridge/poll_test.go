@@ -5,11 +5,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/outdial/outdial/internal/log"
 	"github.com/outdial/outdial/pkg/events"
 	"github.com/outdial/outdial/pkg/events/fault"
 	"github.com/outdial/outdial/pkg/events/lifecycle"
-	"github.com/outdial/outdial/pkg/journal"
-	"github.com/outdial/outdial/pkg/journal/journaltest"
+	"github.com/outdial/outdial/test/exams/logtest"
 )
 
 func TestAnAgentIsPolledFromSignInToReady(t *testing.T) {
@@ -150,8 +150,8 @@ func TestAPollHandledTwice(t *testing.T) {
 				t.Fatal(err)
 			}
 			d := w.raws[len(w.raws)-1]
-			w.log.Fail(at, journaltest.Down)
-			if err := w.understands(d); fault.Code(err) != journal.CodeUnavailable {
+			w.log.Fail(at, logtest.Down)
+			if err := w.understands(d); fault.Code(err) != log.CodeUnavailable {
 				t.Fatalf("err = %v", err)
 			}
 			for range 3 {

@@ -6,9 +6,9 @@ import (
 	"sync"
 	"time"
 
+	"github.com/outdial/outdial/internal/pace"
 	"github.com/outdial/outdial/pkg/events"
 	"github.com/outdial/outdial/pkg/events/fault"
-	"github.com/outdial/outdial/pkg/pace"
 	"github.com/outdial/outdial/pkg/providers"
 )
 

@@ -10,9 +10,9 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/outdial/outdial/internal/log"
 	"github.com/outdial/outdial/pkg/events"
 	"github.com/outdial/outdial/pkg/events/fault"
-	"github.com/outdial/outdial/pkg/journal"
 )
 
 // a listener hears the agents' log as it grows, as the bridge's roster does.
@@ -260,7 +260,7 @@ func TestAWebhookThatFloods(t *testing.T) {
 type noRoom struct{}
 
 func (noRoom) Put(context.Context, string, events.Header, []byte, string, string) (bool, error) {
-	return false, fault.New(fault.Transient, "publish", journal.CodeNoRoom, nil)
+	return false, fault.New(fault.Transient, "publish", log.CodeNoRoom, nil)
 }
 
 func TestATenantWhoseRequestsAreFullHearsIt(t *testing.T) {

@@ -13,18 +13,17 @@ import (
 	"testing"
 	"time"
 
-	"github.com/outdial/outdial/pkg/directory"
+	"github.com/outdial/outdial/internal/log"
+	"github.com/outdial/outdial/internal/tenants"
+	"github.com/outdial/outdial/internal/worker"
 	"github.com/outdial/outdial/pkg/events"
 	"github.com/outdial/outdial/pkg/events/fault"
 	"github.com/outdial/outdial/pkg/events/lifecycle"
-	"github.com/outdial/outdial/pkg/journal"
-	"github.com/outdial/outdial/pkg/journal/journaltest"
-	"github.com/outdial/outdial/pkg/journal/logs"
 	"github.com/outdial/outdial/pkg/providers"
-	"github.com/outdial/outdial/pkg/providers/five9"
+	"github.com/outdial/outdial/pkg/providers/acqueon/five9"
+	"github.com/outdial/outdial/pkg/providers/acqueon/webexcc"
 	"github.com/outdial/outdial/pkg/providers/tcn"
-	"github.com/outdial/outdial/pkg/providers/webexcc"
-	"github.com/outdial/outdial/pkg/worker"
+	"github.com/outdial/outdial/test/exams/logtest"
 )
 
 // company is a polled provider whose agent's status a test sets.
@@ -78,8 +77,8 @@ func (p *company) Poll(context.Context, providers.AgentRef) (int, []byte, error)
 // desktop at webex.
 type world struct {
 	t   *testing.T
-	log *journaltest.Log
-	dir *directory.Directory
+	log *logtest.Log
+	dir *tenants.Directory
 	p   *company
 	s   *Service
 
@@ -115,7 +114,7 @@ func (w *world) Raw(_ context.Context, tenant string, raw events.ProviderRaw, id
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.full {
-		return 0, fault.New(fault.Transient, "publish", journal.CodeUnavailable, nil)
+		return 0, fault.New(fault.Transient, "publish", log.CodeUnavailable, nil)
 	}
 	seq := uint64(len(w.raws) + 1)
 	if id == "" {
@@ -133,12 +132,12 @@ func newWorld(t *testing.T) *world {
 	t.Helper()
 	w := &world{t: t, now: noon, p: &company{session: "s1", status: "READY"}}
 	var err error
-	w.dir, err = directory.New(
-		[]directory.Tenant{
+	w.dir, err = tenants.New(
+		[]tenants.Tenant{
 			{Name: "acme", Countries: []string{"IN", "US"}, Connection: "tcn", CallerIDs: []string{"+18667451900"}, Key: events.Key(strings.Repeat("k", 32))},
 			{Name: "globex", Key: events.Key(strings.Repeat("g", 32))},
 		},
-		[]directory.Connection{
+		[]tenants.Connection{
 			{Name: "tcn", Tenant: "acme", Kind: providers.TCN, Provider: providers.Provider{Kind: providers.TCN,
 				Can: providers.Capabilities{Polls: true, Talking: true}, Poller: w.p, Reader: tcn.Reader{}}},
 			{Name: "webex", Tenant: "acme", Kind: providers.WebexCC, Provider: webexcc.New(webexcc.Config{}).Provider()},
@@ -148,7 +147,7 @@ func newWorld(t *testing.T) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.log = journaltest.New(w.Now)
+	w.log = logtest.New(w.Now)
 	w.s = New(Config{Log: w.log, Store: w, Directory: w.dir, Now: w.Now, Logger: slog.New(slog.DiscardHandler)})
 	for agent, conn := range map[string]string{"ann": "tcn", "wes": "webex"} {
 		w.agentSays(agent, events.Orchestrator, events.Enrolled, &events.AgentEnrolled{State: events.AgentState{
@@ -159,7 +158,7 @@ func newWorld(t *testing.T) *world {
 
 func (w *world) agent(id string) *lifecycle.Agent {
 	w.t.Helper()
-	a, err := logs.Agent(context.Background(), w.log, "acme", id)
+	a, err := log.Agent(context.Background(), w.log, "acme", id)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -168,14 +167,14 @@ func (w *world) agent(id string) *lifecycle.Agent {
 
 func (w *world) agentSays(id string, role events.Role, on events.Name, body any) {
 	w.t.Helper()
-	if _, err := w.log.Append(context.Background(), *logs.NextOfAgent(w.agent(id), role, on, w.Now(), body)); err != nil {
+	if _, err := w.log.Append(context.Background(), *log.NextOfAgent(w.agent(id), role, on, w.Now(), body)); err != nil {
 		w.t.Fatal(err)
 	}
 }
 
 func (w *world) call(id string) *lifecycle.Call {
 	w.t.Helper()
-	c, err := logs.Call(context.Background(), w.log, "acme", id, 0)
+	c, err := log.Call(context.Background(), w.log, "acme", id, 0)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -185,7 +184,7 @@ func (w *world) call(id string) *lifecycle.Call {
 func (w *world) say(id string, role events.Role, name events.Name, body any) {
 	w.t.Helper()
 	c := w.call(id)
-	d, err := logs.NextOfCall(c, role, name, w.Now(), body)
+	d, err := log.NextOfCall(c, role, name, w.Now(), body)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -236,7 +235,7 @@ func (w *world) deliver() {
 func (w *world) understands(d worker.Delivery) error {
 	steps, err := w.s.onRaw(context.Background(), d)
 	if err == nil {
-		err = journal.Run(context.Background(), w.log, steps...)
+		err = log.Run(context.Background(), w.log, steps...)
 	}
 	return err
 }

@@ -7,10 +7,10 @@ import (
 	"sync"
 	"time"
 
-	"github.com/outdial/outdial/pkg/door"
+	"github.com/outdial/outdial/internal/door"
+	"github.com/outdial/outdial/internal/runtime"
 	"github.com/outdial/outdial/pkg/events"
-	"github.com/outdial/outdial/pkg/process"
-	"github.com/outdial/outdial/pkg/providers/workspace"
+	"github.com/outdial/outdial/pkg/providers/acqueon/desktop"
 )
 
 // RunOptions are what a running bridge needs besides its host.
@@ -26,7 +26,7 @@ type RunOptions struct {
 }
 
 // Run runs the bridge on a host until ctx ends.
-func Run(ctx context.Context, h *process.Host, o RunOptions) error {
+func Run(ctx context.Context, h *runtime.Host, o RunOptions) error {
 	c := o.Config
 	c.Log, c.Store, c.Directory, c.Now, c.Logger = h.Log, h, h.Directory, h.Now, h.Logger
 	s := New(c)
@@ -34,9 +34,9 @@ func Run(ctx context.Context, h *process.Host, o RunOptions) error {
 		return err
 	}
 	link := &lateSender{}
-	doors := workspace.NewResponder(h.NC, link, 0)
+	doors := desktop.NewResponder(h.NC, link, 0)
 	desk := s.Desk(doors)
-	hub, err := workspace.NewHub(workspace.Config{
+	hub, err := desktop.NewHub(desktop.Config{
 		Sink: desk, Authorize: o.Authorize, Origins: o.Origins, Log: h.Logger, Now: h.Now,
 	})
 	if err != nil {
@@ -44,7 +44,7 @@ func Run(ctx context.Context, h *process.Host, o RunOptions) error {
 	}
 	link.hub, desk.tell = hub, hub.Tell
 	posts := &Door{S: s, Requests: h, Check: s.check(h, o.CallsAge), Token: o.Token, Hook: o.Hook, Origins: o.Origins}
-	o.Mux.Handle("GET "+workspace.BasePath, hub)
+	o.Mux.Handle("GET "+desktop.BasePath, hub)
 	posts.Routes(o.Mux)
 	if err := h.Serve("normalizes what providers and desktops say", s.Endpoints()); err != nil {
 		return err
@@ -93,7 +93,7 @@ func (s *Service) askDesktops(ctx context.Context, pages teller) {
 }
 
 // lateSender lets the hub and the responder know each other.
-type lateSender struct{ hub *workspace.Hub }
+type lateSender struct{ hub *desktop.Hub }
 
 func (l *lateSender) Send(ctx context.Context, connection, agent, session, attempt string, notAfter time.Time, message []byte) error {
 	return l.hub.Send(ctx, connection, agent, session, attempt, notAfter, message)
@@ -101,7 +101,7 @@ func (l *lateSender) Send(ctx context.Context, connection, agent, session, attem
 
 // check reads a request as the orchestrator will, but for the roster, which
 // only the orchestrator knows.
-func (s *Service) check(h *process.Host, age time.Duration) func(string, events.Header, []byte) (events.Intake, []events.Fault, events.Identity) {
+func (s *Service) check(h *runtime.Host, age time.Duration) func(string, events.Header, []byte) (events.Intake, []events.Fault, events.Identity) {
 	return func(tenant string, header events.Header, body []byte) (events.Intake, []events.Fault, events.Identity) {
 		t, _ := s.Directory.Tenant(tenant)
 		return events.ReadRequest(events.RequestSubject(tenant), header, body, events.RequestContext{

@@ -5,11 +5,11 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/outdial/outdial/pkg/directory"
+	"github.com/outdial/outdial/internal/log"
+	"github.com/outdial/outdial/internal/orders"
+	"github.com/outdial/outdial/internal/tenants"
+	"github.com/outdial/outdial/internal/worker"
 	"github.com/outdial/outdial/pkg/events"
-	"github.com/outdial/outdial/pkg/journal"
-	"github.com/outdial/outdial/pkg/orders"
-	"github.com/outdial/outdial/pkg/worker"
 )
 
 // Store takes raw messages before they are understood, and OPS entries.
@@ -22,9 +22,9 @@ type Store interface {
 
 // Config is all the bridge is given.
 type Config struct {
-	Log       journal.Log
+	Log       log.Log
 	Store     Store
-	Directory *directory.Directory
+	Directory *tenants.Directory
 	PollEvery time.Duration // an agent's status; default 1 s
 	Alive     time.Duration // between words that this process lives; default 2 s
 	Quotas    Quotas

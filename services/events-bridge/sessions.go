@@ -5,12 +5,11 @@ import (
 	"sync"
 	"time"
 
+	"github.com/outdial/outdial/internal/log"
 	"github.com/outdial/outdial/pkg/events"
 	"github.com/outdial/outdial/pkg/events/fault"
 	"github.com/outdial/outdial/pkg/events/lifecycle"
-	"github.com/outdial/outdial/pkg/journal"
-	"github.com/outdial/outdial/pkg/journal/logs"
-	"github.com/outdial/outdial/pkg/providers/workspace"
+	"github.com/outdial/outdial/pkg/providers/acqueon/desktop"
 )
 
 // The sessions of the desktops whose sockets this process holds, and what the
@@ -168,9 +167,9 @@ func (s *Service) keep(ctx context.Context, x seat, pages Pages) error {
 // process as the one that holds it; or begins it again, where the log says that
 // it is over and nothing has come after it.
 func (s *Service) startDesktop(ctx context.Context, x seat, again bool) error {
-	return journal.Run(ctx, s.Log, journal.Step{
-		Make: func(ctx context.Context) (*journal.Draft, error) {
-			a, err := logs.Agent(ctx, s.Log, x.tenant, x.agent)
+	return log.Run(ctx, s.Log, log.Step{
+		Make: func(ctx context.Context) (*log.Draft, error) {
+			a, err := log.Agent(ctx, s.Log, x.tenant, x.agent)
 			if err != nil || !a.Enrolled() {
 				return nil, err
 			}
@@ -186,11 +185,11 @@ func (s *Service) startDesktop(ctx context.Context, x seat, again bool) error {
 			if !again { // the messages of another session are not older than this one's
 				after.Provider, after.RawSeq = nil, 0
 			}
-			d := logs.NextOfAgent(a, events.Bridge, events.SessionStarted, now, &events.AgentPresence{State: after})
+			d := log.NextOfAgent(a, events.Bridge, events.SessionStarted, now, &events.AgentPresence{State: after})
 			d.Cause = a.Last.ID + "." + events.EventID(x.session, string(events.SessionStarted), x.agent) // two sessions are never one
 			return d, nil
 		},
-		Then: func(_ context.Context, done journal.Appended) ([]journal.Step, error) {
+		Then: func(_ context.Context, done log.Appended) ([]log.Step, error) {
 			s.seats.began(x.session, done.Record.Seq)
 			return nil, nil
 		},
@@ -201,7 +200,7 @@ func (s *Service) startDesktop(ctx context.Context, x seat, again bool) error {
 // forgets the seat.
 func (s *Service) endDesktop(ctx context.Context, x seat) error {
 	on := events.SessionLost
-	if x.over == workspace.EndClosed {
+	if x.over == desktop.EndClosed {
 		on = events.SessionEnded
 	}
 	if err := s.sessionEvent(ctx, x.tenant, x.agent, on, x.over, x.session, nil); err != nil {

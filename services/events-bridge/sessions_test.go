@@ -6,10 +6,10 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/outdial/outdial/internal/log"
 	"github.com/outdial/outdial/pkg/events"
 	"github.com/outdial/outdial/pkg/events/lifecycle"
-	"github.com/outdial/outdial/pkg/journal/logs"
-	"github.com/outdial/outdial/pkg/providers/workspace"
+	"github.com/outdial/outdial/pkg/providers/acqueon/desktop"
 )
 
 // A seat asks for something when the log, after the session began, says
@@ -98,7 +98,7 @@ func (w *world) lose(agent string) {
 	a := w.agent(agent)
 	after, _ := a.After(events.SessionLost, "", "bridge_silent", w.Now())
 	after.Session, after.Bridge = "", ""
-	d := logs.NextOfAgent(a, events.Orchestrator, events.SessionLost, w.Now(), &events.AgentPresence{State: after})
+	d := log.NextOfAgent(a, events.Orchestrator, events.SessionLost, w.Now(), &events.AgentPresence{State: after})
 	if _, err := w.log.Append(w.t.Context(), *d); err != nil {
 		w.t.Fatal(err)
 	}
@@ -120,7 +120,7 @@ func TestASessionNamesTheProcessThatHoldsIt(t *testing.T) {
 		t.Errorf("held by %q, which is %q", got, w.s.process)
 	}
 	w.wantKept(w.s)
-	d.Closed(t.Context(), "webex", "wes", "one", workspace.EndLost)
+	d.Closed(t.Context(), "webex", "wes", "one", desktop.EndLost)
 	if got := w.agent("wes").State.Bridge; got != "" {
 		t.Errorf("held by %q", got)
 	}
@@ -173,7 +173,7 @@ func TestAPageIsReplacedByOneAtAnotherBridge(t *testing.T) {
 	}
 	w.wantKept(w.s, "replace webex/wes one")
 	w.wantKept(other) // the later one stays
-	d.Closed(t.Context(), "webex", "wes", "one", workspace.EndReplaced)
+	d.Closed(t.Context(), "webex", "wes", "one", desktop.EndReplaced)
 	w.wantKept(w.s)
 	w.wantAgent("wes", "session_started session_started")
 	if err := d.Opened(t.Context(), "webex", "wes", "three"); err != nil { // and back
@@ -189,8 +189,8 @@ func TestAnEndThatCouldNotBeWrittenIsWrittenLater(t *testing.T) {
 		reason string
 		want   events.Name
 	}{
-		"the page said goodbye": {workspace.EndClosed, events.Offline},
-		"the socket broke":      {workspace.EndLost, events.Lost},
+		"the page said goodbye": {desktop.EndClosed, events.Offline},
+		"the socket broke":      {desktop.EndLost, events.Lost},
 	} {
 		t.Run(story, func(t *testing.T) {
 			t.Parallel()
@@ -220,7 +220,7 @@ func TestALateEndIsOfItsOwnSession(t *testing.T) {
 	t.Parallel()
 	w, d, _ := sitting(t)
 	w.log.Cut(true)
-	d.Closed(t.Context(), "webex", "wes", "one", workspace.EndLost)
+	d.Closed(t.Context(), "webex", "wes", "one", desktop.EndLost)
 	w.log.Cut(false)
 	if err := w.other().Desk(&doors{}).Opened(t.Context(), "webex", "wes", "two"); err != nil {
 		t.Fatal(err)

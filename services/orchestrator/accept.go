@@ -4,18 +4,17 @@ import (
 	"context"
 	"time"
 
-	"github.com/outdial/outdial/pkg/directory"
+	"github.com/outdial/outdial/internal/log"
+	"github.com/outdial/outdial/internal/tenants"
+	"github.com/outdial/outdial/internal/worker"
 	"github.com/outdial/outdial/pkg/events"
 	"github.com/outdial/outdial/pkg/events/lifecycle"
-	"github.com/outdial/outdial/pkg/journal"
-	"github.com/outdial/outdial/pkg/journal/logs"
-	"github.com/outdial/outdial/pkg/worker"
 )
 
 // accept reads a tenant's requests. A good one becomes requested; a bad one is
 // refused with every fault; the same one again is folded into its call.
-func (s *Service) accept(t directory.Tenant) worker.Handler {
-	return func(ctx context.Context, d worker.Delivery) ([]journal.Step, error) {
+func (s *Service) accept(t tenants.Tenant) worker.Handler {
+	return func(ctx context.Context, d worker.Delivery) ([]log.Step, error) {
 		if !s.room.forNewCalls() {
 			return nil, worker.Snooze(roomEvery, "the log has no room for new calls")
 		}
@@ -34,7 +33,7 @@ func (s *Service) accept(t directory.Tenant) worker.Handler {
 		if len(faults) > 0 {
 			return nil, s.refuse(ctx, t, d, in, faults, who)
 		}
-		return []journal.Step{s.request(t, d, in, who)}, nil
+		return []log.Step{s.request(t, d, in, who)}, nil
 	}
 }
 
@@ -50,12 +49,12 @@ func tooEarly(faults []events.Fault, age time.Duration) bool {
 
 // roster is what the request is checked against. The agents it may name are
 // looked up in the log, because a request may follow its agent.put at once.
-func (s *Service) roster(ctx context.Context, t directory.Tenant, d worker.Delivery, failed *error) events.RequestContext {
+func (s *Service) roster(ctx context.Context, t tenants.Tenant, d worker.Delivery, failed *error) events.RequestContext {
 	return events.RequestContext{
 		Tenant: t.Name, Now: s.Now(), Stored: d.Stored, CallsAge: s.CallsAge,
 		CallerIDs: t.CallerIDs, DefaultFrom: t.DefaultFrom(),
 		Known: func(agent string) bool {
-			a, err := logs.Agent(ctx, s.Log, t.Name, events.AgentToken(agent))
+			a, err := log.Agent(ctx, s.Log, t.Name, events.AgentToken(agent))
 			if err != nil {
 				*failed = err
 				return true
@@ -76,9 +75,9 @@ func (s *Service) roster(ctx context.Context, t directory.Tenant, d worker.Deliv
 
 // refuse rejects a request, unless it is the repetition of one that was
 // accepted: that one may have expired since.
-func (s *Service) refuse(ctx context.Context, t directory.Tenant, d worker.Delivery, in events.Intake, faults []events.Fault, who events.Identity) error {
+func (s *Service) refuse(ctx context.Context, t tenants.Tenant, d worker.Delivery, in events.Intake, faults []events.Fault, who events.Identity) error {
 	if in.Call != "" {
-		c, err := logs.Call(ctx, s.Log, t.Name, in.Call, 0)
+		c, err := log.Call(ctx, s.Log, t.Name, in.Call, 0)
 		if err != nil {
 			return err
 		}
@@ -89,7 +88,7 @@ func (s *Service) refuse(ctx context.Context, t directory.Tenant, d worker.Deliv
 	return s.reject(t, d, faults, who)
 }
 
-func (s *Service) reject(t directory.Tenant, d worker.Delivery, faults []events.Fault, who events.Identity) error {
+func (s *Service) reject(t tenants.Tenant, d worker.Delivery, faults []events.Fault, who events.Identity) error {
 	call := "" // by which a sender finds a refusal whose id is masked
 	if who.Source != "" && who.ID != "" {
 		call = events.CallID(t.Name, who.Source, who.ID)
@@ -103,12 +102,12 @@ func (s *Service) reject(t directory.Tenant, d worker.Delivery, faults []events.
 // request appends requested, or finds it there. One that is found is another
 // delivery's, or another request's under the same identity: the event's id comes
 // from the identity alone.
-func (s *Service) request(t directory.Tenant, d worker.Delivery, in events.Intake, who events.Identity) journal.Step {
+func (s *Service) request(t tenants.Tenant, d worker.Delivery, in events.Intake, who events.Identity) log.Step {
 	tried := false
-	return journal.Step{
-		Make: func(ctx context.Context) (*journal.Draft, error) {
+	return log.Step{
+		Make: func(ctx context.Context) (*log.Draft, error) {
 			if tried || d.Tries > 1 {
-				c, err := logs.Call(ctx, s.Log, t.Name, in.Call, 0)
+				c, err := log.Call(ctx, s.Log, t.Name, in.Call, 0)
 				if err != nil {
 					return nil, err
 				}
@@ -119,7 +118,7 @@ func (s *Service) request(t directory.Tenant, d worker.Delivery, in events.Intak
 			tried = true
 			return s.requested(t, d, in)
 		},
-		Then: func(ctx context.Context, done journal.Appended) ([]journal.Step, error) {
+		Then: func(ctx context.Context, done log.Appended) ([]log.Step, error) {
 			was, ok := done.Record.Body.(*events.CallRequested)
 			if done.Won || !ok {
 				return nil, nil
@@ -131,7 +130,7 @@ func (s *Service) request(t directory.Tenant, d worker.Delivery, in events.Intak
 
 // duplicate folds a request that is on record, or refuses another body under
 // the same identity.
-func (s *Service) duplicate(ctx context.Context, t directory.Tenant, d worker.Delivery, c *lifecycle.Call, in events.Intake, who events.Identity) error {
+func (s *Service) duplicate(ctx context.Context, t tenants.Tenant, d worker.Delivery, c *lifecycle.Call, in events.Intake, who events.Identity) error {
 	if c.Request.Digest != in.Digest {
 		return s.reject(t, d, []events.Fault{{Pointer: "/ce-id", Code: "id_reuse",
 			Message: "this source and id were used before with another body; use a new id for a new request"}}, who)
@@ -143,10 +142,10 @@ func (s *Service) duplicate(ctx context.Context, t directory.Tenant, d worker.De
 	return nil
 }
 
-func (s *Service) requested(t directory.Tenant, d worker.Delivery, in events.Intake) (*journal.Draft, error) {
+func (s *Service) requested(t tenants.Tenant, d worker.Delivery, in events.Intake) (*log.Draft, error) {
 	q := in.Request
 	c := &lifecycle.Call{Tenant: t.Name, ID: in.Call, State: lifecycle.None}
-	draft, err := logs.NextOfCall(c, events.Orchestrator, events.Requested, s.Now(), &events.CallRequested{
+	draft, err := log.NextOfCall(c, events.Orchestrator, events.Requested, s.Now(), &events.CallRequested{
 		Common: events.Common{Number: t.Key.Number(q.To), Campaign: q.Campaign, Reference: q.Reference,
 			Contact: q.Contact, Parent: q.Parent},
 		Request: q, Connection: in.Connection, From: in.From,

@@ -5,10 +5,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/outdial/outdial/internal/log"
 	"github.com/outdial/outdial/pkg/events"
 	"github.com/outdial/outdial/pkg/events/fault"
-	"github.com/outdial/outdial/pkg/journal"
-	"github.com/outdial/outdial/pkg/journal/journaltest"
+	"github.com/outdial/outdial/test/exams/logtest"
 )
 
 func TestTheSameRequestTwiceIsOneCall(t *testing.T) {
@@ -47,7 +47,7 @@ func TestARedeliveryIsNoDuplicate(t *testing.T) {
 	w := newWorld(t)
 	w.enrol("ann")
 	d := w.request("1", map[string]any{"agent": "ann"})
-	w.log.Fail(events.Requested, journaltest.StoredUnknown)
+	w.log.Fail(events.Requested, logtest.StoredUnknown)
 	if _, err := w.accept(w.s, d); fault.Of(err) != fault.Transient {
 		t.Fatalf("the first delivery: %v", err)
 	}
@@ -113,7 +113,7 @@ func TestARosterThatCannotBeReadDecidesNothing(t *testing.T) {
 	w.tell()
 	w.log.Cut(true)
 	_, err := w.s.accept(w.tenant())(t.Context(), d)
-	if fault.Of(err) != fault.Transient || fault.Code(err) != journal.CodeUnavailable {
+	if fault.Of(err) != fault.Transient || fault.Code(err) != log.CodeUnavailable {
 		t.Errorf("err = %v, want: try again", err)
 	}
 	w.log.Cut(false)

@@ -6,11 +6,10 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/outdial/outdial/internal/log"
 	"github.com/outdial/outdial/pkg/events"
 	"github.com/outdial/outdial/pkg/events/fault"
 	"github.com/outdial/outdial/pkg/events/lifecycle"
-	"github.com/outdial/outdial/pkg/journal"
-	"github.com/outdial/outdial/pkg/journal/logs"
 )
 
 // A claim is good for one place in the call's log, the one it was decided at
@@ -27,14 +26,14 @@ const hintAge = 5 * time.Second
 func (s *Service) pick(ctx context.Context, c *lifecycle.Call) (*lifecycle.Agent, error) {
 	q := c.Request.Request
 	if q.Agent != "" {
-		a, err := logs.Agent(ctx, s.Log, c.Tenant, events.AgentToken(q.Agent))
+		a, err := log.Agent(ctx, s.Log, c.Tenant, events.AgentToken(q.Agent))
 		if err != nil || !s.fits(a, c) {
 			return nil, err
 		}
 		return a, nil
 	}
 	for _, id := range s.candidates(ctx, c) {
-		a, err := logs.Agent(ctx, s.Log, c.Tenant, id)
+		a, err := log.Agent(ctx, s.Log, c.Tenant, id)
 		if fault.Of(err) == fault.Permanent && err != nil {
 			s.Logger.ErrorContext(ctx, "an agent's log cannot be read; others take its calls", "agent", id, "code", fault.Code(err))
 			continue
@@ -97,14 +96,14 @@ func (s *Service) hinted(ctx context.Context, a *lifecycle.Agent, call string) b
 	return mine || err != nil
 }
 
-func (s *Service) claim(c *lifecycle.Call, a *lifecycle.Agent) (*journal.Draft, error) {
+func (s *Service) claim(c *lifecycle.Call, a *lifecycle.Agent) (*log.Draft, error) {
 	now := s.Now()
 	after, v := a.After(events.Claimed, c.ID, "", now)
 	if v != lifecycle.Move {
 		return nil, fault.New(fault.Transient, "claim agent", "conflict", nil)
 	}
 	after.Claim.CallSeq = c.Seq()
-	d := logs.NextOfAgent(a, events.Orchestrator, events.Claimed, now, &events.AgentClaimed{Call: c.ID, State: after})
+	d := log.NextOfAgent(a, events.Orchestrator, events.Claimed, now, &events.AgentClaimed{Call: c.ID, State: after})
 	// Two calls that race for the agent follow the same event of it. Their
 	// claims are two events, or the loser would be told that its own is stored.
 	d.ID = events.EventID(a.Last.ID, events.TypeOf(d.Family, d.Name), a.ID+"@"+c.ID)
@@ -113,10 +112,10 @@ func (s *Service) claim(c *lifecycle.Call, a *lifecycle.Agent) (*journal.Draft, 
 
 // assign writes the claimed agent into the call, at the place the claim was
 // decided at, or gives it back if the call went on without it.
-func (s *Service) assign(tenant, call string, first, at uint64, a *lifecycle.Agent, fence uint64) journal.Step {
-	return journal.Step{
-		Make: func(ctx context.Context) (*journal.Draft, error) {
-			c, err := logs.Call(ctx, s.Log, tenant, call, first)
+func (s *Service) assign(tenant, call string, first, at uint64, a *lifecycle.Agent, fence uint64) log.Step {
+	return log.Step{
+		Make: func(ctx context.Context) (*log.Draft, error) {
+			c, err := log.Call(ctx, s.Log, tenant, call, first)
 			if err != nil {
 				return nil, err
 			}
@@ -131,16 +130,16 @@ func (s *Service) assign(tenant, call string, first, at uint64, a *lifecycle.Age
 			}
 			return s.assignment(c, a, fence)
 		},
-		Then: func(_ context.Context, done journal.Appended) ([]journal.Step, error) {
+		Then: func(_ context.Context, done log.Appended) ([]log.Step, error) {
 			if done.Record.Name == events.Assigned || done.Record.Family == events.AgentFamily {
 				return nil, nil
 			}
-			return []journal.Step{s.assign(tenant, call, first, at, a, fence)}, nil
+			return []log.Step{s.assign(tenant, call, first, at, a, fence)}, nil
 		},
 	}
 }
 
-func (s *Service) assignment(c *lifecycle.Call, a *lifecycle.Agent, fence uint64) (*journal.Draft, error) {
+func (s *Service) assignment(c *lifecycle.Call, a *lifecycle.Agent, fence uint64) (*log.Draft, error) {
 	body := &events.CallAssigned{
 		Agent: a.ID, Connection: a.State.Connection, HuntGroup: c.Request.Request.HuntGroup,
 		Session: a.State.Session, Fence: fence,
@@ -148,7 +147,7 @@ func (s *Service) assignment(c *lifecycle.Call, a *lifecycle.Agent, fence uint64
 	if conn, ok := s.Directory.Connection(c.Tenant, a.State.Connection); ok {
 		body.NoTalking = !conn.Provider.Can.Talking
 	}
-	d, err := logs.NextOfCall(c, events.Orchestrator, events.Assigned, s.Now(), body)
+	d, err := log.NextOfCall(c, events.Orchestrator, events.Assigned, s.Now(), body)
 	if d != nil {
 		// Two agents claimed for one call are two assignments: the loser must
 		// hear that it lost, so that its agent is given back.
@@ -159,8 +158,8 @@ func (s *Service) assignment(c *lifecycle.Call, a *lifecycle.Agent, fence uint64
 
 // releaseClaim drafts the agent's release (or quarantine) if this call holds
 // it by a claim that can no longer become an assignment.
-func (s *Service) releaseClaim(ctx context.Context, tenant, agent string, c *lifecycle.Call, cause string) (*journal.Draft, error) {
-	a, err := logs.Agent(ctx, s.Log, tenant, agent)
+func (s *Service) releaseClaim(ctx context.Context, tenant, agent string, c *lifecycle.Call, cause string) (*log.Draft, error) {
+	a, err := log.Agent(ctx, s.Log, tenant, agent)
 	if err != nil {
 		return nil, err
 	}
@@ -170,19 +169,19 @@ func (s *Service) releaseClaim(ctx context.Context, tenant, agent string, c *lif
 	now := s.Now()
 	if c.Closed != nil && c.Closed.Quarantine {
 		after, _ := a.After(events.Quarantined, c.ID, c.Closed.Reason, now)
-		return logs.NextOfAgent(a, events.Orchestrator, events.Quarantined, now,
+		return log.NextOfAgent(a, events.Orchestrator, events.Quarantined, now,
 			&events.AgentQuarantined{Call: c.ID, Reason: c.Closed.Reason, State: after}), nil
 	}
 	after, _ := a.After(events.Released, c.ID, cause, now)
-	return logs.NextOfAgent(a, events.Orchestrator, events.Released, now,
+	return log.NextOfAgent(a, events.Orchestrator, events.Released, now,
 		&events.AgentReleased{Call: c.ID, Cause: cause, State: after}), nil
 }
 
 // letGo frees the agent that a call held once the call can no longer dial with
 // it: it is closed, or waits again.
-func (s *Service) letGo(r events.Record, cause string) journal.Step {
-	return journal.Step{Make: func(ctx context.Context) (*journal.Draft, error) {
-		c, err := logs.CallOf(ctx, s.Log, r)
+func (s *Service) letGo(r events.Record, cause string) log.Step {
+	return log.Step{Make: func(ctx context.Context) (*log.Draft, error) {
+		c, err := log.CallOf(ctx, s.Log, r)
 		if err != nil {
 			return nil, err
 		}
@@ -201,8 +200,8 @@ func (s *Service) letGo(r events.Record, cause string) journal.Step {
 }
 
 // quarantine holds an agent back on whose line a given-up call turned up.
-func (s *Service) quarantine(ctx context.Context, c *lifecycle.Call, agent string) (*journal.Draft, error) {
-	a, err := logs.Agent(ctx, s.Log, c.Tenant, agent)
+func (s *Service) quarantine(ctx context.Context, c *lifecycle.Call, agent string) (*log.Draft, error) {
+	a, err := log.Agent(ctx, s.Log, c.Tenant, agent)
 	if err != nil || a.ClaimState() != lifecycle.Free {
 		return nil, err // held anyway; what holds it will find out
 	}
@@ -211,6 +210,6 @@ func (s *Service) quarantine(ctx context.Context, c *lifecycle.Call, agent strin
 	if v != lifecycle.Move {
 		return nil, nil
 	}
-	return logs.NextOfAgent(a, events.Orchestrator, events.Quarantined, now,
+	return log.NextOfAgent(a, events.Orchestrator, events.Quarantined, now,
 		&events.AgentQuarantined{Call: c.ID, Reason: "orphaned", State: after}), nil
 }

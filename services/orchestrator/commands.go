@@ -5,12 +5,11 @@ import (
 	"strings"
 	"time"
 
-	"github.com/outdial/outdial/pkg/api"
-	"github.com/outdial/outdial/pkg/directory"
+	"github.com/outdial/outdial/internal/api"
+	"github.com/outdial/outdial/internal/log"
+	"github.com/outdial/outdial/internal/tenants"
 	"github.com/outdial/outdial/pkg/events"
 	"github.com/outdial/outdial/pkg/events/lifecycle"
-	"github.com/outdial/outdial/pkg/journal"
-	"github.com/outdial/outdial/pkg/journal/logs"
 )
 
 // Endpoints lists the commands and queries that the orchestrator answers.
@@ -50,7 +49,7 @@ func (s *Service) refer(ctx context.Context, tenant string, body []byte) (*lifec
 	if !events.IsToken(id) {
 		return nil, api.BadRequest("give call, or source and id of the request")
 	}
-	c, err := logs.Call(ctx, s.Log, tenant, id, 0)
+	c, err := log.Call(ctx, s.Log, tenant, id, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -300,8 +299,8 @@ func (s *Service) cancelOne(ctx context.Context, tenant, id string, in cancelReq
 	if !events.IsToken(id) {
 		return out, api.BadRequest("call is not a call id")
 	}
-	err := journal.Run(ctx, s.Log, journal.Step{Make: func(ctx context.Context) (*journal.Draft, error) {
-		c, err := logs.Call(ctx, s.Log, tenant, id, 0)
+	err := log.Run(ctx, s.Log, log.Step{Make: func(ctx context.Context) (*log.Draft, error) {
+		c, err := log.Call(ctx, s.Log, tenant, id, 0)
 		if err != nil {
 			return nil, err
 		}
@@ -320,7 +319,7 @@ func (s *Service) cancelOne(ctx context.Context, tenant, id string, in cancelReq
 		if in.By != "" {
 			by = events.ByOperator
 		}
-		return logs.NextOfCall(c, events.Orchestrator, events.CancelRequested, s.Now(),
+		return log.NextOfCall(c, events.Orchestrator, events.CancelRequested, s.Now(),
 			&events.CallCancelRequested{By: by, Reason: in.Reason})
 	}})
 	return out, err
@@ -335,7 +334,7 @@ func (s *Service) record(ctx context.Context, tenant, what, by, reason, call, ag
 		What: what, By: by, Reason: reason, Call: call, Agent: agent, At: s.Now()})
 }
 
-func (s *Service) tenant(name string) (directory.Tenant, error) {
+func (s *Service) tenant(name string) (tenants.Tenant, error) {
 	t, ok := s.Directory.Tenant(name)
 	if !ok {
 		return t, api.NotFound("no such tenant")

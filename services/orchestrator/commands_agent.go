@@ -6,13 +6,12 @@ import (
 	"slices"
 	"strconv"
 
-	"github.com/outdial/outdial/pkg/api"
-	"github.com/outdial/outdial/pkg/directory"
+	"github.com/outdial/outdial/internal/api"
+	"github.com/outdial/outdial/internal/log"
+	"github.com/outdial/outdial/internal/tenants"
 	"github.com/outdial/outdial/pkg/events"
 	"github.com/outdial/outdial/pkg/events/fault"
 	"github.com/outdial/outdial/pkg/events/lifecycle"
-	"github.com/outdial/outdial/pkg/journal"
-	"github.com/outdial/outdial/pkg/journal/logs"
 )
 
 // An Enrolment is the body of agent.put, and an entry of the configuration.
@@ -65,7 +64,7 @@ func (s *Service) onPutAgent(ctx context.Context, tenant string, body []byte) (a
 
 // Enrol puts an agent on the roster, or changes its entry; the same entry
 // again changes nothing. It is how agent.put and the configuration enrol.
-func (s *Service) Enrol(ctx context.Context, t directory.Tenant, in Enrolment) (*lifecycle.Agent, error) {
+func (s *Service) Enrol(ctx context.Context, t tenants.Tenant, in Enrolment) (*lifecycle.Agent, error) {
 	if in.Connection == "" {
 		in.Connection = t.Connection
 	}
@@ -90,9 +89,9 @@ func (s *Service) Enrol(ctx context.Context, t directory.Tenant, in Enrolment) (
 	}
 	id := events.AgentToken(in.Agent)
 	var out *lifecycle.Agent
-	err := journal.Run(ctx, s.Log, journal.Step{
-		Make: func(ctx context.Context) (*journal.Draft, error) {
-			a, err := logs.Agent(ctx, s.Log, t.Name, id)
+	err := log.Run(ctx, s.Log, log.Step{
+		Make: func(ctx context.Context) (*log.Draft, error) {
+			a, err := log.Agent(ctx, s.Log, t.Name, id)
 			if err != nil {
 				return nil, err
 			}
@@ -105,7 +104,7 @@ func (s *Service) Enrol(ctx context.Context, t directory.Tenant, in Enrolment) (
 			}
 			return s.enrolment(t, a, in, conn)
 		},
-		Then: func(_ context.Context, done journal.Appended) ([]journal.Step, error) {
+		Then: func(_ context.Context, done log.Appended) ([]log.Step, error) {
 			out = lifecycle.FoldAgent(t.Name, id, done.Record)
 			s.index.Learn(done.Record)
 			return nil, nil
@@ -114,7 +113,7 @@ func (s *Service) Enrol(ctx context.Context, t directory.Tenant, in Enrolment) (
 	return out, err
 }
 
-func (s *Service) enrolment(t directory.Tenant, a *lifecycle.Agent, in Enrolment, conn directory.Connection) (*journal.Draft, error) {
+func (s *Service) enrolment(t tenants.Tenant, a *lifecycle.Agent, in Enrolment, conn tenants.Connection) (*log.Draft, error) {
 	now := s.Now()
 	after, v := a.After(events.Enrolled, "", "", now)
 	if v == lifecycle.Illegal {
@@ -129,19 +128,19 @@ func (s *Service) enrolment(t directory.Tenant, a *lifecycle.Agent, in Enrolment
 	}
 	body := &events.AgentEnrolled{By: in.By, State: after}
 	if in.Token != "" {
-		sealed, err := t.Key.Seal(in.Token, directory.SealAbout(t.Name, a.ID))
+		sealed, err := t.Key.Seal(in.Token, tenants.SealAbout(t.Name, a.ID))
 		if err != nil {
 			return nil, err
 		}
 		body.Token = sealed
 	}
-	d := logs.NextOfAgent(a, events.Orchestrator, events.Enrolled, now, body)
+	d := log.NextOfAgent(a, events.Orchestrator, events.Enrolled, now, body)
 	d.Cause = events.RandomID() // the command: two of them are never one
 	return d, nil
 }
 
 // sameEnrolment reports whether the roster says this already, token included.
-func (s *Service) sameEnrolment(ctx context.Context, t directory.Tenant, a *lifecycle.Agent, in Enrolment) (bool, error) {
+func (s *Service) sameEnrolment(ctx context.Context, t tenants.Tenant, a *lifecycle.Agent, in Enrolment) (bool, error) {
 	if !a.Enrolled() || a.State.Connection != in.Connection || a.State.ProviderAgent != in.ProviderAgent ||
 		!slices.Equal(a.State.HuntGroups, in.HuntGroups) {
 		return false, nil
@@ -157,7 +156,7 @@ func (s *Service) sameEnrolment(ctx context.Context, t directory.Tenant, a *life
 	if e.Token == "" || in.Token == "" {
 		return e.Token == "" && in.Token == "", nil
 	}
-	was, err := t.Key.Open(e.Token, directory.SealAbout(t.Name, a.ID))
+	was, err := t.Key.Open(e.Token, tenants.SealAbout(t.Name, a.ID))
 	return err == nil && was == in.Token, nil
 }
 
@@ -177,7 +176,7 @@ func (s *Service) agentCommand(ctx context.Context, tenant string, body []byte) 
 		return in, nil, api.BadRequest("agent is missing")
 	}
 	in.By, in.Reason = events.Showable(in.By), events.Showable(in.Reason)
-	a, err := logs.Agent(ctx, s.Log, tenant, events.AgentToken(in.Agent))
+	a, err := log.Agent(ctx, s.Log, tenant, events.AgentToken(in.Agent))
 	if err == nil && a.Last.Seq == 0 {
 		err = api.NotFound("no such agent")
 	}
@@ -210,8 +209,8 @@ func (s *Service) onRemoveAgent(ctx context.Context, tenant string, body []byte)
 	if err != nil {
 		return nil, err
 	}
-	err = journal.Run(ctx, s.Log, journal.Step{Make: func(ctx context.Context) (*journal.Draft, error) {
-		a, err := logs.Agent(ctx, s.Log, tenant, a.ID)
+	err = log.Run(ctx, s.Log, log.Step{Make: func(ctx context.Context) (*log.Draft, error) {
+		a, err := log.Agent(ctx, s.Log, tenant, a.ID)
 		if err != nil || !a.Enrolled() {
 			return nil, err
 		}
@@ -220,7 +219,7 @@ func (s *Service) onRemoveAgent(ctx context.Context, tenant string, body []byte)
 		}
 		now := s.Now()
 		after, _ := a.After(events.Removed, "", in.Reason, now)
-		return logs.NextOfAgent(a, events.Orchestrator, events.Removed, now, &events.AgentRemoved{By: in.By, State: after}), nil
+		return log.NextOfAgent(a, events.Orchestrator, events.Removed, now, &events.AgentRemoved{By: in.By, State: after}), nil
 	}})
 	if err != nil {
 		return nil, err
@@ -252,10 +251,10 @@ func (s *Service) onReleaseAgent(ctx context.Context, tenant string, body []byte
 		unreadable = err != nil
 	}
 	out := a
-	err = journal.Run(ctx, s.Log, journal.Step{
-		Make: func(ctx context.Context) (*journal.Draft, error) {
+	err = log.Run(ctx, s.Log, log.Step{
+		Make: func(ctx context.Context) (*log.Draft, error) {
 			now, at := s.Now(), a.ID
-			a, err := logs.Agent(ctx, s.Log, tenant, at)
+			a, err := log.Agent(ctx, s.Log, tenant, at)
 			if err != nil || (a.State.Claim == nil && a.State.Quarantine == nil) {
 				return nil, err
 			}
@@ -264,14 +263,14 @@ func (s *Service) onReleaseAgent(ctx context.Context, tenant string, body []byte
 			}
 			if unreadable {
 				after, _ := a.After(events.Quarantined, a.State.Claim.Call, in.Reason, now)
-				return logs.NextOfAgent(a, events.Orchestrator, events.Quarantined, now,
+				return log.NextOfAgent(a, events.Orchestrator, events.Quarantined, now,
 					&events.AgentQuarantined{Call: a.State.Claim.Call, Reason: in.Reason, State: after}), nil
 			}
 			after, _ := a.After(events.Released, "", in.Reason, now)
-			return logs.NextOfAgent(a, events.Orchestrator, events.Released, now,
+			return log.NextOfAgent(a, events.Orchestrator, events.Released, now,
 				&events.AgentReleased{Cause: in.Reason, By: in.By, State: after}), nil
 		},
-		Then: func(_ context.Context, done journal.Appended) ([]journal.Step, error) {
+		Then: func(_ context.Context, done log.Appended) ([]log.Step, error) {
 			out = lifecycle.FoldAgent(tenant, a.ID, done.Record)
 			return nil, nil
 		},
@@ -284,7 +283,7 @@ func (s *Service) onReleaseAgent(ctx context.Context, tenant string, body []byte
 
 // mayChange refuses to move an agent to another seat while a call holds it: the
 // other seat's telephone says nothing about that call. Hunt groups may change.
-func (s *Service) mayChange(ctx context.Context, t directory.Tenant, a *lifecycle.Agent, in Enrolment) error {
+func (s *Service) mayChange(ctx context.Context, t tenants.Tenant, a *lifecycle.Agent, in Enrolment) error {
 	if a.State.Claim == nil && a.State.Quarantine == nil {
 		return nil
 	}
@@ -298,8 +297,8 @@ func (s *Service) mayChange(ctx context.Context, t directory.Tenant, a *lifecycl
 
 // stopForRelease makes dialing illegal for the call that holds the agent.
 func (s *Service) stopForRelease(ctx context.Context, tenant, call string, in agentRequest) error {
-	return journal.Run(ctx, s.Log, journal.Step{Make: func(ctx context.Context) (*journal.Draft, error) {
-		c, err := logs.Call(ctx, s.Log, tenant, call, 0)
+	return log.Run(ctx, s.Log, log.Step{Make: func(ctx context.Context) (*log.Draft, error) {
+		c, err := log.Call(ctx, s.Log, tenant, call, 0)
 		if err != nil || !c.Open() || c.Cancel != nil && c.Dialing == nil && !c.Touched {
 			return nil, err
 		}
@@ -310,7 +309,7 @@ func (s *Service) stopForRelease(ctx context.Context, tenant, call string, in ag
 			// It does not hold the agent any more, or not yet: then it must not.
 			return s.waiting(c, asBefore(c, "released"))
 		}
-		return logs.NextOfCall(c, events.Orchestrator, events.CancelRequested, s.Now(),
+		return log.NextOfCall(c, events.Orchestrator, events.CancelRequested, s.Now(),
 			&events.CallCancelRequested{By: events.ByOperator, Reason: in.Reason})
 	}})
 }

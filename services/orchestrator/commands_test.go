@@ -6,9 +6,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/outdial/outdial/pkg/api"
+	"github.com/outdial/outdial/internal/api"
 	"github.com/outdial/outdial/pkg/events"
-	"github.com/outdial/outdial/pkg/journal/journaltest"
+	"github.com/outdial/outdial/test/exams/logtest"
 )
 
 // do sends a command as acme and returns the answer as JSON.
@@ -104,7 +104,7 @@ func TestTwoDifferentEnrolmentsAtOnceAreBothKept(t *testing.T) {
 	if g := w.agent("ann").State.HuntGroups; g[0] != "sales" {
 		t.Errorf("on record: %v", g)
 	}
-	w.log.Fail(events.Enrolled, journaltest.LostAnswer)
+	w.log.Fail(events.Enrolled, logtest.LostAnswer)
 	if _, err := w.s.Enrol(t.Context(), w.tenant(), Enrolment{Agent: "ann"}); err != nil {
 		t.Error(err)
 	}

@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/outdial/outdial/pkg/api"
+	"github.com/outdial/outdial/internal/api"
 	"github.com/outdial/outdial/pkg/events"
 )
 

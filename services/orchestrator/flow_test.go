@@ -5,11 +5,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/outdial/outdial/internal/log"
 	"github.com/outdial/outdial/pkg/events"
 	"github.com/outdial/outdial/pkg/events/fault"
 	"github.com/outdial/outdial/pkg/events/lifecycle"
-	"github.com/outdial/outdial/pkg/journal"
-	"github.com/outdial/outdial/pkg/journal/journaltest"
+	"github.com/outdial/outdial/test/exams/logtest"
 )
 
 func TestARequestFindsItsAgent(t *testing.T) {
@@ -47,7 +47,7 @@ func TestReadyWhileTheWaitWasWritten(t *testing.T) {
 	call := w.ask("1", map[string]any{"agent": "ann"})
 	w.log.Before(events.Waiting, func() { w.presence("ann", events.Ready, "poll") })
 	w.tell()
-	if err := journal.Run(context.Background(), w.log, w.s.advance("acme", call, 0)); err != nil {
+	if err := log.Run(context.Background(), w.log, w.s.advance("acme", call, 0)); err != nil {
 		t.Fatal(err)
 	}
 	w.wantCall(call, "requested waiting assigned")
@@ -64,7 +64,7 @@ func TestTwoOrchestratorsRaceForOneCall(t *testing.T) {
 	w.tell()
 	w.log.Before(events.Assigned, func() {
 		// Meanwhile the other one has taken bob, for it knows of no claim.
-		if err := journal.Run(context.Background(), w.log, takeAgent(other, w, call, "bob")); err != nil {
+		if err := log.Run(context.Background(), w.log, takeAgent(other, w, call, "bob")); err != nil {
 			t.Error(err)
 		}
 	})
@@ -78,11 +78,11 @@ func TestTwoOrchestratorsRaceForOneCall(t *testing.T) {
 }
 
 // takeAgent claims and assigns one agent, as advance does.
-func takeAgent(s *Service, w *world, call, agent string) journal.Step {
-	return journal.Step{
-		Make: func(context.Context) (*journal.Draft, error) { return s.claim(w.call(call), w.agent(agent)) },
-		Then: func(_ context.Context, a journal.Appended) ([]journal.Step, error) {
-			return []journal.Step{s.assign("acme", call, 0, w.call(call).Seq(), w.agent(agent), a.Record.Seq)}, nil
+func takeAgent(s *Service, w *world, call, agent string) log.Step {
+	return log.Step{
+		Make: func(context.Context) (*log.Draft, error) { return s.claim(w.call(call), w.agent(agent)) },
+		Then: func(_ context.Context, a log.Appended) ([]log.Step, error) {
+			return []log.Step{s.assign("acme", call, 0, w.call(call).Seq(), w.agent(agent), a.Record.Seq)}, nil
 		},
 	}
 }
@@ -96,11 +96,11 @@ func TestTwoCallsRaceForOneAgent(t *testing.T) {
 	first, second := w.ask("1", map[string]any{"agent": "ann"}), w.ask("2", map[string]any{"agent": "ann"})
 	w.tell()
 	w.log.Before(events.Claimed, func() {
-		if err := journal.Run(context.Background(), w.log, other.advance("acme", second, 0)); err != nil {
+		if err := log.Run(context.Background(), w.log, other.advance("acme", second, 0)); err != nil {
 			t.Error(err)
 		}
 	})
-	if err := journal.Run(context.Background(), w.log, w.s.advance("acme", first, 0)); err != nil {
+	if err := log.Run(context.Background(), w.log, w.s.advance("acme", first, 0)); err != nil {
 		t.Fatal(err)
 	}
 	w.wantCall(second, "requested assigned")
@@ -125,8 +125,8 @@ func TestACrashBetweenClaimAndAssignment(t *testing.T) {
 			}
 			call := w.ask("1", q)
 			w.tell()
-			w.log.Fail(events.Assigned, journaltest.Down)
-			if err := journal.Run(context.Background(), w.log, w.s.advance("acme", call, 0)); fault.Code(err) != journal.CodeUnavailable {
+			w.log.Fail(events.Assigned, logtest.Down)
+			if err := log.Run(context.Background(), w.log, w.s.advance("acme", call, 0)); fault.Code(err) != log.CodeUnavailable {
 				t.Fatalf("err = %v", err)
 			}
 			claimed := w.agent("ann").Fence
@@ -144,7 +144,7 @@ func TestACrashBetweenClaimAndAssignment(t *testing.T) {
 
 func TestAnAssignmentWhoseAnswerWasLost(t *testing.T) {
 	t.Parallel()
-	for _, f := range []journaltest.Fault{journaltest.LostAnswer, journaltest.StoredUnknown, journaltest.NotStored, journaltest.Conflict} {
+	for _, f := range []logtest.Fault{logtest.LostAnswer, logtest.StoredUnknown, logtest.NotStored, logtest.Conflict} {
 		w := newWorld(t)
 		w.enrol("ann")
 		call := w.ask("1", map[string]any{"agent": "ann"})
@@ -152,7 +152,7 @@ func TestAnAssignmentWhoseAnswerWasLost(t *testing.T) {
 		w.log.Fail(events.Claimed, f)
 		w.log.Fail(events.Assigned, f)
 		for range 3 { // redelivered until it goes through
-			if journal.Run(context.Background(), w.log, w.s.advance("acme", call, 0)) == nil {
+			if log.Run(context.Background(), w.log, w.s.advance("acme", call, 0)) == nil {
 				break
 			}
 		}
@@ -208,7 +208,7 @@ func TestAStoppedProcessCannotUseASweptClaim(t *testing.T) {
 			t.Errorf("the sweeper left the claim: %+v", a.State.Claim)
 		}
 	})
-	if err := journal.Run(context.Background(), w.log, w.s.advance("acme", call, 0)); err != nil {
+	if err := log.Run(context.Background(), w.log, w.s.advance("acme", call, 0)); err != nil {
 		t.Fatal(err)
 	}
 	if h := w.holders("ann"); len(h) > 1 {
@@ -241,7 +241,7 @@ func TestAStoppedProcessDoesNotGiveBackAnothersClaim(t *testing.T) {
 		w.work(other)
 		w.dial(call)
 	})
-	if err := journal.Run(context.Background(), w.log, w.s.advance("acme", call, 0)); err != nil {
+	if err := log.Run(context.Background(), w.log, w.s.advance("acme", call, 0)); err != nil {
 		t.Fatal(err)
 	}
 	w.wantCall(call, "requested waiting assigned passed dialing")

@@ -5,8 +5,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/outdial/outdial/internal/log"
 	"github.com/outdial/outdial/pkg/events"
-	"github.com/outdial/outdial/pkg/journal/logs"
 )
 
 // at enrols an agent of the group sales on a connection and makes it ready.
@@ -71,7 +71,7 @@ func TestARequestIsServedOnTheConnectionItNames(t *testing.T) {
 			a := w.agent("ann") // a claim that somebody made in error, and died
 			after, _ := a.After(events.Claimed, call, "", w.Now())
 			after.Claim.CallSeq = w.call(call).Seq()
-			d := logs.NextOfAgent(a, events.Orchestrator, events.Claimed, w.Now(), &events.AgentClaimed{Call: call, State: after})
+			d := log.NextOfAgent(a, events.Orchestrator, events.Claimed, w.Now(), &events.AgentClaimed{Call: call, State: after})
 			if _, err := w.log.Append(context.Background(), *d); err != nil {
 				t.Fatal(err)
 			}

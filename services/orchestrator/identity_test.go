@@ -7,9 +7,9 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/outdial/outdial/internal/log"
+	"github.com/outdial/outdial/internal/worker"
 	"github.com/outdial/outdial/pkg/events"
-	"github.com/outdial/outdial/pkg/journal"
-	"github.com/outdial/outdial/pkg/worker"
 )
 
 // structured is a request whose identity may be anything a text can be.
@@ -26,7 +26,7 @@ func (w *world) structured(source, id string, data map[string]any) worker.Delive
 func (w *world) takes(d worker.Delivery) error {
 	steps, err := w.s.accept(w.tenant())(w.t.Context(), d)
 	if err == nil {
-		err = journal.Run(w.t.Context(), w.log, steps...)
+		err = log.Run(w.t.Context(), w.log, steps...)
 	}
 	return err
 }

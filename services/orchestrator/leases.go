@@ -5,11 +5,10 @@ import (
 	"sync"
 	"time"
 
+	"github.com/outdial/outdial/internal/log"
 	"github.com/outdial/outdial/pkg/events"
 	"github.com/outdial/outdial/pkg/events/fault"
 	"github.com/outdial/outdial/pkg/events/lifecycle"
-	"github.com/outdial/outdial/pkg/journal"
-	"github.com/outdial/outdial/pkg/journal/logs"
 )
 
 // A desktop's session is a lease of the bridge process that holds its socket:
@@ -113,7 +112,7 @@ func (s *Service) endSilent(ctx context.Context, look func()) {
 			continue
 		}
 		look()
-		err := journal.Run(ctx, s.Log, s.endSession(a.Tenant, a.ID, a.State.Session, bridgeSilent, still, func() {
+		err := log.Run(ctx, s.Log, s.endSession(a.Tenant, a.ID, a.State.Session, bridgeSilent, still, func() {
 			gone[[2]string{a.Tenant, process}]++
 		}))
 		if err != nil && ctx.Err() == nil {
@@ -148,16 +147,16 @@ func reachable(a *lifecycle.Agent) bool {
 // endSession ends an agent's session, if it is still the one on record and
 // still is to be ended. It moves no fence and touches no claim: what a call
 // that holds the agent needs is decided by the call.
-func (s *Service) endSession(tenant, agent, session, why string, still func() bool, ended func()) journal.Step {
-	return journal.Step{
-		Make: func(ctx context.Context) (*journal.Draft, error) {
-			a, err := logs.Agent(ctx, s.Log, tenant, agent)
+func (s *Service) endSession(tenant, agent, session, why string, still func() bool, ended func()) log.Step {
+	return log.Step{
+		Make: func(ctx context.Context) (*log.Draft, error) {
+			a, err := log.Agent(ctx, s.Log, tenant, agent)
 			if err != nil || a.State.Session != session || !still() {
 				return nil, err
 			}
 			return s.lostSession(a, why), nil
 		},
-		Then: func(context.Context, journal.Appended) ([]journal.Step, error) {
+		Then: func(context.Context, log.Appended) ([]log.Step, error) {
 			ended()
 			return nil, nil
 		},
@@ -166,20 +165,20 @@ func (s *Service) endSession(tenant, agent, session, why string, still func() bo
 
 // endUnreached drafts the end of the session at which nobody listened to the
 // call's intent; nil where it is over already.
-func (s *Service) endUnreached(ctx context.Context, c *lifecycle.Call) (*journal.Draft, error) {
-	a, err := logs.Agent(ctx, s.Log, c.Tenant, c.Assigned.Agent)
+func (s *Service) endUnreached(ctx context.Context, c *lifecycle.Call) (*log.Draft, error) {
+	a, err := log.Agent(ctx, s.Log, c.Tenant, c.Assigned.Agent)
 	if err != nil || a.State.Session != c.Assigned.Session {
 		return nil, err
 	}
 	return s.lostSession(a, noResponders), nil
 }
 
-func (s *Service) lostSession(a *lifecycle.Agent, why string) *journal.Draft {
+func (s *Service) lostSession(a *lifecycle.Agent, why string) *log.Draft {
 	now := s.Now()
 	after, v := a.After(events.SessionLost, "", why, now)
 	if v != lifecycle.Move || !reachable(a) {
 		return nil
 	}
 	after.Session, after.Bridge = "", ""
-	return logs.NextOfAgent(a, events.Orchestrator, events.SessionLost, now, &events.AgentPresence{Reason: why, State: after})
+	return log.NextOfAgent(a, events.Orchestrator, events.SessionLost, now, &events.AgentPresence{Reason: why, State: after})
 }

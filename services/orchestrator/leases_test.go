@@ -7,9 +7,9 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/outdial/outdial/internal/log"
 	"github.com/outdial/outdial/pkg/events"
 	"github.com/outdial/outdial/pkg/events/lifecycle"
-	"github.com/outdial/outdial/pkg/journal/logs"
 )
 
 // A bridge is silent when this process could have heard it for a whole lease
@@ -114,7 +114,7 @@ func (w *world) sit(agent, bridge string) {
 	a := w.agent(agent)
 	after, _ := a.After(events.SessionStarted, "", "", w.Now())
 	after.Session, after.Bridge = "session-"+agent+"-"+bridge, bridge
-	d := logs.NextOfAgent(a, events.Bridge, events.SessionStarted, w.Now(), &events.AgentPresence{State: after})
+	d := log.NextOfAgent(a, events.Bridge, events.SessionStarted, w.Now(), &events.AgentPresence{State: after})
 	if _, err := w.log.Append(context.Background(), *d); err != nil {
 		w.t.Fatal(err)
 	}

@@ -1,13 +1,13 @@
 package orchestrator
 
 import (
-	"github.com/outdial/outdial/pkg/config"
-	"github.com/outdial/outdial/pkg/process"
-	"github.com/outdial/outdial/pkg/sessions"
+	"github.com/outdial/outdial/internal/config"
+	"github.com/outdial/outdial/internal/runtime"
+	"github.com/outdial/outdial/internal/sessions"
 )
 
 // Options are what the configuration says about the orchestrator.
-func Options(s process.Setup, store sessions.Store) RunOptions {
+func Options(s runtime.Setup, store sessions.Store) RunOptions {
 	return RunOptions{
 		Config:   Config{Limits: Limits(s.Config.Timing.Orchestrator), CallsAge: s.Config.CallsAge, PerSecond: s.Config.Limits.RequestsPerSecond},
 		Sessions: store,

@@ -4,18 +4,17 @@ import (
 	"context"
 	"time"
 
+	"github.com/outdial/outdial/internal/log"
+	"github.com/outdial/outdial/internal/log/marks"
+	"github.com/outdial/outdial/internal/sessions"
 	"github.com/outdial/outdial/pkg/events"
 	"github.com/outdial/outdial/pkg/events/fault"
 	"github.com/outdial/outdial/pkg/events/lifecycle"
-	"github.com/outdial/outdial/pkg/journal"
-	"github.com/outdial/outdial/pkg/journal/logs"
-	"github.com/outdial/outdial/pkg/journal/marks"
-	"github.com/outdial/outdial/pkg/sessions"
 )
 
 // WentBack is why a call is closed that was open, or asked for, in a store that
 // had gone back in time when somebody accepted it.
-const WentBack = journal.CodeWentBack
+const WentBack = log.CodeWentBack
 
 // Forsakes reports whether a call was in such a store, as a call or as the
 // request it began with. Nobody knows what became of it in the past that was
@@ -82,14 +81,14 @@ func (s *Service) holdBack(ctx context.Context) {
 		if !lostSight(st, a) {
 			continue
 		}
-		err := journal.Run(ctx, s.Log, journal.Step{Make: func(ctx context.Context) (*journal.Draft, error) {
-			a, err := logs.Agent(ctx, s.Log, a.Tenant, a.ID)
+		err := log.Run(ctx, s.Log, log.Step{Make: func(ctx context.Context) (*log.Draft, error) {
+			a, err := log.Agent(ctx, s.Log, a.Tenant, a.ID)
 			if err != nil || !lostSight(st, a) {
 				return nil, err
 			}
 			now := s.Now()
 			after, _ := a.After(events.Quarantined, "", WentBack, now)
-			return logs.NextOfAgent(a, events.Orchestrator, events.Quarantined, now,
+			return log.NextOfAgent(a, events.Orchestrator, events.Quarantined, now,
 				&events.AgentQuarantined{Reason: WentBack, State: after}), nil
 		}})
 		if err != nil && ctx.Err() == nil {

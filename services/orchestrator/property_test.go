@@ -9,12 +9,11 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/outdial/outdial/internal/log"
+	"github.com/outdial/outdial/internal/worker"
 	"github.com/outdial/outdial/pkg/events"
 	"github.com/outdial/outdial/pkg/events/lifecycle"
-	"github.com/outdial/outdial/pkg/journal"
-	"github.com/outdial/outdial/pkg/journal/journaltest"
-	"github.com/outdial/outdial/pkg/journal/logs"
-	"github.com/outdial/outdial/pkg/worker"
+	"github.com/outdial/outdial/test/exams/logtest"
 )
 
 // chance is a world in which anything that may happen does, in any order:
@@ -72,7 +71,7 @@ func (c *chance) any() *lifecycle.Call {
 
 // try appends what another service says, if the log still stands there.
 func (c *chance) try(call *lifecycle.Call, role events.Role, name events.Name, body any) {
-	d, err := logs.NextOfCall(call, role, name, c.Now(), body)
+	d, err := log.NextOfCall(call, role, name, c.Now(), body)
 	if err != nil {
 		c.rt.Fatalf("the test itself would say %s in %s", name, call.State)
 	}
@@ -123,7 +122,7 @@ func (c *chance) whim() {
 	if claim := a.State.Claim; claim != nil {
 		b.Call, b.CallSeq = claim.Call, c.call(claim.Call).Seq()
 	}
-	if _, err := c.log.Append(ctx(), *logs.NextOfAgent(a, events.Bridge, on, c.Now(), b)); err != nil {
+	if _, err := c.log.Append(ctx(), *log.NextOfAgent(a, events.Bridge, on, c.Now(), b)); err != nil {
 		c.rt.Logf("presence: %v", err)
 	}
 }
@@ -228,7 +227,7 @@ func (c *chance) hear(again bool) {
 	h := map[events.Family]worker.Handler{events.AgentFamily: s.onAgent, events.CallFamily: s.onCall}[f]
 	steps, err := h(ctx(), worker.Delivery{Record: &rs[0], Seq: rs[0].Seq})
 	if err == nil {
-		err = journal.Run(ctx(), s.Log, steps...)
+		err = log.Run(ctx(), s.Log, steps...)
 	}
 	if err == nil && !again {
 		c.heard[s][f] = rs[0].Seq
@@ -240,8 +239,8 @@ var mine = []events.Name{events.Requested, events.Waiting, events.Assigned, even
 	events.Claimed, events.Released, events.Quarantined}
 
 func (c *chance) fail() {
-	c.log.Fail(rapid.SampledFrom(mine).Draw(c.rt, "at"), rapid.SampledFrom([]journaltest.Fault{journaltest.Conflict,
-		journaltest.LostAnswer, journaltest.StoredUnknown, journaltest.NotStored, journaltest.Down}).Draw(c.rt, "fault"))
+	c.log.Fail(rapid.SampledFrom(mine).Draw(c.rt, "at"), rapid.SampledFrom([]logtest.Fault{logtest.Conflict,
+		logtest.LostAnswer, logtest.StoredUnknown, logtest.NotStored, logtest.Down}).Draw(c.rt, "fault"))
 }
 
 // interrupt stops an orchestrator right before its next append of a name,
@@ -283,7 +282,7 @@ func (c *chance) hearAll(s *Service) {
 		for _, r := range c.since(f, c.heard[s][f]) {
 			steps, err := h(ctx(), worker.Delivery{Record: &r, Seq: r.Seq})
 			if err == nil {
-				err = journal.Run(ctx(), s.Log, steps...)
+				err = log.Run(ctx(), s.Log, steps...)
 			}
 			if err != nil {
 				break

@@ -10,15 +10,14 @@ import (
 	"testing"
 	"time"
 
-	"github.com/outdial/outdial/pkg/directory"
+	"github.com/outdial/outdial/internal/log"
+	"github.com/outdial/outdial/internal/sessions"
+	"github.com/outdial/outdial/internal/tenants"
+	"github.com/outdial/outdial/internal/worker"
 	"github.com/outdial/outdial/pkg/events"
 	"github.com/outdial/outdial/pkg/events/lifecycle"
-	"github.com/outdial/outdial/pkg/journal"
-	"github.com/outdial/outdial/pkg/journal/journaltest"
-	"github.com/outdial/outdial/pkg/journal/logs"
 	"github.com/outdial/outdial/pkg/providers"
-	"github.com/outdial/outdial/pkg/sessions"
-	"github.com/outdial/outdial/pkg/worker"
+	"github.com/outdial/outdial/test/exams/logtest"
 )
 
 // noon is when the stories begin. Nothing in them looks at a real clock.
@@ -29,8 +28,8 @@ const tokyo = "+81312345678" // any number; nothing here asks whether it may be 
 // world is everything outside one or more orchestrators.
 type world struct {
 	t   testing.TB
-	log *journaltest.Log
-	dir *directory.Directory
+	log *logtest.Log
+	dir *tenants.Directory
 
 	mu  sync.Mutex
 	now time.Time
@@ -66,12 +65,12 @@ func (w *world) Ops(_ context.Context, o events.Ops) error {
 func newWorld(t testing.TB) *world {
 	t.Helper()
 	key := events.Key(strings.Repeat("k", 32))
-	dir, err := directory.New(
-		[]directory.Tenant{
+	dir, err := tenants.New(
+		[]tenants.Tenant{
 			{Name: "acme", Countries: []string{"US"}, Connection: "tcn", CallerIDs: []string{"+18667451900"}, Key: key},
 			{Name: "globex", Countries: []string{"US"}, Key: events.Key(strings.Repeat("g", 32))},
 		},
-		[]directory.Connection{
+		[]tenants.Connection{
 			{Name: "tcn", Tenant: "acme", Kind: providers.TCN, Provider: providers.Provider{Can: providers.Capabilities{Talking: true}}},
 			{Name: "desk", Tenant: "acme", Kind: providers.WebexCC, Provider: providers.Provider{Can: providers.Capabilities{Desktop: true}}},
 		})
@@ -80,7 +79,7 @@ func newWorld(t testing.TB) *world {
 	}
 	w := &world{t: t, dir: dir, now: noon,
 		heard: map[*Service]map[events.Family]uint64{}, told: map[*Service]map[events.Family]uint64{}}
-	w.log = journaltest.New(w.Now)
+	w.log = logtest.New(w.Now)
 	w.s = w.join()
 	return w
 }
@@ -96,7 +95,7 @@ func (w *world) join() *Service {
 	return s
 }
 
-func (w *world) tenant() directory.Tenant {
+func (w *world) tenant() tenants.Tenant {
 	t, _ := w.dir.Tenant("acme")
 	return t
 }
@@ -154,7 +153,7 @@ func (w *world) handle(s *Service, h worker.Handler, r events.Record) {
 	}
 	steps, err := h(context.Background(), worker.Delivery{Record: &r, Seq: r.Seq})
 	if err == nil {
-		err = journal.Run(context.Background(), s.Log, steps...)
+		err = log.Run(context.Background(), s.Log, steps...)
 	}
 	if err != nil {
 		w.t.Fatalf("handle %s at %d: %v", r.Name, r.Seq, err)
@@ -196,7 +195,7 @@ func (w *world) presence(agent string, on events.Name, evidence string) {
 	if c := a.State.Claim; c != nil {
 		b.Call, b.CallSeq = c.Call, w.call(c.Call).Seq()
 	}
-	d := logs.NextOfAgent(a, events.Bridge, on, w.Now(), b)
+	d := log.NextOfAgent(a, events.Bridge, on, w.Now(), b)
 	if _, err := w.log.Append(context.Background(), *d); err != nil {
 		w.t.Fatal(err)
 	}
@@ -204,7 +203,7 @@ func (w *world) presence(agent string, on events.Name, evidence string) {
 
 func (w *world) agent(id string) *lifecycle.Agent {
 	w.t.Helper()
-	a, err := logs.Agent(context.Background(), w.log, "acme", id)
+	a, err := log.Agent(context.Background(), w.log, "acme", id)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -213,7 +212,7 @@ func (w *world) agent(id string) *lifecycle.Agent {
 
 func (w *world) call(id string) *lifecycle.Call {
 	w.t.Helper()
-	c, err := logs.Call(context.Background(), w.log, "acme", id, 0)
+	c, err := log.Call(context.Background(), w.log, "acme", id, 0)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -243,7 +242,7 @@ func (w *world) accept(s *Service, d worker.Delivery) (string, error) {
 	w.tell()
 	steps, err := s.accept(w.tenant())(context.Background(), d)
 	if err == nil {
-		err = journal.Run(context.Background(), s.Log, steps...)
+		err = log.Run(context.Background(), s.Log, steps...)
 	}
 	return events.CallID("acme", "/crm", d.Header["ce-id"][0]), err
 }
@@ -261,7 +260,7 @@ func (w *world) ask(id string, data map[string]any) string {
 // say appends what another service would write about a call.
 func (w *world) say(call string, role events.Role, name events.Name, body any) {
 	w.t.Helper()
-	d, err := logs.NextOfCall(w.call(call), role, name, w.Now(), body)
+	d, err := log.NextOfCall(w.call(call), role, name, w.Now(), body)
 	if err != nil {
 		w.t.Fatal(err)
 	}

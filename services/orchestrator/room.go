@@ -6,8 +6,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/outdial/outdial/internal/worker"
 	"github.com/outdial/outdial/pkg/events"
-	"github.com/outdial/outdial/pkg/worker"
 )
 
 // When a stream's filling is said, when it may be said again, and when no new

@@ -11,8 +11,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/outdial/outdial/internal/worker"
 	"github.com/outdial/outdial/pkg/events"
-	"github.com/outdial/outdial/pkg/worker"
 )
 
 // shelves are streams as full as a test says.

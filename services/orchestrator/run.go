@@ -6,10 +6,10 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"github.com/outdial/outdial/pkg/directory"
+	"github.com/outdial/outdial/internal/runtime"
+	"github.com/outdial/outdial/internal/sessions"
+	"github.com/outdial/outdial/internal/tenants"
 	"github.com/outdial/outdial/pkg/events"
-	"github.com/outdial/outdial/pkg/process"
-	"github.com/outdial/outdial/pkg/sessions"
 )
 
 // RunOptions are what a running orchestrator needs besides its host.
@@ -22,12 +22,12 @@ type RunOptions struct {
 }
 
 // Run runs the orchestrator on a host until ctx ends.
-func Run(ctx context.Context, h *process.Host, o RunOptions) error {
+func Run(ctx context.Context, h *runtime.Host, o RunOptions) error {
 	c := o.Config
 	c.Log, c.Notes, c.Sessions, c.Directory = h.Log, h, o.Sessions, h.Directory
 	c.Incarnation, c.Offset, c.Now, c.Logger = sessions.Incarnation(h.Incarnation), h.Clock.Offset(), h.Now, h.Logger
 	c.Standing = h.Standing
-	if k, ok := o.Sessions.(process.Keeper); ok {
+	if k, ok := o.Sessions.(runtime.Keeper); ok {
 		h.Keep(ctx, k) // before anything is decided: it may know better than our own folder
 	}
 	s := New(c)
@@ -83,12 +83,12 @@ func Run(ctx context.Context, h *process.Host, o RunOptions) error {
 
 // an unenrolled agent is one of the configuration that is not on the roster yet.
 type unenrolled struct {
-	tenant directory.Tenant
+	tenant tenants.Tenant
 	agent  Enrolment
 	told   bool
 }
 
-func pendingOf(d *directory.Directory, roster map[string][]Enrolment) []unenrolled {
+func pendingOf(d *tenants.Directory, roster map[string][]Enrolment) []unenrolled {
 	var out []unenrolled
 	for name, agents := range roster {
 		if t, ok := d.Tenant(name); ok {

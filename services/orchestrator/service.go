@@ -6,15 +6,14 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/outdial/outdial/pkg/directory"
+	"github.com/outdial/outdial/internal/log"
+	"github.com/outdial/outdial/internal/log/marks"
+	"github.com/outdial/outdial/internal/pace"
+	"github.com/outdial/outdial/internal/sessions"
+	"github.com/outdial/outdial/internal/tenants"
+	"github.com/outdial/outdial/internal/worker"
 	"github.com/outdial/outdial/pkg/events"
 	"github.com/outdial/outdial/pkg/events/lifecycle"
-	"github.com/outdial/outdial/pkg/journal"
-	"github.com/outdial/outdial/pkg/journal/logs"
-	"github.com/outdial/outdial/pkg/journal/marks"
-	"github.com/outdial/outdial/pkg/pace"
-	"github.com/outdial/outdial/pkg/sessions"
-	"github.com/outdial/outdial/pkg/worker"
 )
 
 // Notes takes what is not part of a log: OPS entries.
@@ -24,10 +23,10 @@ type Notes interface {
 
 // Config is all the orchestrator is given. It asks for nothing else.
 type Config struct {
-	Log       journal.Log
+	Log       log.Log
 	Notes     Notes
 	Sessions  sessions.Store
-	Directory *directory.Directory
+	Directory *tenants.Directory
 	Limits    Limits
 	CallsAge  time.Duration // how long CALLS keeps a call; default 72 h
 	PerSecond int           // requests of one tenant accepted in a second; default 50
@@ -92,32 +91,32 @@ func (s *Service) Routes() []worker.Route {
 
 // onCall looks at a call again after an event that may ask something of the
 // orchestrator. The others are heard by the index alone.
-func (s *Service) onCall(ctx context.Context, d worker.Delivery) ([]journal.Step, error) {
+func (s *Service) onCall(ctx context.Context, d worker.Delivery) ([]log.Step, error) {
 	r := *d.Record
 	switch r.Name {
 	case events.Requested, events.Failed, events.CancelRequested,
 		events.Withheld, events.Cancelled, events.Started, events.Refused, events.NotPlaced, events.Resolved,
 		events.Ended, events.WrapUp, events.WrappedUp:
-		return []journal.Step{s.advance(r.Tenant, r.Key, logs.FirstSeq(r))}, nil
+		return []log.Step{s.advance(r.Tenant, r.Key, log.FirstSeq(r))}, nil
 	case events.Waiting:
-		return []journal.Step{s.letGo(r, "waiting"), s.advance(r.Tenant, r.Key, logs.FirstSeq(r))}, nil
+		return []log.Step{s.letGo(r, "waiting"), s.advance(r.Tenant, r.Key, log.FirstSeq(r))}, nil
 	case events.Closed:
-		return []journal.Step{s.letGo(r, "closed")}, nil
+		return []log.Step{s.letGo(r, "closed")}, nil
 	case events.Orphaned:
-		return []journal.Step{s.letGo(r, "orphaned")}, nil
+		return []log.Step{s.letGo(r, "orphaned")}, nil
 	}
 	return nil, nil
 }
 
 // advance does the next thing about a call, whatever it is.
-func (s *Service) advance(tenant, call string, first uint64) journal.Step {
+func (s *Service) advance(tenant, call string, first uint64) log.Step {
 	var picked *lifecycle.Agent
 	var at uint64 // where in the call's log it was picked
 	var waited, unreached bool
-	return journal.Step{
-		Make: func(ctx context.Context) (*journal.Draft, error) {
+	return log.Step{
+		Make: func(ctx context.Context) (*log.Draft, error) {
 			picked, waited, unreached = nil, false, false
-			c, err := logs.Call(ctx, s.Log, tenant, call, first)
+			c, err := log.Call(ctx, s.Log, tenant, call, first)
 			if err != nil {
 				return nil, err
 			}
@@ -147,15 +146,15 @@ func (s *Service) advance(tenant, call string, first uint64) journal.Step {
 			}
 			return s.claim(c, a)
 		},
-		Then: func(_ context.Context, done journal.Appended) ([]journal.Step, error) {
+		Then: func(_ context.Context, done log.Appended) ([]log.Step, error) {
 			switch {
 			case unreached:
-				return []journal.Step{s.advance(tenant, call, first)}, nil
+				return []log.Step{s.advance(tenant, call, first)}, nil
 			case picked != nil && done.Record.Family == events.AgentFamily:
-				return []journal.Step{s.assign(tenant, call, first, at, picked, done.Record.Seq)}, nil
+				return []log.Step{s.assign(tenant, call, first, at, picked, done.Record.Seq)}, nil
 			case waited:
 				// Somebody may have become ready while the wait was written.
-				return []journal.Step{s.onceMore(tenant, call, first)}, nil
+				return []log.Step{s.onceMore(tenant, call, first)}, nil
 			}
 			return nil, nil
 		},
@@ -163,10 +162,10 @@ func (s *Service) advance(tenant, call string, first uint64) journal.Step {
 }
 
 // onceMore looks at the ready queue again after waiting was written.
-func (s *Service) onceMore(tenant, call string, first uint64) journal.Step {
+func (s *Service) onceMore(tenant, call string, first uint64) log.Step {
 	again := s.advance(tenant, call, first)
 	then := again.Then
-	again.Then = func(ctx context.Context, done journal.Appended) ([]journal.Step, error) {
+	again.Then = func(ctx context.Context, done log.Appended) ([]log.Step, error) {
 		if done.Record.Name == events.Waiting {
 			return nil, nil
 		}
@@ -175,7 +174,7 @@ func (s *Service) onceMore(tenant, call string, first uint64) journal.Step {
 	return again
 }
 
-func (s *Service) waitForAgent(c *lifecycle.Call) (*journal.Draft, error) {
+func (s *Service) waitForAgent(c *lifecycle.Call) (*log.Draft, error) {
 	if c.State == lifecycle.Waiting && c.Waiting.Reason == events.WaitAgentNotReady && c.Waiting.Until == nil {
 		return nil, nil // said already
 	}
@@ -192,30 +191,30 @@ func asBefore(c *lifecycle.Call, detail string) events.CallWaiting {
 }
 
 // waiting drafts a wait, or the end of a call that has waited too often.
-func (s *Service) waiting(c *lifecycle.Call, w events.CallWaiting) (*journal.Draft, error) {
+func (s *Service) waiting(c *lifecycle.Call, w events.CallWaiting) (*log.Draft, error) {
 	if m := (Move{Verb: Wait, Reason: w.Reason}); bounded(c, m).Verb == Close {
 		return s.closing(c, bounded(c, m), s.Now())
 	}
-	return logs.NextOfCall(c, events.Orchestrator, events.Waiting, s.Now(), &w)
+	return log.NextOfCall(c, events.Orchestrator, events.Waiting, s.Now(), &w)
 }
 
 // draft puts a decision about a call into an event; nil when there is nothing
 // to say.
-func (s *Service) draft(c *lifecycle.Call, m Move) (*journal.Draft, error) {
+func (s *Service) draft(c *lifecycle.Call, m Move) (*log.Draft, error) {
 	now := s.Now()
 	switch m.Verb {
 	case Wait:
 		if c.State == lifecycle.Waiting && c.Waiting.Reason == m.Reason && sameTime(c.Waiting.Until, m.Until) {
 			return nil, nil
 		}
-		return logs.NextOfCall(c, events.Orchestrator, events.Waiting, now,
+		return log.NextOfCall(c, events.Orchestrator, events.Waiting, now,
 			&events.CallWaiting{Reason: m.Reason, Until: m.Until})
 	case Cancel:
 		by := events.ByExpiry
 		if m.Reason == WentBack {
 			by = events.ByOperator
 		}
-		return logs.NextOfCall(c, events.Orchestrator, events.CancelRequested, now,
+		return log.NextOfCall(c, events.Orchestrator, events.CancelRequested, now,
 			&events.CallCancelRequested{By: by, Reason: m.Reason})
 	case Close:
 		return s.closing(c, m, now)
@@ -223,7 +222,7 @@ func (s *Service) draft(c *lifecycle.Call, m Move) (*journal.Draft, error) {
 	return nil, nil
 }
 
-func (s *Service) closing(c *lifecycle.Call, m Move, now time.Time) (*journal.Draft, error) {
+func (s *Service) closing(c *lifecycle.Call, m Move, now time.Time) (*log.Draft, error) {
 	if Forsakes(s.Standing(), c) { // whoever closes it, for whatever reason
 		m = forsaken(c)
 	}
@@ -235,7 +234,7 @@ func (s *Service) closing(c *lifecycle.Call, m Move, now time.Time) (*journal.Dr
 	if a := lastAssigned(c); a != nil {
 		body.Agent = a.Agent
 	}
-	return logs.NextOfCall(c, events.Orchestrator, events.Closed, now, body)
+	return log.NextOfCall(c, events.Orchestrator, events.Closed, now, body)
 }
 
 func sameTime(a, b *time.Time) bool {

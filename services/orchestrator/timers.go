@@ -5,12 +5,11 @@ import (
 	"errors"
 	"time"
 
+	"github.com/outdial/outdial/internal/log"
+	"github.com/outdial/outdial/internal/sessions"
 	"github.com/outdial/outdial/pkg/events"
 	"github.com/outdial/outdial/pkg/events/fault"
 	"github.com/outdial/outdial/pkg/events/lifecycle"
-	"github.com/outdial/outdial/pkg/journal"
-	"github.com/outdial/outdial/pkg/journal/logs"
-	"github.com/outdial/outdial/pkg/sessions"
 )
 
 // Follow feeds the index with every event of CALLS and AGENTS, in order.
@@ -76,7 +75,7 @@ func (s *Service) Turn(ctx context.Context) time.Time {
 		next = s.Now()
 	}
 	for _, d := range due {
-		if err := journal.Run(ctx, s.Log, s.advance(d.Tenant, d.ID, d.First)); err != nil && ctx.Err() == nil {
+		if err := log.Run(ctx, s.Log, s.advance(d.Tenant, d.ID, d.First)); err != nil && ctx.Err() == nil {
 			s.Logger.WarnContext(ctx, "timer", "call", d.ID, "code", fault.Code(err))
 			if fault.Of(err) == fault.Permanent {
 				s.index.Hold(d.Tenant, d.ID, fault.Code(err))
@@ -97,7 +96,7 @@ func (s *Service) Sweep(ctx context.Context) {
 			err = s.sweepClaim(ctx, a)
 		case a.Claimable():
 			if next, ok := s.index.NextFor(a, s.Now()); ok {
-				err = journal.Run(ctx, s.Log, s.advance(next.Tenant, next.ID, next.First))
+				err = log.Run(ctx, s.Log, s.advance(next.Tenant, next.ID, next.First))
 			}
 		}
 		if err != nil && ctx.Err() == nil {
@@ -119,18 +118,18 @@ func (s *Service) sweepClaim(ctx context.Context, a *lifecycle.Agent) error {
 	if s.index.Holds(a.Tenant, claim.Call, a.ID) {
 		return nil
 	}
-	return journal.Run(ctx, s.Log, s.voidClaim(a.Tenant, a.ID, claim.Call), s.dropClaim(a.Tenant, a.ID, claim.Call))
+	return log.Run(ctx, s.Log, s.voidClaim(a.Tenant, a.ID, claim.Call), s.dropClaim(a.Tenant, a.ID, claim.Call))
 }
 
 // voidClaim moves the log of a call whose claim nobody has used, so that it
 // cannot become an assignment any more, by anybody.
-func (s *Service) voidClaim(tenant, agent, call string) journal.Step {
-	return journal.Step{Make: func(ctx context.Context) (*journal.Draft, error) {
-		a, err := logs.Agent(ctx, s.Log, tenant, agent)
+func (s *Service) voidClaim(tenant, agent, call string) log.Step {
+	return log.Step{Make: func(ctx context.Context) (*log.Draft, error) {
+		a, err := log.Agent(ctx, s.Log, tenant, agent)
 		if err != nil || a.State.Claim == nil || a.State.Claim.Call != call {
 			return nil, err
 		}
-		c, err := logs.Call(ctx, s.Log, tenant, call, 0)
+		c, err := log.Call(ctx, s.Log, tenant, call, 0)
 		if err != nil || !unused(a, c) || (c.State != lifecycle.Requested && c.State != lifecycle.Waiting) {
 			return nil, err
 		}
@@ -140,9 +139,9 @@ func (s *Service) voidClaim(tenant, agent, call string) journal.Step {
 
 // dropClaim releases a claim that its call cannot use: the call is closed,
 // waits, or names another agent.
-func (s *Service) dropClaim(tenant, agent, call string) journal.Step {
-	return journal.Step{Make: func(ctx context.Context) (*journal.Draft, error) {
-		c, err := logs.Call(ctx, s.Log, tenant, call, 0)
+func (s *Service) dropClaim(tenant, agent, call string) log.Step {
+	return log.Step{Make: func(ctx context.Context) (*log.Draft, error) {
+		c, err := log.Call(ctx, s.Log, tenant, call, 0)
 		if err != nil {
 			return nil, err
 		}

@@ -8,10 +8,10 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/outdial/outdial/internal/log"
 	"github.com/outdial/outdial/pkg/events"
 	"github.com/outdial/outdial/pkg/events/fault"
 	"github.com/outdial/outdial/pkg/events/lifecycle"
-	"github.com/outdial/outdial/pkg/journal"
 )
 
 // bare folds a log whose bodies, but for the request's, are whatever of says.
@@ -127,7 +127,7 @@ func TestAnAgentWhoseLogCannotBeReadIsPassedOver(t *testing.T) {
 		t.Fatalf("candidates: %v, want ann first", ids)
 	}
 	w.spoil(events.AgentFamily, "ann", events.Bridge, events.Ready)
-	if err := journal.Run(t.Context(), w.log, w.s.advance("acme", call, 0)); err != nil {
+	if err := log.Run(t.Context(), w.log, w.s.advance("acme", call, 0)); err != nil {
 		t.Fatal(err)
 	}
 	w.wantCall(call, "requested assigned")
@@ -185,7 +185,7 @@ func TestAReleaseFromACallThatCannotBeRead(t *testing.T) {
 
 // hiding counts the reads of a family's logs, and may hide them.
 type hiding struct {
-	journal.Log
+	log.Log
 	family events.Family
 	counts bool // only
 	reads  map[string]int
@@ -196,7 +196,7 @@ func (l *hiding) Read(ctx context.Context, f events.Family, tenant, key string, 
 		return l.Log.Read(ctx, f, tenant, key, first)
 	}
 	if !l.counts {
-		return nil, fault.New(fault.Transient, "read log", journal.CodeUnavailable, nil)
+		return nil, fault.New(fault.Transient, "read log", log.CodeUnavailable, nil)
 	}
 	l.reads[key]++
 	return l.Log.Read(ctx, f, tenant, key, first)

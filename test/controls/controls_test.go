@@ -50,10 +50,10 @@ func controls() []control {
 			pkg: e2e, test: "TestAProviderThatMisbehavesAtTheStart/http500", says: "2 start requests on the wire",
 		},
 		{
-			invariant: "I2", guard: "no intent on a store that went back", file: "pkg/journal/guard.go",
+			invariant: "I2", guard: "no intent on a store that went back", file: "internal/log/guard.go",
 			old: "if g != nil && once(d) && g.book.Held() != nil {",
 			new: "if g != nil && once(d) && g.book.Held() != nil && d.Tenant == \"\" {",
-			pkg: "./pkg/journal", test: "TestAStoreThatWentBackIsNoticedBeforeAnythingIsAppended", says: "the intent was stored",
+			pkg: "./internal/log", test: "TestAStoreThatWentBackIsNoticedBeforeAnythingIsAppended", says: "the intent was stored",
 		},
 		{
 			invariant: "I2", guard: "what a store held that went back is never dialed", file: "services/orchestrator/past.go",
@@ -62,7 +62,7 @@ func controls() []control {
 			pkg: e2e, test: "TestAStorePutBackBetweenARestartDialsNobodyTwice", says: "dialed the number 2 times",
 		},
 		{
-			invariant: "I1", guard: "a service with another key is refused", file: "pkg/process/setup.go",
+			invariant: "I1", guard: "a service with another key is refused", file: "internal/runtime/setup.go",
 			old: "err = keycheck.Check(ctx, h.JS, s.Keys())", new: "_ = keycheck.Check",
 			pkg: "./cmd/outdial/internal/app", test: "TestAKeyThatWasReplacedIsRefusedAtTheNextStart", says: "starts with another key",
 		},

@@ -5,22 +5,22 @@ package controls_test
 func fairnessControls() []control {
 	return []control{
 		{
-			invariant: "I6", guard: "tenants take turns", file: "pkg/worker/turns.go",
+			invariant: "I6", guard: "tenants take turns", file: "internal/worker/turns.go",
 			old: "		t.order = append(t.order, key)\n		return\n",
 			new: "		t.order = append([]string{key}, t.order...)\n		return\n",
-			pkg: "./pkg/worker", test: "TestTurnsGoRoundByKey", says: "want abaaaa",
+			pkg: "./internal/worker", test: "TestTurnsGoRoundByKey", says: "want abaaaa",
 		},
 		{
-			invariant: "I6", guard: "who waits for a provider steps aside", file: "pkg/worker/aside.go",
+			invariant: "I6", guard: "who waits for a provider steps aside", file: "internal/worker/aside.go",
 			old: "	mine := slots.join(\"\")\n	p.leave()\n",
 			new: "	mine := slots.join(\"\")\n",
-			pkg: "./pkg/worker", test: "TestWhoWaitsForAProviderStepsAside", says: "the other connection is not served",
+			pkg: "./internal/worker", test: "TestWhoWaitsForAProviderStepsAside", says: "the other connection is not served",
 		},
 		{
-			invariant: "I5", guard: "an accepted request cannot be taken out", file: "pkg/worker/provision/plan.go",
+			invariant: "I5", guard: "an accepted request cannot be taken out", file: "internal/broker/plan.go",
 			old: "	s.Config.MaxAge = 3 * day\n	s.Config.DenyDelete, s.Config.DenyPurge = true, true\n",
 			new: "	s.Config.MaxAge = 3 * day\n",
-			pkg: "./pkg/worker/provision", test: "TestWhatIsAcceptedCannotBeTakenOut", says: "a message of REQUESTS_acme was deleted",
+			pkg: "./internal/broker", test: "TestWhatIsAcceptedCannotBeTakenOut", says: "a message of REQUESTS_acme was deleted",
 		},
 	}
 }

@@ -28,7 +28,7 @@ type group struct {
 func groups() []group {
 	const (
 		orchestratorPlan = "services/orchestrator/plan.go"
-		once             = "pkg/providers/dialhttp/once.go"
+		once             = "pkg/providers/httpapi/once.go"
 		barriers         = "TestEachBarrierStandsByItself"
 	)
 	return []group{
@@ -66,20 +66,20 @@ func groups() []group {
 				"TestWhatLooksLikeANumberIsMasked", `"2125550142" is shown as "2125550142"`},
 		}},
 		{"./services/events-bridge", []cut{
-			{"I6", "a page elsewhere may not post", "pkg/door/door.go",
+			{"I6", "a page elsewhere may not post", "internal/door/door.go",
 				`if err != nil || u.Host == "" || !strings.EqualFold(u.Host, r.Host) {`, `if err != nil && u == nil {`,
 				"TestNoPageElsewherePostsWithACredential", "a script of a page elsewhere: 204"},
-			{"I6", "this machine is asked for by its own name", "pkg/door/door.go",
+			{"I6", "this machine is asked for by its own name", "internal/door/door.go",
 				"LoopbackHost(r.RemoteAddr) && LoopbackHost(r.Host)", "LoopbackHost(r.RemoteAddr)",
 				"TestNoPageElsewherePostsAProvidersEvent", "the same without an origin: 204"},
-			{"I6", "a signature grows old", "pkg/door/credential.go",
+			{"I6", "a signature grows old", "internal/door/credential.go",
 				"at.Sub(now).Abs() > m.Window", "at.Sub(now).Abs() > 1000*m.Window",
 				"TestASignedWebhook", "an old signature: 204"},
 			{"I4", "a held-back desktop is asked", "services/events-bridge/run.go",
 				"pages.Tell(conn.Name, a.ID)", "_ = pages",
 				"TestTheDesktopOfAnAgentWhoIsHeldBackIsAskedUntilSheIsFree", "in a minute were asked map[]"},
 		}},
-		{"./pkg/providers/dialhttp", []cut{
+		{"./pkg/providers/httpapi", []cut{
 			{"I2", "a body that cannot be rewound", once, "req.GetBody = nil", "_ = req.GetBody",
 				barriers + "/the_body_cannot_be_rewound", "GetBody is kept"},
 			{"I2", "a request that closes its connection", once, "req.Close = true", "req.Close = false",
@@ -89,7 +89,7 @@ func groups() []group {
 			{"I2", "no second connection", once, "if g.dialed.Swap(true) {", "if g.dialed.Swap(false) {",
 				barriers + "/a_second_connection_is_not_opened", "there is a second connection"},
 		}},
-		{"./pkg/providers/dialhttp", []cut{
+		{"./pkg/providers/httpapi", []cut{
 			{"I2", "any of the four", once,
 				"func unrepeatable(req *http.Request) {", "func unrepeatable(*http.Request) {}\n\nfunc unused(req *http.Request) {",
 				"TestTogetherTheBarriersKeepARequestFromBeingSentTwice", "two requests were sent 3 times"},

@@ -12,8 +12,8 @@ import (
 
 	"github.com/nats-io/nkeys"
 
-	"github.com/outdial/outdial/pkg/config"
-	"github.com/outdial/outdial/pkg/config/kinds"
+	"github.com/outdial/outdial/internal/config"
+	"github.com/outdial/outdial/internal/config/kinds"
 	"github.com/outdial/outdial/services/compliance"
 )
 

@@ -16,19 +16,19 @@ import (
 
 	"github.com/nats-io/nats.go"
 
-	"github.com/outdial/outdial/pkg/config"
-	"github.com/outdial/outdial/pkg/config/kinds"
+	"github.com/outdial/outdial/internal/clock"
+	"github.com/outdial/outdial/internal/config"
+	"github.com/outdial/outdial/internal/config/kinds"
+	"github.com/outdial/outdial/internal/runtime"
+	"github.com/outdial/outdial/internal/runtime/keycheck"
+	"github.com/outdial/outdial/internal/sessions"
+	"github.com/outdial/outdial/internal/telemetry"
 	"github.com/outdial/outdial/pkg/events"
-	"github.com/outdial/outdial/pkg/process"
-	"github.com/outdial/outdial/pkg/process/keycheck"
-	"github.com/outdial/outdial/pkg/providers/sim"
-	"github.com/outdial/outdial/pkg/sessions"
-	"github.com/outdial/outdial/pkg/worker/clock"
-	"github.com/outdial/outdial/pkg/worker/telemetry"
 	"github.com/outdial/outdial/services/compliance"
 	"github.com/outdial/outdial/services/dialer"
 	bridge "github.com/outdial/outdial/services/events-bridge"
 	"github.com/outdial/outdial/services/orchestrator"
+	"github.com/outdial/outdial/sim"
 )
 
 // lines is a log that several services write to.
@@ -75,7 +75,7 @@ func company(t *testing.T) string {
 
 // setup is what a container's service has: the shipped configuration, its own
 // key and nobody else's.
-func (s *shipped) setup(t *testing.T, user, provider string, log *lines) process.Setup {
+func (s *shipped) setup(t *testing.T, user, provider string, log *lines) runtime.Setup {
 	t.Helper()
 	dir := t.TempDir()
 	seed, err := s.keys[user].Seed()
@@ -106,7 +106,7 @@ func (s *shipped) setup(t *testing.T, user, provider string, log *lines) process
 	}
 	// The server of a test has no monitoring to see fsync by; TestNATSSettings
 	// looks at its configuration instead.
-	return process.Setup{Config: cfg, Version: process.Version(), Unsafe: true, Telemetry: tele}
+	return runtime.Setup{Config: cfg, Version: runtime.Version(), Unsafe: true, Telemetry: tele}
 }
 
 // keyed puts the check value of the tenant's key on record, as provision does.
@@ -133,19 +133,19 @@ func (s *shipped) start(t *testing.T, log *lines) {
 		stop()
 		wg.Wait()
 	})
-	for service, run := range map[string]func(process.Setup, *process.Host) error{
-		"orchestrator": func(p process.Setup, h *process.Host) error {
+	for service, run := range map[string]func(runtime.Setup, *runtime.Host) error{
+		"orchestrator": func(p runtime.Setup, h *runtime.Host) error {
 			return orchestrator.Run(ctx, h, orchestrator.Options(p, sessions.NewMemory(nil)))
 		},
-		"compliance": func(p process.Setup, h *process.Host) error {
+		"compliance": func(p runtime.Setup, h *runtime.Host) error {
 			c, err := compliance.Options(p)
 			if err != nil {
 				return err
 			}
 			return compliance.Run(ctx, h, c)
 		},
-		"dialer": func(p process.Setup, h *process.Host) error { return dialer.Run(ctx, h, dialer.Options(p)) },
-		"events-bridge": func(p process.Setup, h *process.Host) error {
+		"dialer": func(p runtime.Setup, h *runtime.Host) error { return dialer.Run(ctx, h, dialer.Options(p)) },
+		"events-bridge": func(p runtime.Setup, h *runtime.Host) error {
 			return bridge.Run(ctx, h, bridge.Options(p, http.NewServeMux()))
 		},
 	} {

@@ -12,7 +12,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/nats-io/nkeys"
 
-	"github.com/outdial/outdial/pkg/worker/provision"
+	"github.com/outdial/outdial/internal/broker"
 )
 
 // users are all who may connect, as in deploy/nats/keys.sh.
@@ -72,11 +72,11 @@ func ship(t *testing.T) *shipped {
 	if !s.srv.ReadyForConnections(30 * time.Second) {
 		t.Fatal("the server does not start")
 	}
-	layout, err := provision.Plan([]string{"acme", "other"}, provision.Options{})
+	layout, err := broker.Plan([]string{"acme", "other"}, broker.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := provision.Apply(t.Context(), s.stream(t, "provision"), layout); err != nil {
+	if _, err := broker.Apply(t.Context(), s.stream(t, "provision"), layout); err != nil {
 		t.Fatalf("provision: %v", err)
 	}
 	return s

@@ -13,11 +13,11 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/outdial/outdial/pkg/api"
+	"github.com/outdial/outdial/internal/api"
+	"github.com/outdial/outdial/internal/broker"
+	"github.com/outdial/outdial/internal/log"
+	"github.com/outdial/outdial/internal/worker"
 	"github.com/outdial/outdial/pkg/events"
-	"github.com/outdial/outdial/pkg/journal"
-	"github.com/outdial/outdial/pkg/worker"
-	"github.com/outdial/outdial/pkg/worker/provision"
 )
 
 func within(t *testing.T, d time.Duration) context.Context {
@@ -35,8 +35,8 @@ func TestNATSServicesCanWork(t *testing.T) {
 	if _, err := acme.Publish(within(t, 5*time.Second), events.RequestSubject("acme"), []byte("{}")); err != nil {
 		t.Fatalf("a tenant's request through its own account: %v", err)
 	}
-	first := journal.New(s.stream(t, "orchestrator"), journal.Options{})
-	call, err := first.Append(within(t, 5*time.Second), journal.Draft{Family: events.CallFamily, Tenant: "acme", Key: "c1",
+	first := log.New(s.stream(t, "orchestrator"), log.Options{})
+	call, err := first.Append(within(t, 5*time.Second), log.Draft{Family: events.CallFamily, Tenant: "acme", Key: "c1",
 		Role: events.Orchestrator, Name: events.Requested, Cause: "r", Time: time.Now(), Body: &events.CallRequested{}})
 	if err != nil {
 		t.Fatalf("the first event: %v", err)
@@ -60,17 +60,17 @@ func TestNATSServicesCanWork(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		log := journal.New(js, journal.Options{})
-		done, err := log.Append(within(t, 5*time.Second), journal.Draft{Family: events.CallFamily, Tenant: "acme", Key: "c1", Role: tc.role,
+		store := log.New(js, log.Options{})
+		done, err := store.Append(within(t, 5*time.Second), log.Draft{Family: events.CallFamily, Tenant: "acme", Key: "c1", Role: tc.role,
 			Name: tc.name, Cause: tc.service, Time: time.Now(), Body: tc.body, After: last})
 		if err != nil || !done.Won {
 			t.Fatalf("%s cannot append: %v", tc.service, err)
 		}
 		last = done.Record.Seq
-		if got, err := log.Read(within(t, 5*time.Second), events.CallFamily, "acme", "c1", call.Record.Seq); err != nil || got[len(got)-1].Seq != last {
+		if got, err := store.Read(within(t, 5*time.Second), events.CallFamily, "acme", "c1", call.Record.Seq); err != nil || got[len(got)-1].Seq != last {
 			t.Errorf("%s cannot read a call: %v", tc.service, err)
 		}
-		if _, err := log.Last(within(t, 5*time.Second), events.AgentFamily, "acme", "a1"); !errors.Is(err, journal.ErrNone) {
+		if _, err := store.Last(within(t, 5*time.Second), events.AgentFamily, "acme", "a1"); !errors.Is(err, log.ErrNone) {
 			t.Errorf("%s cannot read an agent: %v", tc.service, err)
 		}
 		canTail(t, js, tc.service, last)
@@ -122,7 +122,7 @@ func canHear(t *testing.T, nc *nats.Conn, service string, role events.Role, hear
 	heard := make(chan string, 64)
 	var routes []worker.Route
 	for _, h := range hears {
-		routes = append(routes, worker.Route{Stream: h[0], Durable: h[1], Handle: func(_ context.Context, d worker.Delivery) ([]journal.Step, error) {
+		routes = append(routes, worker.Route{Stream: h[0], Durable: h[1], Handle: func(_ context.Context, d worker.Delivery) ([]log.Step, error) {
 			heard <- d.Stream
 			return nil, nil
 		}})
@@ -278,14 +278,14 @@ func TestNATSTenantsAreApart(t *testing.T) {
 		}
 		subs[user] = sub
 	}
-	log := journal.New(s.stream(t, "orchestrator"), journal.Options{})
+	store := log.New(s.stream(t, "orchestrator"), log.Options{})
 	for _, tenant := range []string{"other", "acme"} {
 		var after uint64
 		for _, e := range []struct {
 			name events.Name
 			body any
 		}{{events.Requested, &events.CallRequested{}}, {events.Closed, &events.CallClosed{}}} {
-			done, err := log.Append(within(t, 5*time.Second), journal.Draft{Family: events.CallFamily, Tenant: tenant, Key: "c1",
+			done, err := store.Append(within(t, 5*time.Second), log.Draft{Family: events.CallFamily, Tenant: tenant, Key: "c1",
 				Role: events.Orchestrator, Name: e.name, Cause: tenant, Time: time.Now(), Body: e.body, After: after})
 			if err != nil {
 				t.Fatal(err)
@@ -312,12 +312,12 @@ func TestNATSTenantsAreApart(t *testing.T) {
 
 // The plan and the permissions name the same consumers.
 func TestNATSKnowsEveryConsumer(t *testing.T) {
-	layout, err := provision.Plan([]string{"acme"}, provision.Options{})
+	layout, err := broker.Plan([]string{"acme"}, broker.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	s := ship(t)
-	owner := map[string]string{provision.Projector: "orchestrator"}
+	owner := map[string]string{broker.Projector: "orchestrator"}
 	for _, c := range layout.Consumers {
 		user := c.Config.Name
 		if o, ok := owner[user]; ok {

@@ -123,7 +123,7 @@ func call(text string) string {
 func instruments(t *testing.T) map[string]bool {
 	t.Helper()
 	out := map[string]bool{}
-	for _, top := range []string{"pkg", "services", "cmd"} {
+	for _, top := range []string{"internal", "pkg", "services", "cmd"} {
 		err := filepath.WalkDir(filepath.Join(root, top), func(path string, d fs.DirEntry, err error) error {
 			if err != nil || d.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
 				return err

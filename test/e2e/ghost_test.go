@@ -7,8 +7,8 @@ import (
 
 	"github.com/outdial/outdial/pkg/events"
 	"github.com/outdial/outdial/pkg/providers"
-	"github.com/outdial/outdial/pkg/providers/sim"
-	"github.com/outdial/outdial/pkg/providers/sim/desktopsim"
+	"github.com/outdial/outdial/sim"
+	"github.com/outdial/outdial/sim/desktopsim"
 	"github.com/outdial/outdial/test/rig"
 )
 

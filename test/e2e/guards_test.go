@@ -7,15 +7,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/outdial/outdial/internal/log"
+	"github.com/outdial/outdial/internal/worker"
 	"github.com/outdial/outdial/pkg/events"
 	"github.com/outdial/outdial/pkg/events/fault"
-	"github.com/outdial/outdial/pkg/journal"
-	"github.com/outdial/outdial/pkg/journal/logs"
 	"github.com/outdial/outdial/pkg/providers"
-	"github.com/outdial/outdial/pkg/providers/sim"
-	"github.com/outdial/outdial/pkg/worker"
 	"github.com/outdial/outdial/services/dialer"
 	bridge "github.com/outdial/outdial/services/events-bridge"
+	"github.com/outdial/outdial/sim"
 	"github.com/outdial/outdial/test/rig"
 )
 
@@ -73,14 +72,14 @@ func TestAnAgentWhoseClaimIsLostIsNotDialed(t *testing.T) {
 	r.StopService("dialer", 0)
 	call := r.Dial("lost-claim", rig.To(rig.Number(1), rig.Agent(0)))
 	r.Await(call, events.Passed)
-	log := journal.New(r.JS, journal.Options{})
-	err := journal.Run(t.Context(), log, journal.Step{Make: func(ctx context.Context) (*journal.Draft, error) {
-		a, err := logs.Agent(ctx, log, rig.Acme, rig.Agent(0))
+	store := log.New(r.JS, log.Options{})
+	err := log.Run(t.Context(), store, log.Step{Make: func(ctx context.Context) (*log.Draft, error) {
+		a, err := log.Agent(ctx, store, rig.Acme, rig.Agent(0))
 		if err != nil || a.State.Claim == nil {
 			return nil, err
 		}
 		after, _ := a.After(events.Released, call, "e2e", r.Now())
-		return logs.NextOfAgent(a, events.Orchestrator, events.Released, r.Now(),
+		return log.NextOfAgent(a, events.Orchestrator, events.Released, r.Now(),
 			&events.AgentReleased{Call: call, Cause: "e2e", State: after}), nil
 	}})
 	if err != nil {
@@ -110,9 +109,9 @@ func TestAnAgentWhoIsNotReadyAnyMoreIsNotDialed(t *testing.T) {
 
 // forgetful is a log whose acknowledgements of intents get lost: the event is
 // stored, and found again, but nobody knows who put it there.
-type forgetful struct{ journal.Log }
+type forgetful struct{ log.Log }
 
-func (f forgetful) Append(ctx context.Context, d journal.Draft) (journal.Appended, error) {
+func (f forgetful) Append(ctx context.Context, d log.Draft) (log.Appended, error) {
 	a, err := f.Log.Append(ctx, d)
 	if d.Name == events.Dialing {
 		a.Won = false
@@ -127,10 +126,10 @@ func TestAnIntentWhoseAcknowledgementWasLostIsNeverSent(t *testing.T) {
 	r.AwaitReadyAgents(1)
 	r.StopService("dialer", 0)
 	h := r.Host("dialer")
-	log := forgetful{h.Log}
-	s := dialer.New(dialer.Config{Log: log, Notes: h, Directory: h.Directory, Now: h.Now, Logger: h.Logger,
+	store := forgetful{h.Log}
+	s := dialer.New(dialer.Config{Log: store, Notes: h, Directory: h.Directory, Now: h.Now, Logger: h.Logger,
 		Send: time.Second, Answer: time.Second, Event: time.Second, Settle: 200 * time.Millisecond})
-	rt, err := worker.New(worker.Config{NC: h.NC, Name: "dialer", Log: log, Logger: h.Logger, Clock: h.Clock,
+	rt, err := worker.New(worker.Config{NC: h.NC, Name: "dialer", Log: store, Logger: h.Logger, Clock: h.Clock,
 		Rejecter: worker.NewRejecter(h.JS, events.Dialer, func(tenant string) (events.Key, bool) { return r.Keys[tenant], true })})
 	if err != nil {
 		t.Fatal(err)
@@ -166,7 +165,7 @@ func TestARaceOfDialersForOnePassHasOneWinner(t *testing.T) {
 			s := dialer.New(dialer.Config{Log: h.Log, Notes: h, Directory: h.Directory, Now: h.Now, Logger: h.Logger})
 			steps, err := s.Routes()[0].Handle(t.Context(), worker.Delivery{Stream: events.StreamCalls, Tries: 1, Record: &c.Log[len(c.Log)-1]})
 			if err == nil {
-				err = journal.Run(t.Context(), h.Log, steps...)
+				err = log.Run(t.Context(), h.Log, steps...)
 			}
 			if err != nil && fault.Of(err) != fault.Transient {
 				t.Error(fmt.Errorf("dialer %d: %w", n, err))
@@ -206,7 +205,7 @@ func TestAnOlderWordOfADesktopDoesNotUndoALaterOne(t *testing.T) {
 		steps, err := s.Routes()[0].Handle(t.Context(), worker.Delivery{Stream: events.StreamProvider, Seq: seq, Tries: 2,
 			Subject: events.ProviderSubject(rig.Acme, rig.Connection(desk.Kind)), Header: header, Data: data})
 		if err == nil {
-			err = journal.Run(t.Context(), h.Log, steps...)
+			err = log.Run(t.Context(), h.Log, steps...)
 		}
 		if err != nil {
 			t.Fatal(err)

@@ -5,8 +5,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/outdial/outdial/internal/log"
 	"github.com/outdial/outdial/pkg/events"
-	"github.com/outdial/outdial/pkg/journal"
 	"github.com/outdial/outdial/pkg/providers"
 	"github.com/outdial/outdial/test/rig"
 )
@@ -87,7 +87,7 @@ func (p *lostPast) accepted(t *testing.T) {
 	if len(f.Calls) != 1 || f.Calls[0].Call != p.call {
 		t.Errorf("listed: %+v", f.Calls)
 	}
-	c := p.Closed(p.call, events.OutcomeFailed, journal.CodeWentBack)
+	c := p.Closed(p.call, events.OutcomeFailed, log.CodeWentBack)
 	if rig.Has(c, events.Dialing) {
 		t.Error(rig.Path(c))
 	}

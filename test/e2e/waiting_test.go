@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/outdial/outdial/pkg/events"
-	"github.com/outdial/outdial/pkg/providers/sim"
+	"github.com/outdial/outdial/sim"
 	"github.com/outdial/outdial/test/rig"
 )
 

@@ -14,33 +14,39 @@ import (
 // part is the longest prefix of a package's folder that stands here.
 var arrows = map[string][]string{
 	"pkg/events":    {},
-	"pkg/journal":   {"pkg/events"},
-	"pkg/worker":    {"pkg/events", "pkg/journal"},
-	"pkg/sessions":  {"pkg/events"},
-	"pkg/api":       {"pkg/events"},
-	"pkg/door":      {},
-	"pkg/pace":      {},
-	"pkg/providers": {"pkg/events", "pkg/door"},
-	"pkg/audit":     {"pkg/events", "pkg/journal", "pkg/worker", "pkg/providers/sim"}, // the ledger is the second witness
-	"pkg/directory": {"pkg/events", "pkg/providers"},
-	"pkg/orders":    {"pkg/events", "pkg/journal", "pkg/providers", "pkg/directory"},
-	"pkg/config":    {"pkg/events", "pkg/door", "pkg/providers", "pkg/directory"},
-	"pkg/process":   {"pkg"},
+	"pkg/providers": {"pkg/events", "internal/door"},
 
-	"services/orchestrator":  {"pkg"},
-	"services/compliance":    {"pkg"},
-	"services/dialer":        {"pkg"},
-	"services/events-bridge": {"pkg"},
+	"internal/log":       {"pkg/events"},
+	"internal/clock":     {"pkg/events", "internal/log"},
+	"internal/telemetry": {"pkg/events"},
+	"internal/worker":    {"pkg/events", "internal/log", "internal/clock"},
+	"internal/broker":    {"pkg/events", "internal/log"},
+	"internal/sessions":  {"pkg/events"},
+	"internal/api":       {"pkg/events"},
+	"internal/door":      {},
+	"internal/pace":      {},
+	"internal/audit":     {"pkg/events", "internal/log", "internal/worker", "sim"}, // the ledger is the second witness
+	"internal/tenants":   {"pkg/events", "pkg/providers"},
+	"internal/orders":    {"pkg/events", "internal/log", "pkg/providers", "internal/tenants"},
+	"internal/config":    {"pkg/events", "internal/door", "pkg/providers", "internal/tenants"},
+	"internal/runtime":   {"pkg", "internal"},
 
-	"cmd/outdial": {"pkg", "services"},
-	"test":        {"pkg", "services", "cmd/outdial"},
+	"services/orchestrator":  {"pkg", "internal"},
+	"services/compliance":    {"pkg", "internal"},
+	"services/dialer":        {"pkg", "internal"},
+	"services/events-bridge": {"pkg", "internal"},
+
+	"cmd/outdial": {"pkg", "internal", "services", "sim"},
+	"sim":         {"pkg", "internal"},
+	"gen":         {"pkg", "internal", "services"},
+	"test":        {"pkg", "internal", "services", "cmd/outdial", "sim"},
 	"deploy":      {},
 }
 
 // withProviders are the parts that may speak to providers: those who place
 // calls, hear of them or scrub them, and what puts them together.
-var withProviders = []string{"pkg/providers", "pkg/directory", "pkg/orders", "pkg/config", "pkg/process", "pkg/audit",
-	"services/dialer", "services/events-bridge", "services/compliance", "cmd/outdial", "test"}
+var withProviders = []string{"pkg/providers", "internal/tenants", "internal/orders", "internal/config", "internal/runtime", "internal/audit",
+	"services/dialer", "services/events-bridge", "services/compliance", "cmd/outdial", "sim", "gen", "test"}
 
 // pure are packages that decide and do nothing else: no clock, no network, no
 // file, no log.
@@ -92,11 +98,15 @@ func directions(f File) []string {
 		return []string{f.Path + ": belongs to no part; give its folder a place in the import rule"}
 	}
 	for _, i := range f.Imports {
-		if strings.HasPrefix(i, "go.opentelemetry.io/otel/sdk") && !f.forTests() && f.Dir != "pkg/worker/telemetry" {
-			out = append(out, fmt.Sprintf("%s: imports %s; the SDK is for pkg/worker/telemetry, everybody else takes the API", f.Path, i))
+		if strings.HasPrefix(i, "go.opentelemetry.io/otel/sdk") && !f.forTests() && f.Dir != "internal/telemetry" {
+			out = append(out, fmt.Sprintf("%s: imports %s; the SDK is for internal/telemetry, everybody else takes the API", f.Path, i))
 		}
 		to, mine := strings.CutPrefix(i, ours)
 		if !mine || under(to, part) {
+			continue
+		}
+		if under(to, "test") && !f.forTests() {
+			out = append(out, fmt.Sprintf("%s: imports %s, which is for tests", f.Path, to))
 			continue
 		}
 		if !slices.ContainsFunc(arrows[part], func(a string) bool { return under(to, a) }) && !(f.Test && forRig(to)) {
@@ -105,16 +115,13 @@ func directions(f File) []string {
 		if under(to, "pkg/providers") && !f.Test && !slices.ContainsFunc(withProviders, func(w string) bool { return under(f.Dir, w) }) {
 			out = append(out, fmt.Sprintf("%s: %s has no business with providers", f.Path, part))
 		}
-		if strings.HasSuffix(to, "test") && !f.forTests() {
-			out = append(out, fmt.Sprintf("%s: imports %s, which is for tests", f.Path, to))
-		}
 	}
 	return out
 }
 
 // forRig are packages that any test may use to have a real server.
 func forRig(to string) bool {
-	return under(to, "pkg/worker/natsserver") || under(to, "pkg/worker/provision") || under(to, "pkg/sessions/redistest")
+	return under(to, "internal/broker/embedded") || under(to, "internal/broker") || under(to, "test/exams") || under(to, "sim")
 }
 
 // purity: what decides asks nobody.

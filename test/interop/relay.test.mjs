@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import vm from "node:vm";
 
-const script = readFileSync(new URL("../../pkg/providers/workspace/relay.js", import.meta.url), "utf8");
+const script = readFileSync(new URL("../../pkg/providers/acqueon/bus/desktop/relay.js", import.meta.url), "utf8");
 const DESK = "https://desk.example.com";
 const CALL = { channel: "Webexcc", topic: "outbound", subtopic: "OutBoundCallStateChange", message: { call: { event: "acw" } } };
 

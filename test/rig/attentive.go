@@ -5,7 +5,7 @@ import (
 	"time"
 
 	"github.com/outdial/outdial/pkg/events"
-	"github.com/outdial/outdial/pkg/providers/sim"
+	"github.com/outdial/outdial/sim"
 )
 
 // attentive is the simulated world's clock in tests that ask for outcomes. TCN

@@ -7,7 +7,7 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/outdial/outdial/pkg/process"
+	"github.com/outdial/outdial/internal/runtime"
 )
 
 // A Copy is a copy of the store, and of what the services know of it, as an
@@ -60,11 +60,11 @@ func (r *Rig) PutBack(c Copy, memory bool) {
 
 // Accept accepts the store in somebody's name, as `outdial resolve-regression`
 // does.
-func (r *Rig) Accept() process.Forsaken {
+func (r *Rig) Accept() runtime.Forsaken {
 	r.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), soon)
 	defer cancel()
-	f, err := process.Accept(ctx, r.JS, "e2e", "a test", r.Now())
+	f, err := runtime.Accept(ctx, r.JS, "e2e", "a test", r.Now())
 	if err != nil {
 		r.t.Fatal(err)
 	}

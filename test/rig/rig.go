@@ -16,17 +16,17 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/outdial/outdial/pkg/config"
+	"github.com/outdial/outdial/internal/broker"
+	"github.com/outdial/outdial/internal/broker/embedded"
+	"github.com/outdial/outdial/internal/clock"
+	"github.com/outdial/outdial/internal/config"
+	"github.com/outdial/outdial/internal/runtime"
+	"github.com/outdial/outdial/internal/runtime/keycheck"
 	"github.com/outdial/outdial/pkg/events"
-	"github.com/outdial/outdial/pkg/process"
-	"github.com/outdial/outdial/pkg/process/keycheck"
 	"github.com/outdial/outdial/pkg/providers"
-	"github.com/outdial/outdial/pkg/providers/sim"
-	"github.com/outdial/outdial/pkg/providers/sim/desktopsim"
-	"github.com/outdial/outdial/pkg/sessions/redistest"
-	"github.com/outdial/outdial/pkg/worker/clock"
-	"github.com/outdial/outdial/pkg/worker/natsserver"
-	"github.com/outdial/outdial/pkg/worker/provision"
+	"github.com/outdial/outdial/sim"
+	"github.com/outdial/outdial/sim/desktopsim"
+	"github.com/outdial/outdial/test/exams/redistest"
 )
 
 // A Rig is a whole outdial under test.
@@ -45,7 +45,7 @@ type Rig struct {
 	opts       Options
 	cfg        *config.Config
 	configFile string
-	nats       *natsserver.Server
+	nats       *embedded.Server
 	natsURL    string
 	monitorURL string
 	simURL     string
@@ -118,7 +118,7 @@ func free(t testing.TB) string {
 // startNATS runs a server that writes to disk before it acknowledges.
 func (r *Rig) startNATS(listen, monitor string) {
 	r.t.Helper()
-	srv, err := natsserver.Start(natsserver.Config{StoreDir: filepath.Join(r.Dir, "nats"), Listen: listen, Monitor: monitor,
+	srv, err := embedded.Start(embedded.Config{StoreDir: filepath.Join(r.Dir, "nats"), Listen: listen, Monitor: monitor,
 		Log: slog.New(slog.NewTextHandler(r.logs, nil))})
 	if err != nil {
 		r.t.Fatal(err)
@@ -156,14 +156,14 @@ func (r *Rig) connect() {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	layout, err := provision.Plan([]string{Acme, Globex}, provision.Options{CallsKeep: r.cfg.CallsAge, Store: r.opts.Store, Connections: len(r.cfg.Connections)})
+	layout, err := broker.Plan([]string{Acme, Globex}, broker.Options{CallsKeep: r.cfg.CallsAge, Store: r.opts.Store, Connections: len(r.cfg.Connections)})
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	if _, err := provision.Apply(ctx, r.JS, layout); err != nil {
+	if _, err := broker.Apply(ctx, r.JS, layout); err != nil {
 		r.t.Fatal(err)
 	}
-	keys := process.Setup{Config: r.cfg}.Keys()
+	keys := runtime.Setup{Config: r.cfg}.Keys()
 	if err := keycheck.Write(ctx, r.JS, keys, keycheck.Accept{}); err != nil {
 		r.t.Fatal(err)
 	}

@@ -8,8 +8,8 @@ import (
 	"sync"
 	"time"
 
-	"github.com/outdial/outdial/pkg/process"
-	"github.com/outdial/outdial/pkg/worker/telemetry"
+	"github.com/outdial/outdial/internal/runtime"
+	"github.com/outdial/outdial/internal/telemetry"
 	"github.com/outdial/outdial/services/compliance"
 	"github.com/outdial/outdial/services/dialer"
 	bridge "github.com/outdial/outdial/services/events-bridge"
@@ -98,7 +98,7 @@ func (r *Rig) StopAll() {
 
 // hosted is a service in this process.
 type hosted struct {
-	host   *process.Host
+	host   *runtime.Host
 	cancel context.CancelFunc
 	done   chan struct{}
 	err    error
@@ -128,7 +128,7 @@ func (h *hosted) stop(kill bool) {
 	_ = h.tele.Shutdown(context.Background())
 }
 
-// inProcess starts a service as process.Solo does, but in this process.
+// inProcess starts a service as runtime.Solo does, but in this process.
 func (r *Rig) inProcess(name string, copy int) service {
 	r.t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
@@ -139,15 +139,15 @@ func (r *Rig) inProcess(name string, copy int) service {
 	if r.opts.Tracer != nil {
 		tele.Tracer = r.opts.Tracer
 	}
-	setup := process.Setup{Config: r.cfg, Version: "0.0.0-e2e", Telemetry: tele}
+	setup := runtime.Setup{Config: r.cfg, Version: "0.0.0-e2e", Telemetry: tele}
 	host, err := setup.Host(ctx, name)
 	if err != nil {
 		cancel()
 		r.t.Fatal(err)
 	}
 	mux := http.NewServeMux()
-	process.Health(mux, tele.Metrics, setup.Version, func() []*process.Host { return []*process.Host{host} })
-	_, wait, err := process.ListenAndServe(ctx, r.addrs[name][copy], mux)
+	runtime.Health(mux, tele.Metrics, setup.Version, func() []*runtime.Host { return []*runtime.Host{host} })
+	_, wait, err := runtime.ListenAndServe(ctx, r.addrs[name][copy], mux)
 	if err != nil {
 		cancel()
 		r.t.Fatal(err)
@@ -164,14 +164,14 @@ func (r *Rig) inProcess(name string, copy int) service {
 
 // Host is a service's share of this process that runs nothing yet, for a test
 // that runs it in its own way.
-func (r *Rig) Host(name string) *process.Host {
+func (r *Rig) Host(name string) *runtime.Host {
 	r.t.Helper()
 	ctx := context.Background()
 	tele, err := telemetry.Start(ctx, telemetry.Config{Service: "outdial-" + name, Version: "e2e", Getenv: r.getenv, LogTo: r.logs, Level: debug})
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	host, err := process.Setup{Config: r.cfg, Version: "0.0.0-e2e", Telemetry: tele}.Host(ctx, name)
+	host, err := runtime.Setup{Config: r.cfg, Version: "0.0.0-e2e", Telemetry: tele}.Host(ctx, name)
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -180,7 +180,7 @@ func (r *Rig) Host(name string) *process.Host {
 }
 
 // run is what the service's own main function does.
-func run(ctx context.Context, s process.Setup, h *process.Host, mux *http.ServeMux) error {
+func run(ctx context.Context, s runtime.Setup, h *runtime.Host, mux *http.ServeMux) error {
 	switch h.Service {
 	case "orchestrator":
 		store, _, stop, err := s.Sessions(ctx, h.Logger)

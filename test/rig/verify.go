@@ -12,10 +12,10 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"github.com/outdial/outdial/pkg/audit"
+	"github.com/outdial/outdial/internal/audit"
 	"github.com/outdial/outdial/pkg/events"
 	"github.com/outdial/outdial/pkg/events/lifecycle"
-	"github.com/outdial/outdial/pkg/providers/sim"
+	"github.com/outdial/outdial/sim"
 )
 
 // Audit judges the log and the ledger as they stand. Strict wants every call

@@ -7,7 +7,7 @@ import (
 
 	"github.com/outdial/outdial/pkg/events"
 	"github.com/outdial/outdial/pkg/providers"
-	"github.com/outdial/outdial/pkg/providers/sim"
+	"github.com/outdial/outdial/sim"
 )
 
 // A bystander keeps the record that the bridge would keep, and polls.

@@ -14,7 +14,7 @@ import (
 
 	"github.com/outdial/outdial/pkg/events/fault"
 	"github.com/outdial/outdial/pkg/providers"
-	"github.com/outdial/outdial/pkg/providers/dialhttp"
+	"github.com/outdial/outdial/pkg/providers/httpapi"
 )
 
 // Operations, as Config.Paths and the simulator name them.
@@ -84,8 +84,8 @@ func (c Config) withDefaults() Config {
 type Client struct {
 	cfg   Config
 	now   func() time.Time
-	once  *dialhttp.Once
-	reads *dialhttp.Reads
+	once  *httpapi.Once
+	reads *httpapi.Reads
 
 	mu        sync.Mutex
 	settings  map[string]cached[settings] // by agent
@@ -110,9 +110,9 @@ func New(c Config, now func() time.Time) *Client {
 		now = time.Now
 	}
 	c = c.withDefaults()
-	o := dialhttp.Options{Timeout: c.Timeout, Tracer: c.Tracer, Now: now}
+	o := httpapi.Options{Timeout: c.Timeout, Tracer: c.Tracer, Now: now}
 	return &Client{
-		cfg: c, now: now, once: dialhttp.NewOnce(o), reads: dialhttp.NewReads(o),
+		cfg: c, now: now, once: httpapi.NewOnce(o), reads: httpapi.NewReads(o),
 		settings: map[string]cached[settings]{}, countries: map[string]cached[[]country]{},
 	}
 }
@@ -131,12 +131,12 @@ func (c *Client) Provider() providers.Provider {
 func (c *Client) Close() { c.reads.Close() }
 
 // post sends body to an operation and returns the answer, whatever its status.
-func (c *Client) post(ctx context.Context, via dialhttp.Doer, op, token string, body any, notAfter time.Time) (dialhttp.Answer, error) {
+func (c *Client) post(ctx context.Context, via httpapi.Doer, op, token string, body any, notAfter time.Time) (httpapi.Answer, error) {
 	b, err := json.Marshal(body)
 	if err != nil {
-		return dialhttp.Answer{}, fault.New(fault.Permanent, verb(op), "bad_request", nil)
+		return httpapi.Answer{}, fault.New(fault.Permanent, verb(op), "bad_request", nil)
 	}
-	return via.Do(ctx, dialhttp.Request{
+	return via.Do(ctx, httpapi.Request{
 		Operation: verb(op),
 		URL:       c.cfg.BaseURL + c.cfg.Paths[op],
 		Header: http.Header{
@@ -165,7 +165,7 @@ func (c *Client) ask(ctx context.Context, op, token string, body, out any) error
 
 // refusal classifies a status that is not a 2xx, for operations whose
 // repetition harms nobody. Start has a stricter table of its own.
-func refusal(op string, a dialhttp.Answer) error {
+func refusal(op string, a httpapi.Answer) error {
 	switch {
 	case a.OK():
 		return nil

@@ -6,8 +6,8 @@ import (
 
 	"github.com/outdial/outdial/pkg/events"
 	"github.com/outdial/outdial/pkg/providers"
-	"github.com/outdial/outdial/pkg/providers/providertest"
 	"github.com/outdial/outdial/pkg/providers/tcn"
+	"github.com/outdial/outdial/test/exams/providertest"
 )
 
 func TestTheExamOfEveryProvider(t *testing.T) {

@@ -8,8 +8,8 @@ import (
 	"time"
 
 	"github.com/outdial/outdial/pkg/events/fault"
-	"github.com/outdial/outdial/pkg/providers/sim"
 	"github.com/outdial/outdial/pkg/providers/tcn"
+	"github.com/outdial/outdial/sim"
 )
 
 // The scrub is a queue at TCN: it can hand out what somebody else left behind.

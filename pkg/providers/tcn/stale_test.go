@@ -8,8 +8,8 @@ import (
 	"github.com/outdial/outdial/pkg/events"
 	"github.com/outdial/outdial/pkg/events/fault"
 	"github.com/outdial/outdial/pkg/providers"
-	"github.com/outdial/outdial/pkg/providers/sim"
 	"github.com/outdial/outdial/pkg/providers/tcn"
+	"github.com/outdial/outdial/sim"
 )
 
 // staleAnswers are the ways in which TCN may say that a session is over: by

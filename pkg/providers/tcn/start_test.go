@@ -11,8 +11,8 @@ import (
 	"github.com/outdial/outdial/pkg/events"
 	"github.com/outdial/outdial/pkg/events/fault"
 	"github.com/outdial/outdial/pkg/providers"
-	"github.com/outdial/outdial/pkg/providers/sim"
 	"github.com/outdial/outdial/pkg/providers/tcn"
+	"github.com/outdial/outdial/sim"
 )
 
 func TestACallFromPrepareToReady(t *testing.T) {

@@ -35,7 +35,7 @@ type RuleSet struct {
 	Source      string   // where the windows come from: law, document, policy
 	Extends     string   // the rule set it tightens
 	Shipped     bool     // inside the binary
-	Tenants     []string // whose it is, sorted; none: see directory.Lineage
+	Tenants     []string // whose it is, sorted; none: see tenants.Lineage
 	ApprovedBy  string
 	ApprovedOn  string // YYYY-MM-DD
 

@@ -14,4 +14,4 @@
 // no file outside the binary. Where the data come from is in NOTICE.
 package zones
 
-//go:generate go run ./internal/gen npa
+//go:generate go run ../../../gen/zones npa

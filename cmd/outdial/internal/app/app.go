@@ -15,16 +15,16 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/outdial/outdial/pkg/config"
+	"github.com/outdial/outdial/internal/broker"
+	"github.com/outdial/outdial/internal/broker/embedded"
+	"github.com/outdial/outdial/internal/clock"
+	"github.com/outdial/outdial/internal/config"
+	"github.com/outdial/outdial/internal/runtime"
+	"github.com/outdial/outdial/internal/runtime/keycheck"
+	"github.com/outdial/outdial/internal/sessions"
+	"github.com/outdial/outdial/internal/telemetry"
+	"github.com/outdial/outdial/internal/worker"
 	"github.com/outdial/outdial/pkg/events"
-	"github.com/outdial/outdial/pkg/process"
-	"github.com/outdial/outdial/pkg/process/keycheck"
-	"github.com/outdial/outdial/pkg/sessions"
-	"github.com/outdial/outdial/pkg/worker"
-	"github.com/outdial/outdial/pkg/worker/clock"
-	"github.com/outdial/outdial/pkg/worker/natsserver"
-	"github.com/outdial/outdial/pkg/worker/provision"
-	"github.com/outdial/outdial/pkg/worker/telemetry"
 	"github.com/outdial/outdial/services/compliance"
 	"github.com/outdial/outdial/services/dialer"
 	bridge "github.com/outdial/outdial/services/events-bridge"
@@ -45,7 +45,7 @@ type Options struct {
 
 // An App is outdial, running.
 type App struct {
-	Setup    process.Setup
+	Setup    runtime.Setup
 	Addr     string // of HTTP
 	NATS     string // for clients of other processes, "" if there are none
 	Sessions string // where agents' sessions are
@@ -53,7 +53,7 @@ type App struct {
 	Logger   *slog.Logger
 
 	store  sessions.Store
-	hosts  map[string]*process.Host
+	hosts  map[string]*runtime.Host
 	closer []func()
 	stop   context.CancelFunc
 	wait   sync.WaitGroup
@@ -63,7 +63,7 @@ type App struct {
 
 // Start starts everything and returns when it is at work.
 func Start(ctx context.Context, o Options) (*App, error) {
-	a := &App{hosts: map[string]*process.Host{}}
+	a := &App{hosts: map[string]*runtime.Host{}}
 	ctx, a.stop = context.WithCancel(ctx)
 	if err := a.start(ctx, o); err != nil {
 		a.Close()
@@ -79,8 +79,8 @@ func (a *App) start(ctx context.Context, o Options) error {
 	}
 	a.defers(func() { _ = tele.Shutdown(context.Background()) })
 	a.Logger = tele.Logger
-	process.Say(o.Config, a.Logger)
-	a.Setup = process.Setup{Config: o.Config, Version: o.Version, Unsafe: o.Unsafe, Telemetry: tele}
+	runtime.Say(o.Config, a.Logger)
+	a.Setup = runtime.Setup{Config: o.Config, Version: o.Version, Unsafe: o.Unsafe, Telemetry: tele}
 	if err := a.server(o); err != nil {
 		return err
 	}
@@ -105,7 +105,7 @@ func (a *App) server(o Options) error {
 	if n.URL.Reveal() != "" {
 		return nil
 	}
-	srv, err := natsserver.Start(natsserver.Config{StoreDir: n.Store, Listen: n.Listen, Monitor: n.Monitor, UnsafeFsync: o.Unsafe, Log: a.Logger})
+	srv, err := embedded.Start(embedded.Config{StoreDir: n.Store, Listen: n.Listen, Monitor: n.Monitor, UnsafeFsync: o.Unsafe, Log: a.Logger})
 	if err != nil {
 		return err
 	}
@@ -123,7 +123,7 @@ func (a *App) prepare(ctx context.Context, o Options) error {
 	}
 	defer nc.Close()
 	if !o.Unsafe {
-		if err := natsserver.CheckDurability(ctx, nc, o.Config.NATS.Monitor, a.Setup.Embedded); err != nil {
+		if err := embedded.CheckDurability(ctx, nc, o.Config.NATS.Monitor, a.Setup.Embedded); err != nil {
 			return err
 		}
 	}
@@ -146,7 +146,7 @@ func (a *App) prepare(ctx context.Context, o Options) error {
 // Provision makes the streams and consumers, and puts the check values of the
 // tenants' keys on record. It says what it changes, or with dry would change. A
 // store that was made with other keys is refused before anything is changed.
-func Provision(ctx context.Context, js jetstream.JetStream, s process.Setup, accept keycheck.Accept, dry bool, out io.Writer) error {
+func Provision(ctx context.Context, js jetstream.JetStream, s runtime.Setup, accept keycheck.Accept, dry bool, out io.Writer) error {
 	fresh, err := keycheck.Examine(ctx, js, s.Keys(), accept)
 	if err != nil {
 		return err
@@ -155,9 +155,9 @@ func Provision(ctx context.Context, js jetstream.JetStream, s process.Setup, acc
 	if err != nil {
 		return err
 	}
-	walk := provision.Diff
+	walk := broker.Diff
 	if !dry {
-		walk = provision.Apply
+		walk = broker.Apply
 		if err := whole(ctx, js, layout); err != nil {
 			return err
 		}
@@ -180,24 +180,24 @@ func Provision(ctx context.Context, js jetstream.JetStream, s process.Setup, acc
 
 // Compare looks whether the streams and consumers are there and as they should
 // be.
-func Compare(ctx context.Context, js jetstream.JetStream, s process.Setup) error {
+func Compare(ctx context.Context, js jetstream.JetStream, s runtime.Setup) error {
 	layout, err := plan(ctx, js, s)
 	if err != nil {
 		return err
 	}
-	changes, err := provision.Diff(ctx, js, layout)
+	changes, err := broker.Diff(ctx, js, layout)
 	if err == nil && len(changes) > 0 {
 		return fmt.Errorf("the server is not as it should be (%s, and %d more); run `outdial provision -c FILE`", changes[0], len(changes)-1)
 	}
 	return err
 }
 
-func plan(ctx context.Context, js jetstream.JetStream, s process.Setup) (provision.Layout, error) {
+func plan(ctx context.Context, js jetstream.JetStream, s runtime.Setup) (broker.Layout, error) {
 	room, err := room(ctx, js, s.Config.NATS)
 	if err != nil {
-		return provision.Layout{}, err
+		return broker.Layout{}, err
 	}
-	return provision.Plan(s.Tenants(), provision.Options{CallsKeep: s.Config.CallsAge, Store: room, Connections: len(s.Config.Connections)})
+	return broker.Plan(s.Tenants(), broker.Options{CallsKeep: s.Config.CallsAge, Store: room, Connections: len(s.Config.Connections)})
 }
 
 // room is what all streams together may hold: as configured, as the account or
@@ -207,7 +207,7 @@ func room(ctx context.Context, js jetstream.JetStream, n config.NATS) (int64, er
 		return int64(n.MaxStore), nil
 	}
 	if n.URL.Reveal() == "" {
-		return natsserver.Room(n.Store), nil
+		return embedded.Room(n.Store), nil
 	}
 	info, err := js.AccountInfo(ctx)
 	if err != nil {
@@ -216,19 +216,19 @@ func room(ctx context.Context, js jetstream.JetStream, n config.NATS) (int64, er
 	if info.Limits.MaxStore > 0 {
 		return info.Limits.MaxStore, nil
 	}
-	return natsserver.Rounded(natsserver.Granted(ctx, n.Monitor)), nil
+	return embedded.Rounded(embedded.Granted(ctx, n.Monitor)), nil
 }
 
 // whole refuses to make CALLS anew beside streams that are there: whatever was
 // dialed before would be forgotten, and every request could be dialed again.
-func whole(ctx context.Context, js jetstream.JetStream, layout provision.Layout) error {
-	changes, err := provision.Diff(ctx, js, layout)
+func whole(ctx context.Context, js jetstream.JetStream, layout broker.Layout) error {
+	changes, err := broker.Diff(ctx, js, layout)
 	if err != nil {
 		return err
 	}
 	made := map[string]bool{}
 	for _, c := range changes {
-		if c.Action == provision.Create && c.Consumer == "" {
+		if c.Action == broker.Create && c.Consumer == "" {
 			made[c.Stream] = true
 		}
 	}
@@ -257,14 +257,14 @@ func FixClock(ctx context.Context, js jetstream.JetStream, cfg *config.Config, a
 // services starts the four services and the HTTP server.
 func (a *App) services(ctx context.Context, o Options) error {
 	mux := http.NewServeMux()
-	var hosts []*process.Host
+	var hosts []*runtime.Host
 	for _, name := range []string{"orchestrator", "compliance", "dialer", "events-bridge"} {
 		h, err := a.Setup.Host(ctx, name)
 		if err != nil {
 			return err
 		}
 		a.defers(h.Close)
-		if k, ok := a.store.(process.Keeper); ok && name == "orchestrator" {
+		if k, ok := a.store.(runtime.Keeper); ok && name == "orchestrator" {
 			h.Keep(ctx, k) // the others start on what Redis knows of the store
 		}
 		a.hosts[name] = h
@@ -274,16 +274,16 @@ func (a *App) services(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
-	process.Health(mux, a.Setup.Telemetry.Metrics, o.Version, func() []*process.Host { return hosts })
-	a.run(ctx, "orchestrator", func(ctx context.Context, h *process.Host) error {
+	runtime.Health(mux, a.Setup.Telemetry.Metrics, o.Version, func() []*runtime.Host { return hosts })
+	a.run(ctx, "orchestrator", func(ctx context.Context, h *runtime.Host) error {
 		return orchestrator.Run(ctx, h, orchestrator.Options(a.Setup, a.store))
 	})
-	a.run(ctx, "compliance", func(ctx context.Context, h *process.Host) error { return compliance.Run(ctx, h, rules) })
-	a.run(ctx, "dialer", func(ctx context.Context, h *process.Host) error { return dialer.Run(ctx, h, dialer.Options(a.Setup)) })
-	a.run(ctx, "events-bridge", func(ctx context.Context, h *process.Host) error {
+	a.run(ctx, "compliance", func(ctx context.Context, h *runtime.Host) error { return compliance.Run(ctx, h, rules) })
+	a.run(ctx, "dialer", func(ctx context.Context, h *runtime.Host) error { return dialer.Run(ctx, h, dialer.Options(a.Setup)) })
+	a.run(ctx, "events-bridge", func(ctx context.Context, h *runtime.Host) error {
 		return bridge.Run(ctx, h, bridge.Options(a.Setup, mux))
 	})
-	addr, wait, err := process.ListenAndServe(ctx, o.Config.HTTP.Listen, mux)
+	addr, wait, err := runtime.ListenAndServe(ctx, o.Config.HTTP.Listen, mux)
 	if err != nil {
 		return fmt.Errorf("http.listen: %w; does another outdial run here?", err)
 	}
@@ -292,7 +292,7 @@ func (a *App) services(ctx context.Context, o Options) error {
 	return a.ready(ctx, hosts)
 }
 
-func (a *App) run(ctx context.Context, name string, f func(context.Context, *process.Host) error) {
+func (a *App) run(ctx context.Context, name string, f func(context.Context, *runtime.Host) error) {
 	a.wait.Go(func() {
 		err := f(ctx, a.hosts[name])
 		if ctx.Err() == nil {
@@ -313,7 +313,7 @@ func (a *App) note(name string, err error) {
 }
 
 // ready waits until all services are at work, be it that the dialer holds back.
-func (a *App) ready(ctx context.Context, hosts []*process.Host) error {
+func (a *App) ready(ctx context.Context, hosts []*runtime.Host) error {
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
 	for {
@@ -342,7 +342,7 @@ func (a *App) Client(name string) (*nats.Conn, error) {
 }
 
 // Host is one of the services' hosts.
-func (a *App) Host(service string) *process.Host { return a.hosts[service] }
+func (a *App) Host(service string) *runtime.Host { return a.hosts[service] }
 
 // Wait waits until every service has ended, and says why they did.
 func (a *App) Wait() error {

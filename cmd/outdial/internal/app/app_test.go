@@ -13,11 +13,11 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/outdial/outdial/pkg/config"
-	"github.com/outdial/outdial/pkg/config/kinds"
+	"github.com/outdial/outdial/internal/broker/embedded"
+	"github.com/outdial/outdial/internal/config"
+	"github.com/outdial/outdial/internal/config/kinds"
+	"github.com/outdial/outdial/internal/runtime"
 	"github.com/outdial/outdial/pkg/events"
-	"github.com/outdial/outdial/pkg/process"
-	"github.com/outdial/outdial/pkg/worker/natsserver"
 )
 
 // approved is a rule set that may meet real telephones.
@@ -102,7 +102,7 @@ func (h *home) start(provider string, at time.Time) error {
 // amid does something to the store while nothing runs on it.
 func (h *home) amid(do func(context.Context, jetstream.JetStream) error) {
 	h.t.Helper()
-	srv, err := natsserver.Start(natsserver.Config{StoreDir: h.store(), UnsafeFsync: true})
+	srv, err := embedded.Start(embedded.Config{StoreDir: h.store(), UnsafeFsync: true})
 	if err != nil {
 		h.t.Fatal(err)
 	}
@@ -138,7 +138,7 @@ func TestARehearsalsStoreMeetsNoRealTelephone(t *testing.T) {
 		t.Fatal(err)
 	}
 	err := h.start(there, time.Time{})
-	if !errors.Is(err, process.ErrRehearsal) {
+	if !errors.Is(err, runtime.ErrRehearsal) {
 		t.Errorf("the store of a rehearsal, with a real provider: %v", err)
 	}
 	if err != nil && !strings.Contains(err.Error(), "store of its own") {

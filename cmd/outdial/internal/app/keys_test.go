@@ -12,10 +12,10 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/outdial/outdial/internal/log"
+	"github.com/outdial/outdial/internal/runtime"
+	"github.com/outdial/outdial/internal/runtime/keycheck"
 	"github.com/outdial/outdial/pkg/events"
-	"github.com/outdial/outdial/pkg/journal"
-	"github.com/outdial/outdial/pkg/process"
-	"github.com/outdial/outdial/pkg/process/keycheck"
 )
 
 // rekey puts a new key in the place of acme's.
@@ -51,7 +51,7 @@ func TestAKeyThatWasReplacedIsRefusedAtTheNextStart(t *testing.T) {
 	}
 	late := a.Setup // a service that starts beside the others, and reads the new key
 	late.Config = h.config(here)
-	for service := range process.Roles() {
+	for service := range runtime.Roles() {
 		if host, err := late.Host(t.Context(), service); !errors.Is(err, keycheck.ErrOther) {
 			t.Errorf("%s starts with another key than the store's: %v", service, err)
 			if err == nil {
@@ -102,7 +102,7 @@ func TestTheStoreOfTheVersionBeforeKnowsItsKeys(t *testing.T) {
 				t.Errorf("%q is not in: %v", tc.says, err)
 			}
 			(&home{t: t, dir: p.dir}).amid(func(ctx context.Context, js jetstream.JetStream) error {
-				if _, _, err := journal.GetControl(ctx, js, "control.acme.key.check"); !errors.Is(err, journal.ErrNone) {
+				if _, _, err := log.GetControl(ctx, js, "control.acme.key.check"); !errors.Is(err, log.ErrNone) {
 					t.Errorf("the wrong key is on record: %v", err)
 				}
 				s, err := js.Stream(ctx, "REQUESTS_acme")

@@ -17,13 +17,13 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/outdial/outdial/pkg/audit"
-	"github.com/outdial/outdial/pkg/config"
-	"github.com/outdial/outdial/pkg/config/kinds"
+	"github.com/outdial/outdial/internal/audit"
+	"github.com/outdial/outdial/internal/config"
+	"github.com/outdial/outdial/internal/config/kinds"
 	"github.com/outdial/outdial/pkg/events"
 	"github.com/outdial/outdial/pkg/providers"
-	"github.com/outdial/outdial/pkg/providers/sim"
-	"github.com/outdial/outdial/pkg/providers/sim/desktopsim"
+	"github.com/outdial/outdial/sim"
+	"github.com/outdial/outdial/sim/desktopsim"
 )
 
 // previous is the store of the version before, unpacked, and what belongs to

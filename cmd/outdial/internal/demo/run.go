@@ -13,13 +13,13 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/outdial/outdial/cmd/outdial/internal/app"
-	"github.com/outdial/outdial/pkg/config"
-	"github.com/outdial/outdial/pkg/config/kinds"
+	"github.com/outdial/outdial/internal/config"
+	"github.com/outdial/outdial/internal/config/kinds"
+	"github.com/outdial/outdial/internal/runtime"
 	"github.com/outdial/outdial/pkg/events"
-	"github.com/outdial/outdial/pkg/process"
 	"github.com/outdial/outdial/pkg/providers"
-	"github.com/outdial/outdial/pkg/providers/sim"
-	"github.com/outdial/outdial/pkg/providers/sim/desktopsim"
+	"github.com/outdial/outdial/sim"
+	"github.com/outdial/outdial/sim/desktopsim"
 )
 
 // Options say how the demonstration runs.
@@ -111,7 +111,7 @@ func (s *show) start(ctx context.Context) error {
 	mux := http.NewServeMux()
 	mux.Handle("/sim/", s.sim.Management())
 	mux.Handle("/", s.tcn)
-	if _, _, err := process.ListenAndServe(ctx, s.places.TCN[len("http://"):], mux); err != nil {
+	if _, _, err := runtime.ListenAndServe(ctx, s.places.TCN[len("http://"):], mux); err != nil {
 		return err
 	}
 	level := slog.LevelError

@@ -6,8 +6,8 @@ import (
 
 	"github.com/outdial/outdial/pkg/events"
 	"github.com/outdial/outdial/pkg/providers"
-	"github.com/outdial/outdial/pkg/providers/sim"
 	"github.com/outdial/outdial/pkg/providers/tcn"
+	"github.com/outdial/outdial/sim"
 )
 
 // A scene is one request of the demonstration and what must come of it.

@@ -8,10 +8,10 @@ import (
 	"time"
 
 	"github.com/outdial/outdial/cmd/outdial/internal/ops"
-	"github.com/outdial/outdial/pkg/audit"
+	"github.com/outdial/outdial/internal/audit"
 	"github.com/outdial/outdial/pkg/events"
 	"github.com/outdial/outdial/pkg/events/lifecycle"
-	"github.com/outdial/outdial/pkg/providers/sim"
+	"github.com/outdial/outdial/sim"
 )
 
 // summary compares what happened with what was promised, with the log and with

@@ -12,18 +12,18 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/outdial/outdial/pkg/audit"
-	"github.com/outdial/outdial/pkg/config"
-	"github.com/outdial/outdial/pkg/config/kinds"
-	"github.com/outdial/outdial/pkg/directory"
-	"github.com/outdial/outdial/pkg/process/keycheck"
-	"github.com/outdial/outdial/pkg/providers/sim"
-	"github.com/outdial/outdial/pkg/worker/clock"
+	"github.com/outdial/outdial/internal/audit"
+	"github.com/outdial/outdial/internal/clock"
+	"github.com/outdial/outdial/internal/config"
+	"github.com/outdial/outdial/internal/config/kinds"
+	"github.com/outdial/outdial/internal/runtime/keycheck"
+	"github.com/outdial/outdial/internal/tenants"
+	"github.com/outdial/outdial/sim"
 )
 
 // Audit judges what the log says, and what the simulators' ledger says where
 // there is one (nil: there is none).
-func Audit(ctx context.Context, js jetstream.JetStream, d *directory.Directory, ledger []sim.Entry, c *clock.Shifted, strict bool) (audit.Report, error) {
+func Audit(ctx context.Context, js jetstream.JetStream, d *tenants.Directory, ledger []sim.Entry, c *clock.Shifted, strict bool) (audit.Report, error) {
 	j := audit.New(audit.Options{Keys: d.Keys(), Strict: strict})
 	if ledger != nil {
 		j.Ledger(ledger)

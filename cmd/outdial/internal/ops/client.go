@@ -11,27 +11,27 @@ import (
 
 	"github.com/nats-io/nats.go"
 
-	"github.com/outdial/outdial/pkg/config"
+	"github.com/outdial/outdial/internal/config"
+	"github.com/outdial/outdial/internal/runtime"
+	"github.com/outdial/outdial/internal/telemetry"
+	"github.com/outdial/outdial/internal/worker"
 	"github.com/outdial/outdial/pkg/events"
-	"github.com/outdial/outdial/pkg/process"
-	"github.com/outdial/outdial/pkg/worker"
-	"github.com/outdial/outdial/pkg/worker/telemetry"
 )
 
 // quiet is a telemetry for commands: nothing is exported.
 func quiet(ctx context.Context) (*telemetry.Telemetry, error) {
-	return telemetry.Start(ctx, telemetry.Config{Service: "outdial-tool", Version: process.Version(), LogTo: io.Discard,
+	return telemetry.Start(ctx, telemetry.Config{Service: "outdial-tool", Version: runtime.Version(), LogTo: io.Discard,
 		Level: slog.LevelError, Getenv: func(string) string { return "" }})
 }
 
 // connect reaches the server that a configuration names: its url, or where the
 // embedded one listens.
-func connect(ctx context.Context, cfg *config.Config, name string) (*nats.Conn, process.Setup, error) {
+func connect(ctx context.Context, cfg *config.Config, name string) (*nats.Conn, runtime.Setup, error) {
 	tele, err := quiet(ctx)
 	if err != nil {
-		return nil, process.Setup{}, err
+		return nil, runtime.Setup{}, err
 	}
-	s := process.Setup{Config: cfg, Version: process.Version(), Telemetry: tele}
+	s := runtime.Setup{Config: cfg, Version: runtime.Version(), Telemetry: tele}
 	o := s.Connect(name)
 	if o.URL == "" {
 		o.URL = "nats://" + cfg.NATS.Listen

@@ -12,13 +12,13 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/outdial/outdial/cmd/outdial/internal/app"
-	"github.com/outdial/outdial/pkg/config"
+	"github.com/outdial/outdial/internal/broker/embedded"
+	"github.com/outdial/outdial/internal/clock"
+	"github.com/outdial/outdial/internal/config"
+	"github.com/outdial/outdial/internal/runtime"
+	"github.com/outdial/outdial/internal/runtime/keycheck"
+	"github.com/outdial/outdial/internal/sessions"
 	"github.com/outdial/outdial/pkg/events"
-	"github.com/outdial/outdial/pkg/process"
-	"github.com/outdial/outdial/pkg/process/keycheck"
-	"github.com/outdial/outdial/pkg/sessions"
-	"github.com/outdial/outdial/pkg/worker/clock"
-	"github.com/outdial/outdial/pkg/worker/natsserver"
 )
 
 // ProvisionOptions say how to provision.
@@ -83,9 +83,9 @@ func Doctor(ctx context.Context, cfg *config.Config, out io.Writer) error {
 		defer nc.Close()
 		js, _ := jetstream.New(nc)
 		if cfg.NATS.URL.Reveal() != "" || cfg.NATS.Monitor != "" {
-			d.say("durability", natsserver.CheckDurability(ctx, nc, cfg.NATS.Monitor, nil), "every message is on disk before it is acknowledged")
+			d.say("durability", embedded.CheckDurability(ctx, nc, cfg.NATS.Monitor, nil), "every message is on disk before it is acknowledged")
 		} else {
-			d.say("durability", natsserver.CheckVersion(nc.ConnectedServerVersion()), "embedded: `outdial up` checks it at every start; server "+nc.ConnectedServerVersion())
+			d.say("durability", embedded.CheckVersion(nc.ConnectedServerVersion()), "embedded: `outdial up` checks it at every start; server "+nc.ConnectedServerVersion())
 		}
 		d.say("streams", app.Compare(ctx, js, setup), "as they should be")
 		d.keys(ctx, js, setup)
@@ -115,7 +115,7 @@ func count(n int, what string) string {
 }
 
 // keys tells whether the store was made with the tenants' keys.
-func (d *doctor) keys(ctx context.Context, js jetstream.JetStream, s process.Setup) {
+func (d *doctor) keys(ctx context.Context, js jetstream.JetStream, s runtime.Setup) {
 	fresh, err := keycheck.Examine(ctx, js, s.Keys(), keycheck.Accept{})
 	if err == nil && len(fresh) > 0 {
 		err = fmt.Errorf("%w of %s; `outdial provision` puts it there", keycheck.ErrUnrecorded, count(len(fresh), "tenant"))

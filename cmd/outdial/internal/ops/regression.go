@@ -12,9 +12,9 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/outdial/outdial/pkg/config"
-	"github.com/outdial/outdial/pkg/process"
-	"github.com/outdial/outdial/pkg/worker/clock"
+	"github.com/outdial/outdial/internal/clock"
+	"github.com/outdial/outdial/internal/config"
+	"github.com/outdial/outdial/internal/runtime"
 )
 
 // ResolveOptions say who accepts a store that went back in time, and why.
@@ -40,11 +40,11 @@ func ResolveRegression(ctx context.Context, cfg *config.Config, o ResolveOptions
 	if err != nil {
 		return err
 	}
-	var f process.Forsaken
+	var f runtime.Forsaken
 	if o.DryRun {
-		f, _, err = process.Forsake(ctx, js, c.Now())
+		f, _, err = runtime.Forsake(ctx, js, c.Now())
 	} else {
-		f, err = process.Accept(ctx, js, o.By, o.Reason, c.Now())
+		f, err = runtime.Accept(ctx, js, o.By, o.Reason, c.Now())
 	}
 	if err != nil {
 		return err
@@ -74,7 +74,7 @@ func ResolveRegression(ctx context.Context, cfg *config.Config, o ResolveOptions
 // store says whether the store is the one that was known, and who accepted it
 // if it is not.
 func (d *doctor) store(ctx context.Context, js jetstream.JetStream) {
-	record, _, err := process.RecordOf(ctx, js)
+	record, _, err := runtime.RecordOf(ctx, js)
 	if err != nil {
 		d.say("store", err, "")
 		return

@@ -16,11 +16,11 @@ import (
 	"time"
 
 	"github.com/outdial/outdial/cmd/outdial/internal/app"
-	"github.com/outdial/outdial/pkg/config"
-	"github.com/outdial/outdial/pkg/config/kinds"
+	"github.com/outdial/outdial/internal/config"
+	"github.com/outdial/outdial/internal/config/kinds"
+	"github.com/outdial/outdial/internal/log/marks"
+	"github.com/outdial/outdial/internal/runtime"
 	"github.com/outdial/outdial/pkg/events"
-	"github.com/outdial/outdial/pkg/journal/marks"
-	"github.com/outdial/outdial/pkg/process"
 )
 
 // An older store under `outdial up`: it comes up all the same, its dialer
@@ -116,7 +116,7 @@ connections:
 			t.Fatalf("/readyz: %d %s", code, text)
 		}
 	}
-	if _, err := resolve(false); !errors.Is(err, process.ErrNothingToAccept) {
+	if _, err := resolve(false); !errors.Is(err, runtime.ErrNothingToAccept) {
 		t.Errorf("accepted twice: %v", err)
 	}
 }

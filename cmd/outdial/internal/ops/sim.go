@@ -10,10 +10,10 @@ import (
 	"strings"
 	"time"
 
-	"github.com/outdial/outdial/pkg/process"
+	"github.com/outdial/outdial/internal/runtime"
 	"github.com/outdial/outdial/pkg/providers"
-	"github.com/outdial/outdial/pkg/providers/sim"
-	"github.com/outdial/outdial/pkg/providers/sim/desktopsim"
+	"github.com/outdial/outdial/sim"
+	"github.com/outdial/outdial/sim/desktopsim"
 )
 
 // SimOptions say what to simulate.
@@ -48,7 +48,7 @@ func Sim(ctx context.Context, o SimOptions) error {
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok\n") })
 	mux.Handle("/sim/", s.Management())
 	mux.Handle("/", tcn)
-	addr, wait, err := process.ListenAndServe(ctx, o.Listen, mux)
+	addr, wait, err := runtime.ListenAndServe(ctx, o.Listen, mux)
 	if err != nil {
 		return err
 	}

@@ -6,16 +6,16 @@ import (
 	"net/http"
 	"os"
 
-	"github.com/outdial/outdial/pkg/process"
+	"github.com/outdial/outdial/internal/runtime"
 	"github.com/outdial/outdial/services/compliance"
 )
 
 func main() {
-	os.Exit(process.Solo{Service: "compliance", Listen: "127.0.0.1:8082", Version: process.Version(), Run: run}.
+	os.Exit(runtime.Solo{Service: "compliance", Listen: "127.0.0.1:8082", Version: runtime.Version(), Run: run}.
 		Main(os.Args[1:], os.Getenv, os.Stderr))
 }
 
-func run(ctx context.Context, s process.Setup, h *process.Host, _ *http.ServeMux) error {
+func run(ctx context.Context, s runtime.Setup, h *runtime.Host, _ *http.ServeMux) error {
 	c, err := compliance.Options(s)
 	if err != nil {
 		return err

@@ -6,15 +6,15 @@ import (
 	"net/http"
 	"os"
 
-	"github.com/outdial/outdial/pkg/process"
+	"github.com/outdial/outdial/internal/runtime"
 	"github.com/outdial/outdial/services/dialer"
 )
 
 func main() {
-	os.Exit(process.Solo{Service: "dialer", Listen: "127.0.0.1:8083", Version: process.Version(), Run: run}.
+	os.Exit(runtime.Solo{Service: "dialer", Listen: "127.0.0.1:8083", Version: runtime.Version(), Run: run}.
 		Main(os.Args[1:], os.Getenv, os.Stderr))
 }
 
-func run(ctx context.Context, s process.Setup, h *process.Host, _ *http.ServeMux) error {
+func run(ctx context.Context, s runtime.Setup, h *runtime.Host, _ *http.ServeMux) error {
 	return dialer.Run(ctx, h, dialer.Options(s))
 }

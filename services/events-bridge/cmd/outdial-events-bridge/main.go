@@ -6,15 +6,15 @@ import (
 	"net/http"
 	"os"
 
-	"github.com/outdial/outdial/pkg/process"
+	"github.com/outdial/outdial/internal/runtime"
 	bridge "github.com/outdial/outdial/services/events-bridge"
 )
 
 func main() {
-	os.Exit(process.Solo{Service: "events-bridge", Version: process.Version(), Run: run}.
+	os.Exit(runtime.Solo{Service: "events-bridge", Version: runtime.Version(), Run: run}.
 		Main(os.Args[1:], os.Getenv, os.Stderr))
 }
 
-func run(ctx context.Context, s process.Setup, h *process.Host, mux *http.ServeMux) error {
+func run(ctx context.Context, s runtime.Setup, h *runtime.Host, mux *http.ServeMux) error {
 	return bridge.Run(ctx, h, bridge.Options(s, mux))
 }

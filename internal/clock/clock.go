@@ -1,0 +1,76 @@
+// Package clock is the time by which windows, caps and expiries are judged.
+//
+// For a rehearsal it may be shifted: the offset is fixed once, kept in the
+// stream CONTROL, and read by every service and every restart, so that all of
+// outdial agrees about the hour. Broker timers and what measures a wait use the
+// real clock.
+package clock
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/outdial/outdial/internal/log"
+	"github.com/outdial/outdial/pkg/events"
+	"github.com/outdial/outdial/pkg/events/fault"
+)
+
+// Clock tells the time.
+type Clock interface{ Now() time.Time }
+
+// Shifted is a clock at a fixed distance from another one.
+type Shifted struct {
+	offset time.Duration
+	base   func() time.Time
+}
+
+var _ Clock = (*Shifted)(nil)
+
+// System is the machine's clock, not shifted.
+func System() *Shifted { return New(0, time.Now) }
+
+// New shifts base by offset.
+func New(offset time.Duration, base func() time.Time) *Shifted {
+	return &Shifted{offset: offset, base: base}
+}
+
+// Now is the judged instant.
+func (s *Shifted) Now() time.Time { return s.base().Add(s.offset) }
+
+// Offset is what is added to the real time; 0 = not shifted.
+func (s *Shifted) Offset() time.Duration { return s.offset }
+
+// Shift moves an instant of the outside world, e.g. an incoming event's time,
+// onto this clock.
+func (s *Shifted) Shift(real time.Time) time.Time { return real.Add(s.offset) }
+
+func subject() string { return events.ControlSubject(events.AnyTenant, "clock", "offset") }
+
+// Load returns the clock that all services share: shifted if an offset was ever
+// fixed, else the machine's.
+func Load(ctx context.Context, js jetstream.JetStream) (*Shifted, error) {
+	c, _, err := log.GetControl(ctx, js, subject())
+	if errors.Is(err, log.ErrNone) {
+		return System(), nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("load the clock offset: %w", err)
+	}
+	return New(time.Duration(c.OffsetMS)*time.Millisecond, time.Now), nil
+}
+
+// Fix sets the clock to at, once and for all: whoever comes second, even with
+// another instant, gets the clock that was fixed first.
+func Fix(ctx context.Context, js jetstream.JetStream, at time.Time) (*Shifted, error) {
+	now := time.Now()
+	entry := events.Control{Name: "offset", OffsetMS: at.Sub(now).Milliseconds(), At: now}
+	_, err := log.PutControl(ctx, js, subject(), events.SourceOf(events.AnyTenant, events.Operator), entry, 0)
+	if err != nil && fault.Code(err) != log.CodeConflict {
+		return nil, fmt.Errorf("fix the clock offset: %w", err)
+	}
+	return Load(ctx, js)
+}

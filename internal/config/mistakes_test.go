@@ -1,0 +1,47 @@
+package config_test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/outdial/outdial/internal/config"
+)
+
+// TestMistakes loads every file of testdata/mistakes, each named after what is
+// wrong with it, and expects the faults of the .faults file beside it.
+func TestMistakes(t *testing.T) {
+	t.Parallel()
+	files, err := filepath.Glob("testdata/mistakes/*.yaml")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no fixtures: %v", err)
+	}
+	for _, file := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".yaml"), func(t *testing.T) {
+			t.Parallel()
+			want, err := os.ReadFile(strings.TrimSuffix(file, ".yaml") + ".faults")
+			if err != nil {
+				t.Fatal(err)
+			}
+			dir := home(t)
+			cfg, err := config.Load(file, environment(nil), options(dir))
+			if err == nil || cfg != nil {
+				t.Fatal("it loads")
+			}
+			_, got, _ := strings.Cut(err.Error(), "\n")
+			got = strings.ReplaceAll("\n"+got, "\n  ", "\n")[1:] + "\n"
+			if got != string(want) {
+				t.Errorf("got\n%swant\n%s", got, want)
+			}
+			for _, private := range []string{"hunter2", "8667451900", "2098765", acmeKey} {
+				if strings.Contains(err.Error(), private) {
+					t.Errorf("a fault repeats %s: %v", private, err)
+				}
+			}
+			if made, _ := filepath.Glob(dir + "/secrets/*new*"); len(made) > 0 {
+				t.Errorf("a faulty configuration made %v", made)
+			}
+		})
+	}
+}

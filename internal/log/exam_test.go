@@ -1,0 +1,13 @@
+package log_test
+
+import (
+	"testing"
+
+	"github.com/outdial/outdial/internal/log"
+	"github.com/outdial/outdial/test/exams/logtest"
+)
+
+func TestTheLogOnJetStreamSitsTheExam(t *testing.T) {
+	t.Parallel()
+	logtest.Exam(t, func(t *testing.T) log.Log { return log.New(rig(t).JS, log.Options{}) })
+}

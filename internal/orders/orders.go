@@ -1,0 +1,83 @@
+// Package orders turns what is on record about a call and its agent into the
+// order that a provider understands. Compliance and the dialer make it the
+// same way, so that what was scrubbed is what is dialed.
+package orders
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/outdial/outdial/internal/log"
+	"github.com/outdial/outdial/internal/tenants"
+	"github.com/outdial/outdial/pkg/events"
+	"github.com/outdial/outdial/pkg/events/fault"
+	"github.com/outdial/outdial/pkg/events/lifecycle"
+	"github.com/outdial/outdial/pkg/providers"
+)
+
+// Book makes orders. It reads the log only for the agent's sealed token.
+type Book struct {
+	Log       log.Log
+	Directory *tenants.Directory
+}
+
+// Agent is the agent as its provider knows it, with its credential opened.
+func (b Book) Agent(ctx context.Context, a *lifecycle.Agent) (providers.AgentRef, error) {
+	sealed := ""
+	if a.State.EnrolledSeq > 0 {
+		r, err := b.Log.At(ctx, events.AgentFamily, a.State.EnrolledSeq)
+		if err != nil {
+			return providers.AgentRef{}, err
+		}
+		if e, ok := r.Body.(*events.AgentEnrolled); ok {
+			sealed = e.Token
+		}
+	}
+	ref, err := b.Directory.AgentRef(a.Tenant, a.ID, a.State, sealed)
+	if err != nil {
+		return ref, fault.New(fault.Permanent, "open agent token", "token_sealed", err)
+	}
+	return ref, nil
+}
+
+// ErrNoConnection says that the connection a call was assigned to is not
+// configured here.
+var ErrNoConnection = errors.New("connection is not configured")
+
+// For makes the order of a call that is assigned to the agent.
+func (b Book) For(ctx context.Context, c *lifecycle.Call, a *lifecycle.Agent) (providers.Order, tenants.Connection, error) {
+	if c.Request == nil || c.Assigned == nil {
+		return providers.Order{}, tenants.Connection{}, fault.New(fault.Permanent, "make order", "not_assigned", nil)
+	}
+	conn, ok := b.Directory.Connection(c.Tenant, c.Assigned.Connection)
+	if !ok {
+		return providers.Order{}, conn, fault.New(fault.Permanent, "make order", "no_connection", ErrNoConnection)
+	}
+	ref, err := b.Agent(ctx, a)
+	if err != nil {
+		return providers.Order{}, conn, err
+	}
+	if c.Assigned.HuntGroup != "" {
+		ref.HuntGroup = c.Assigned.HuntGroup
+	}
+	ref.Session = c.Assigned.Session
+	q := c.Request.Request
+	o := providers.Order{
+		Call: c.ID, To: q.To, From: c.Request.From, Agent: ref,
+		Metadata: q.Metadata, Recording: q.Recording, Options: q.Options,
+	}
+	if c.Preparing != nil {
+		o.Attempt, o.StartTime, o.NotAfter = c.Preparing.Attempt, c.Preparing.StartTime, c.Preparing.NotAfter
+	}
+	if c.Passed != nil {
+		o.Scrub = c.Passed.Scrub
+	}
+	if c.Dialing != nil {
+		o.Attempt, o.NotAfter, o.Dialed = c.Dialing.Attempt, c.Dialing.NotAfter, true
+	}
+	if o.StartTime.IsZero() {
+		o.StartTime = c.Request.ReceivedAt.Truncate(time.Second)
+	}
+	return o, conn, nil
+}

@@ -1,0 +1,117 @@
+package orders_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/outdial/outdial/internal/log"
+	"github.com/outdial/outdial/internal/orders"
+	"github.com/outdial/outdial/internal/tenants"
+	"github.com/outdial/outdial/pkg/events"
+	"github.com/outdial/outdial/pkg/events/fault"
+	"github.com/outdial/outdial/pkg/events/lifecycle"
+	"github.com/outdial/outdial/pkg/providers"
+	"github.com/outdial/outdial/test/exams/logtest"
+)
+
+var noon = time.Date(2026, 3, 9, 12, 0, 0, 500_000_000, time.UTC)
+
+// enrolled is a book, and an agent whose sealed token is on record.
+func enrolled(t *testing.T, about string) (orders.Book, *lifecycle.Agent, *logtest.Log) {
+	t.Helper()
+	key := events.Key(strings.Repeat("k", 32))
+	sealed, err := key.Seal("s3cret", tenants.SealAbout("acme", about))
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir, err := tenants.New([]tenants.Tenant{{Name: "acme", Key: key}}, []tenants.Connection{{Name: "tcn", Tenant: "acme", Kind: providers.TCN}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	store := logtest.New(nil)
+	state := events.AgentState{Presence: events.Ready, Connection: "tcn", ProviderAgent: "2098765", HuntGroups: []string{"first"}, Session: "now"}
+	a, err := store.Append(t.Context(), log.Draft{Family: events.AgentFamily, Tenant: "acme", Key: "ann", Role: events.Orchestrator,
+		Name: events.Enrolled, Time: noon, Body: &events.AgentEnrolled{Token: sealed, State: state}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return orders.Book{Log: store, Directory: dir}, lifecycle.FoldAgent("acme", "ann", a.Record), store
+}
+
+func assigned() *lifecycle.Call {
+	return &lifecycle.Call{Tenant: "acme", ID: "c1",
+		Request: &events.CallRequested{From: "+18667451900", ReceivedAt: noon, Request: events.DialRequest{To: "+81312345678",
+			Metadata: []events.KeyValue{{Key: "a", Value: "1"}, {Key: "a", Value: "2"}}, Options: map[string]any{"lang": "en"}}},
+		Assigned: &events.CallAssigned{Agent: "ann", Connection: "tcn", HuntGroup: "sales", Session: "then"},
+	}
+}
+
+func TestAnOrderGrowsWithItsCall(t *testing.T) {
+	t.Parallel()
+	book, ann, _ := enrolled(t, "ann")
+	c := assigned()
+	o, conn, err := book.For(t.Context(), c, ann)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if conn.Name != "tcn" || o.Call != "c1" || o.To != "+81312345678" || o.From != "+18667451900" || len(o.Metadata) != 2 || o.Options["lang"] != "en" {
+		t.Errorf("%s", o.Call)
+	}
+	// The session and the hunt group are the assignment's, not those of the hour.
+	if o.Agent.Token != "s3cret" || o.Agent.Session != "then" || o.Agent.HuntGroup != "sales" || o.Agent.Provider != "2098765" {
+		t.Error("the agent is not the assignment's")
+	}
+	if !o.StartTime.Equal(noon.Truncate(time.Second)) || o.Attempt != "" {
+		t.Errorf("starts at %v, attempt %q", o.StartTime, o.Attempt)
+	}
+	c.Preparing = &events.CallPreparing{Attempt: "prep", StartTime: noon.Add(time.Minute), NotAfter: noon.Add(2 * time.Minute)}
+	if o, _, _ = book.For(t.Context(), c, ann); o.Attempt != "prep" || !o.StartTime.Equal(noon.Add(time.Minute)) || !o.NotAfter.Equal(noon.Add(2*time.Minute)) {
+		t.Errorf("prepared: %q, %v", o.Attempt, o.NotAfter)
+	}
+	c.Passed = &events.CallPassed{Scrub: &events.Scrub{CallSid: "sid"}}
+	c.Dialing = &events.CallDialing{Attempt: "dial", NotAfter: noon.Add(3 * time.Minute)}
+	o, _, _ = book.For(t.Context(), c, ann)
+	if o.Attempt != "dial" || !o.NotAfter.Equal(noon.Add(3*time.Minute)) || o.Scrub.CallSid != "sid" {
+		t.Errorf("dialed: %q, %v", o.Attempt, o.NotAfter)
+	}
+	// What was scrubbed is what is dialed: the start repeats the prepared time.
+	if !o.StartTime.Equal(noon.Add(time.Minute)) {
+		t.Errorf("starts at %v", o.StartTime)
+	}
+}
+
+func TestOrdersThatCannotBeMade(t *testing.T) {
+	t.Parallel()
+	book, ann, store := enrolled(t, "ann")
+	none := assigned()
+	none.Assigned = nil
+	if _, _, err := book.For(t.Context(), none, ann); fault.Code(err) != "not_assigned" {
+		t.Errorf("not assigned: %v", err)
+	}
+	gone := assigned()
+	gone.Assigned.Connection = "gone"
+	if _, _, err := book.For(t.Context(), gone, ann); !errors.Is(err, orders.ErrNoConnection) || fault.Of(err) != fault.Permanent {
+		t.Errorf("no connection: %v", err)
+	}
+	store.Cut(true)
+	if _, _, err := book.For(t.Context(), assigned(), ann); fault.Of(err) != fault.Transient {
+		t.Errorf("no log: %v", err)
+	}
+	other, ann, _ := enrolled(t, "bob") // sealed for somebody else
+	_, _, err := other.For(t.Context(), assigned(), ann)
+	if fault.Code(err) != "token_sealed" || fault.Of(err) != fault.Permanent || strings.Contains(err.Error(), "s3cret") {
+		t.Errorf("a token that does not open: %v", err)
+	}
+}
+
+func TestAnAgentWithoutATokenNeedsNoLog(t *testing.T) {
+	t.Parallel()
+	book, _, store := enrolled(t, "ann")
+	store.Cut(true)
+	ref, err := book.Agent(t.Context(), &lifecycle.Agent{Tenant: "acme", ID: "wes", State: events.AgentState{Connection: "tcn"}})
+	if err != nil || ref.Token != "" || ref.Agent != "wes" {
+		t.Errorf("%+v, %v", ref, err)
+	}
+}

@@ -1,0 +1,107 @@
+package runtime
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/outdial/outdial/internal/audit"
+	"github.com/outdial/outdial/internal/log"
+	"github.com/outdial/outdial/pkg/events"
+)
+
+// ErrNothingToAccept says that no store went back in time, or that somebody has
+// accepted it already.
+var ErrNothingToAccept = errors.New("nothing to accept: it is not on record that the store went back in time")
+
+// A Forsaken is what an acceptance closes.
+type Forsaken struct {
+	Regression events.Regression
+	Calls      []audit.Open   // open when it was accepted
+	Requests   map[string]int // not taken yet, by tenant
+}
+
+// Forsake lists what the acceptance of a store that went back would close, and
+// the acceptance itself.
+func Forsake(ctx context.Context, js jetstream.JetStream, now time.Time) (Forsaken, events.Acceptance, error) {
+	record, _, err := RecordOf(ctx, js)
+	if err != nil {
+		return Forsaken{}, events.Acceptance{}, err
+	}
+	open := record.Open()
+	if open == nil {
+		return Forsaken{}, events.Acceptance{}, ErrNothingToAccept
+	}
+	f := Forsaken{Regression: *open, Requests: map[string]int{}}
+	a := events.Acceptance{Regression: open.ID, Epoch: open.Epoch, AcceptedAt: now, Through: map[string]uint64{}}
+	if err := f.through(ctx, js, a.Through); err != nil {
+		return f, a, err
+	}
+	j := audit.New(audit.Options{})
+	if err := audit.Read(ctx, js, j); err != nil {
+		return f, a, err
+	}
+	f.Calls = j.Report(now).Open
+	return f, a, nil
+}
+
+// through notes where every stream ends that calls come from.
+func (f Forsaken) through(ctx context.Context, js jetstream.JetStream, ends map[string]uint64) error {
+	names := js.StreamNames(ctx)
+	for name := range names.Name() {
+		tenant, requests := strings.CutPrefix(name, events.RequestStream(""))
+		if !requests && name != events.StreamCalls && name != events.StreamAgents && name != events.StreamFacts {
+			continue
+		}
+		s, err := js.Stream(ctx, name)
+		if err != nil {
+			return fmt.Errorf("stream %s: %w", name, err)
+		}
+		ends[name] = s.CachedInfo().State.LastSeq
+		if !requests {
+			continue
+		}
+		c, err := s.Consumer(ctx, string(events.Orchestrator))
+		if err != nil {
+			return fmt.Errorf("stream %s: %w", name, err)
+		}
+		if info := c.CachedInfo(); info.NumPending > 0 || info.NumAckPending > 0 {
+			f.Requests[tenant] = int(info.NumPending) + info.NumAckPending
+		}
+	}
+	return names.Err()
+}
+
+// Accept accepts a store that went back in time as it is, in somebody's name.
+// From then on calls are dialed again; those that were open in it, and the
+// requests it held, are closed `failed` (store_went_back) and never dialed.
+func Accept(ctx context.Context, js jetstream.JetStream, by, reason string, now time.Time) (Forsaken, error) {
+	f, a, err := Forsake(ctx, js, now)
+	if err != nil {
+		return f, err
+	}
+	_, seq, err := log.GetControl(ctx, js, events.AcceptanceSubject())
+	if err != nil && !errors.Is(err, log.ErrNone) {
+		return f, err
+	}
+	source := events.SourceOf(events.AnyTenant, events.Operator)
+	if _, err := log.PutControl(ctx, js, events.AcceptanceSubject(), source,
+		events.Control{Name: "accepted", Acceptance: &a, By: by, Reason: reason, At: now}, seq); err != nil {
+		return f, err
+	}
+	requests := 0
+	for _, n := range f.Requests {
+		requests += n
+	}
+	_, _, err = log.Plain(ctx, js, log.Note{
+		To: events.OpsSubject(events.AnyTenant, "command"), Type: events.TypeOps, Source: source, Time: now,
+		Body: events.Ops{Event: "command", Service: "outdial", Tenant: events.AnyTenant, What: "resolve-regression", By: by, Reason: reason, At: now,
+			Details: map[string]string{"regression": a.Regression, "calls": strconv.Itoa(len(f.Calls)), "requests": strconv.Itoa(requests)}}.Shown(),
+	})
+	return f, err
+}

@@ -1,0 +1,260 @@
+// Package runtime is the plumbing that every outdial process shares: the
+// connection to NATS, the clock, the log, telemetry, health and the HTTP
+// server. A service gets its parts from a Host and knows nothing of where they
+// come from; the same service runs alone or beside the others.
+package runtime
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/nats-io/nats.go/micro"
+
+	"github.com/outdial/outdial/internal/api"
+	"github.com/outdial/outdial/internal/broker/embedded"
+	"github.com/outdial/outdial/internal/clock"
+	"github.com/outdial/outdial/internal/config"
+	"github.com/outdial/outdial/internal/log"
+	"github.com/outdial/outdial/internal/log/marks"
+	"github.com/outdial/outdial/internal/telemetry"
+	"github.com/outdial/outdial/internal/tenants"
+	"github.com/outdial/outdial/internal/worker"
+	"github.com/outdial/outdial/pkg/events"
+	"github.com/outdial/outdial/pkg/providers"
+	"github.com/outdial/outdial/pkg/providers/acqueon/desktop"
+)
+
+// Options say what a host is made of.
+type Options struct {
+	Service   string // orchestrator, compliance, dialer, events-bridge
+	Role      events.Role
+	Version   string
+	Connect   worker.ConnectOptions
+	Embedded  *embedded.Server // nil: the server is elsewhere
+	Monitor   string           // HTTP of a server elsewhere
+	Unsafe    bool             // accept a server that does not fsync
+	Telemetry *telemetry.Telemetry
+	Worker    config.WorkerTiming // zero: the worker's own defaults
+	Limits    config.Limits       // likewise
+	// State is a folder of this service's own where it keeps what it knows of
+	// the store; empty: nowhere, and a restart believes any store.
+	State string
+	// Directory builds the tenants and connections; desktops are reached
+	// through desktop.
+	Directory func(now func() time.Time, desktop providers.Desktop) (*tenants.Directory, error)
+}
+
+// A Host is one service's share of a process.
+type Host struct {
+	Service     string
+	Version     string
+	NC          *nats.Conn
+	JS          jetstream.JetStream
+	Log         *log.JetStream
+	Clock       *clock.Shifted
+	Directory   *tenants.Directory
+	Logger      *slog.Logger
+	Telemetry   *telemetry.Telemetry
+	Incarnation time.Time // of the AGENTS stream
+	role        events.Role
+	timing      config.WorkerTiming
+	limits      config.Limits
+	past        *past
+	ready       atomic.Bool
+	services    []micro.Service
+}
+
+// Open connects, checks that the server keeps what it acknowledges, and reads
+// the clock.
+func Open(ctx context.Context, o Options) (*Host, error) {
+	h := &Host{Service: o.Service, Version: o.Version, role: o.Role, timing: o.Worker, limits: o.Limits, Telemetry: o.Telemetry,
+		Logger: o.Telemetry.Logger.With("role", string(o.Role))}
+	o.Connect.Name, o.Connect.Logger, o.Connect.Meter = "outdial-"+o.Service, h.Logger, o.Telemetry.Meter
+	var err error
+	if h.NC, err = worker.Connect(ctx, o.Connect); err != nil {
+		return nil, err
+	}
+	if err := h.open(ctx, o); err != nil {
+		h.Close()
+		return nil, err
+	}
+	return h, nil
+}
+
+func (h *Host) open(ctx context.Context, o Options) error {
+	if !o.Unsafe {
+		if err := embedded.CheckDurability(ctx, h.NC, o.Monitor, o.Embedded); err != nil {
+			return err
+		}
+	}
+	var err error
+	if h.JS, err = jetstream.New(h.NC); err != nil {
+		return err
+	}
+	h.Clock, err = clock.Load(ctx, h.JS)
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		return fmt.Errorf("%w; run `outdial provision` first", err)
+	}
+	if err != nil {
+		return err
+	}
+	stream, err := h.JS.Stream(ctx, events.StreamAgents)
+	if err != nil {
+		return fmt.Errorf("stream %s: %w; run `outdial provision` first", events.StreamAgents, err)
+	}
+	h.Incarnation = stream.CachedInfo().Created
+	if h.past, err = openPast(ctx, h, o.State); err != nil {
+		return err
+	}
+	h.Log = log.New(h.JS, log.Options{Guard: h.past.guard})
+	h.Directory, err = o.Directory(h.Now, &desktop.Requester{NC: h.NC, Now: h.Now})
+	return err
+}
+
+// Now is outdial's clock: the machine's, or a rehearsal's.
+func (h *Host) Now() time.Time { return h.Clock.Now() }
+
+// Ready reports whether the service does its work. A dialer on a store that
+// went back in time does not.
+func (h *Host) Ready() bool { return h.Working() && (h.role != events.Dialer || !h.Held()) }
+
+// Working reports whether the service runs, be it that it holds back.
+func (h *Host) Working() bool { return h.ready.Load() && h.NC.IsConnected() }
+
+// Held reports whether the store went back in time and nobody has accepted it
+// yet: nothing is claimed, prepared or dialed meanwhile.
+func (h *Host) Held() bool { return h.past.book.Held() != nil }
+
+// Standing says how the store stands, and what was in it when it was accepted.
+func (h *Host) Standing() marks.Standing {
+	h.past.mu.Lock()
+	defer h.past.mu.Unlock()
+	s := h.past.standing
+	s.Held = s.Held || h.Held()
+	return s
+}
+
+// Keep has what is known of the store kept by k as well, and compares the
+// store with what k knew.
+func (h *Host) Keep(ctx context.Context, k Keeper) { h.past.keep(ctx, k) }
+
+// Serve registers the service's commands and queries.
+func (h *Host) Serve(description string, endpoints []api.Endpoint) error {
+	var tenants []string
+	for _, t := range h.Directory.Tenants() {
+		tenants = append(tenants, t.Name)
+	}
+	svc, err := api.Serve(h.NC, "outdial-"+h.Service, h.Version, description, h.Logger, tenants, endpoints)
+	if err == nil {
+		h.services = append(h.services, svc)
+	}
+	return err
+}
+
+// Run runs the routes until ctx ends, then drains.
+func (h *Host) Run(ctx context.Context, routes ...worker.Route) error {
+	rt, err := worker.New(worker.Config{
+		NC: h.NC, Name: h.Service, Log: h.Log, Rejecter: worker.NewRejecter(h.JS, h.role, h.key),
+		Meter: h.Telemetry.Meter, Tracer: h.Telemetry.Tracer, Logger: h.Logger, Clock: h.Clock,
+		Seen: h.past.book.Seen, Held: h.Held,
+		StallAfter: h.timing.StallAfter, HoldDelay: h.timing.HoldDelay, Grace: h.timing.Grace, Backoff: h.timing.Backoff,
+		PerConnection: h.limits.PerConnection,
+	})
+	if err != nil {
+		return err
+	}
+	h.ready.Store(true)
+	defer h.ready.Store(false)
+	return rt.Run(ctx, routes...)
+}
+
+func (h *Host) key(tenant string) (events.Key, bool) {
+	t, ok := h.Directory.Tenant(tenant)
+	return t.Key, ok
+}
+
+// Follow hears every event of a log in order, from its beginning and for as
+// long as ctx lives, and returns once it has caught up. When the store went
+// back in time, and when it was accepted, reset is called and the log is heard
+// from its beginning again: what was heard before is of another past.
+func (h *Host) Follow(ctx context.Context, stream string, take func(events.Record), reset func()) error {
+	changed := h.past.change()
+	t, stop, err := h.tail(ctx, stream, take)
+	if err != nil {
+		return err
+	}
+	go func() {
+		defer func() { stop() }()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-changed:
+			}
+			changed = h.past.change()
+			stop()
+			<-t.Done()
+			reset()
+			if t, stop = h.retail(ctx, stream, take); t == nil {
+				return
+			}
+		}
+	}()
+	select {
+	case <-t.CaughtUp():
+		return nil
+	case <-t.Done():
+		return errors.Join(t.Err(), ctx.Err())
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (h *Host) tail(ctx context.Context, stream string, take func(events.Record)) (*worker.Tailer, context.CancelFunc, error) {
+	ctx, stop := context.WithCancel(ctx)
+	t, err := worker.Tail(ctx, h.JS, stream, nil, 0, func(_ context.Context, d worker.Delivery, problem error) error {
+		if problem != nil {
+			h.Logger.Error("an event of the log cannot be read", "stream", stream, "seq", d.Seq)
+			return nil // the call itself is held by whoever handles it
+		}
+		h.past.book.Seen(stream, d.Seq, d.Record.ID)
+		take(*d.Record)
+		return nil
+	})
+	if err != nil {
+		stop()
+	}
+	return t, stop, err
+}
+
+// retail tails again, as soon as the server can be asked.
+func (h *Host) retail(ctx context.Context, stream string, take func(events.Record)) (*worker.Tailer, context.CancelFunc) {
+	for ctx.Err() == nil {
+		if t, stop, err := h.tail(ctx, stream, take); err == nil {
+			return t, stop
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(500 * time.Millisecond):
+		}
+	}
+	return nil, func() {}
+}
+
+// Close lets go of everything.
+func (h *Host) Close() {
+	for _, s := range h.services {
+		_ = s.Stop()
+	}
+	if h.past != nil {
+		h.past.close()
+	}
+	_ = h.NC.FlushTimeout(time.Second)
+	h.NC.Close()
+}

@@ -1,0 +1,255 @@
+package runtime_test
+
+import (
+	"context"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/outdial/outdial/internal/broker"
+	"github.com/outdial/outdial/internal/log"
+	"github.com/outdial/outdial/internal/log/marks"
+	"github.com/outdial/outdial/internal/runtime"
+	"github.com/outdial/outdial/internal/sessions"
+	"github.com/outdial/outdial/internal/worker"
+	"github.com/outdial/outdial/pkg/events"
+	"github.com/outdial/outdial/pkg/events/fault"
+	"github.com/outdial/outdial/test/exams/natstest"
+	"github.com/outdial/outdial/test/exams/redistest"
+)
+
+// beside opens another service's host on a server, with a folder of its own.
+func beside(t *testing.T, r *natstest.Rig, role events.Role, dir string) *runtime.Host {
+	t.Helper()
+	o := options(t, r)
+	o.Service, o.Role, o.State = string(role), role, filepath.Join(dir, string(role))
+	h, err := runtime.Open(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(h.Close)
+	return h
+}
+
+func provisioned(t *testing.T) *natstest.Rig {
+	t.Helper()
+	r := natstest.New(t)
+	l, err := broker.Plan([]string{"acme"}, broker.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := broker.Apply(t.Context(), r.JS, l); err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func await(t *testing.T, what string, so func() bool) {
+	t.Helper()
+	for end := time.Now().Add(patience); !so(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("not in time: %s", what)
+		}
+	}
+}
+
+// requested puts a call on record and says where it stands.
+func requested(t *testing.T, h *runtime.Host, call string) uint64 {
+	t.Helper()
+	a, err := h.Log.Append(t.Context(), log.Draft{Family: events.CallFamily, Tenant: "acme", Key: call, Role: events.Orchestrator,
+		Name: events.Requested, Cause: call, Time: time.Now(), Body: &events.CallRequested{}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a.Record.Seq
+}
+
+// ahead makes a role's memory one of a longer store than there is.
+func ahead(t *testing.T, dir string, role events.Role, epoch uint64) {
+	t.Helper()
+	k := marks.Known{Epoch: epoch, Marks: map[string]marks.Mark{events.StreamCalls: {Seq: 1000, ID: "lost"}}}
+	if err := marks.Save(filepath.Join(dir, string(role)), k); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestWhoAloneSawTheStoreGoBackTellsTheOthers(t *testing.T) {
+	t.Parallel()
+	r, dir := provisioned(t), t.TempDir()
+	dialer := beside(t, r, events.Dialer, dir)
+	seq := requested(t, dialer, "c1")
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	go func() {
+		_ = dialer.Run(ctx, worker.Route{Stream: events.StreamCalls, Durable: "dialer", Handle: nothing})
+	}()
+	await(t, "the dialer works", dialer.Ready)
+
+	ahead(t, dir, events.Bridge, 0)
+	bridge := beside(t, r, events.Bridge, dir)
+	if !bridge.Held() {
+		t.Fatal("an older store than its memory is believed")
+	}
+	await(t, "the dialer stands", func() bool { return !dialer.Ready() })
+	if !dialer.Working() {
+		t.Error("a dialer that holds back has ended")
+	}
+	intent := log.Draft{Family: events.CallFamily, Tenant: "acme", Key: "c1", Role: events.Dialer, Name: events.Dialing,
+		Cause: "x", Time: time.Now(), After: seq, Body: &events.CallDialing{Attempt: "a"}}
+	if _, err := dialer.Log.Append(t.Context(), intent); fault.Code(err) != log.CodeWentBack {
+		t.Errorf("an intent: %v", err)
+	}
+	s, err := r.JS.Stream(t.Context(), events.StreamOps)
+	if err != nil {
+		t.Fatal(err)
+	}
+	await(t, "one alarm", func() bool {
+		info, err := s.Info(t.Context())
+		return err == nil && info.State.Msgs == 1
+	})
+
+	// A restart of either does not forget it, nor does one that was away.
+	again := beside(t, r, events.Dialer, dir)
+	third := beside(t, r, events.Compliance, dir)
+	if !again.Held() || !third.Held() {
+		t.Error("a start forgot it")
+	}
+
+	if _, err := runtime.Accept(t.Context(), r.JS, "ops-1", "restored on purpose", time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	for _, h := range []*runtime.Host{dialer, bridge, again, third} {
+		await(t, "the store is believed", func() bool { return !h.Held() && h.Standing().Covers(events.StreamCalls, seq) })
+	}
+	await(t, "the dialer works again", dialer.Ready)
+	if dialer.Standing().Covers(events.StreamCalls, requested(t, dialer, "c2")) {
+		t.Error("a later call counts as one of the lost past")
+	}
+	if _, err := runtime.Accept(t.Context(), r.JS, "ops-1", "once more", time.Now()); err == nil {
+		t.Error("accepted twice")
+	}
+	// Whoever was away all the while knows a past that was given up.
+	ahead(t, dir, events.Orchestrator, 0)
+	if h := beside(t, r, events.Orchestrator, dir); h.Held() {
+		t.Error("a memory of the lost past stops the accepted store")
+	}
+}
+
+// An older copy was met, and the newest one is put back: it holds all that was
+// known, so it is believed, by Redis too.
+func TestTheNewestStoreIsBelievedAfterAnOlderOneWasMet(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	client, err := sessions.Dial(redistest.Start(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = client.Close() })
+	redis := sessions.NewRedis(client)
+	newest, older := provisioned(t), provisioned(t)
+	h := beside(t, newest, events.Orchestrator, dir)
+	requested(t, h, "c1")
+	h.Keep(t.Context(), redis)
+	await(t, "Redis knows it", func() bool {
+		text, err := redis.Kept(t.Context())
+		return err == nil && strings.Contains(string(text), events.StreamCalls)
+	})
+	h.Close()
+	for _, tc := range []struct {
+		story string
+		store *natstest.Rig
+		held  bool
+	}{{"the older one", older, true}, {"the older one again", older, true}, {"the newest", newest, false}} {
+		h := beside(t, tc.store, events.Orchestrator, dir)
+		h.Keep(t.Context(), redis)
+		if h.Held() != tc.held {
+			t.Errorf("%s: held %t, want %t", tc.story, h.Held(), tc.held)
+		}
+		h.Close()
+	}
+}
+
+func nothing(context.Context, worker.Delivery) ([]log.Step, error) { return nil, nil }
+
+func TestHowAStoreIsMet(t *testing.T) {
+	t.Parallel()
+	kept := func(t *testing.T, k marks.Known) runtime.Keeper {
+		t.Helper()
+		client, err := sessions.Dial(redistest.Start(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = client.Close() })
+		keeper := sessions.NewRedis(client)
+		text, err := marks.Write(k)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := keeper.Keep(t.Context(), text); err != nil {
+			t.Fatal(err)
+		}
+		return keeper
+	}
+	longer := marks.Known{Marks: map[string]marks.Mark{events.StreamCalls: {Seq: 1000, ID: "lost"}}}
+	for _, tc := range []struct {
+		story  string
+		filled bool
+		redis  marks.Known
+		held   bool
+	}{
+		{"a new store beside a Redis that knew another", false, longer, false},
+		{"messages, no memory, and a Redis that knew more", true, longer, true},
+		{"messages, no memory, and a Redis that knew nothing", true, marks.Known{}, false},
+		{"a Redis that remembers an acceptance the store has lost", true, marks.Known{Epoch: 2}, true},
+	} {
+		t.Run(tc.story, func(t *testing.T) {
+			t.Parallel()
+			r := provisioned(t)
+			if tc.filled {
+				requested(t, beside(t, r, events.Dialer, t.TempDir()), "c1")
+			}
+			h := beside(t, r, events.Orchestrator, t.TempDir())
+			keeper := kept(t, tc.redis)
+			h.Keep(t.Context(), keeper)
+			if h.Held() != tc.held {
+				t.Errorf("held: %t, want %t", h.Held(), tc.held)
+			}
+			if next := beside(t, r, events.Dialer, t.TempDir()); next.Held() != tc.held {
+				t.Errorf("who starts next is held: %t, want %t", next.Held(), tc.held)
+			}
+			if tc.held {
+				return
+			}
+			await(t, "Redis knows this store", func() bool {
+				text, err := keeper.Kept(t.Context())
+				return err == nil && !strings.Contains(string(text), "lost") && strings.Contains(string(text), events.StreamCalls)
+			})
+		})
+	}
+}
+
+func TestAMemoryThatCannotBeReadOrKeptEndsTheStart(t *testing.T) {
+	t.Parallel()
+	r := provisioned(t)
+	for story, spoil := range map[string]func(dir string) error{
+		"broken":      func(dir string) error { return os.WriteFile(filepath.Join(dir, "marks.json"), []byte("{"), 0o600) },
+		"no folder":   func(dir string) error { return os.WriteFile(filepath.Join(dir, "state"), nil, 0o600) },
+		"a directory": func(dir string) error { return os.Mkdir(filepath.Join(dir, "marks.json"), fs.ModePerm) },
+	} {
+		o := options(t, r)
+		o.State = t.TempDir()
+		if err := spoil(o.State); err != nil {
+			t.Fatal(err)
+		}
+		if story == "no folder" {
+			o.State = filepath.Join(o.State, "state", "dialer")
+		}
+		if h, err := runtime.Open(t.Context(), o); err == nil {
+			h.Close()
+			t.Errorf("%s: it starts all the same", story)
+		}
+	}
+}

@@ -1,0 +1,84 @@
+package sessions_test
+
+import (
+	"context"
+	"net"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/outdial/outdial/internal/sessions"
+)
+
+// Redis that is gone, silent, loading or read-only costs a worker no more than
+// its timeout, and the answer is that nothing is known. (Fault R2.)
+func TestRedisThatDoesNotServe(t *testing.T) {
+	t.Parallel()
+	const atMost = 5 * time.Second // six questions of half a second, and a slow machine
+	for story, reply := range map[string]string{
+		"silent":    "",
+		"loading":   "-LOADING Redis is loading the dataset in memory\r\n",
+		"read-only": "-READONLY You can't write against a read only replica.\r\n",
+		"nonsense":  "*-7\r\n",
+	} {
+		t.Run(story, func(t *testing.T) {
+			t.Parallel()
+			r := &rig{client: dial(t, "redis://"+answering(t, reply))}
+			r.store = sessions.NewRedis(r.client)
+			begin := time.Now()
+			err := r.use(context.Background())
+			if took := time.Since(begin); took > atMost {
+				t.Errorf("it took %v", took)
+			}
+			wantTransient(t, err)
+			_, err = r.store.Apply(context.Background(), ready("ann", 1))
+			wantTransient(t, err)
+			wantTransient(t, r.rebuild())
+		})
+	}
+	t.Run("gone", func(t *testing.T) {
+		t.Parallel()
+		r := &rig{client: dial(t, "unix://"+filepath.Join(t.TempDir(), "nothing"))}
+		r.store = sessions.NewRedis(r.client)
+		wantTransient(t, r.use(context.Background()))
+	})
+	t.Run("a caller that cannot wait even so long", func(t *testing.T) {
+		t.Parallel()
+		r := &rig{client: dial(t, "redis://"+answering(t, ""))}
+		r.store = sessions.NewRedis(r.client)
+		ctx, cancel := context.WithCancel(context.Background())
+		cancel()
+		_, _, err := r.store.Get(ctx, "acme", "ann")
+		wantTransient(t, err)
+	})
+}
+
+// answering listens on loopback and gives every line it reads the same reply.
+func answering(t *testing.T, reply string) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	go func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer func() { _ = conn.Close() }()
+				for buf := make([]byte, 4096); ; {
+					if _, err := conn.Read(buf); err != nil {
+						return
+					}
+					if _, err := conn.Write([]byte(reply)); err != nil {
+						return
+					}
+				}
+			}()
+		}
+	}()
+	return l.Addr().String()
+}

@@ -1,0 +1,227 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/outdial/outdial/internal/log"
+	"github.com/outdial/outdial/pkg/events"
+	"github.com/outdial/outdial/pkg/events/fault"
+)
+
+// How a message ended, as a metric label.
+const (
+	resultDone        = "done"
+	resultSnooze      = "snooze"
+	resultRetry       = "retry"
+	resultHold        = "hold"
+	resultParked      = "parked"
+	resultQuarantined = "quarantined"
+)
+
+type ending struct{ result, code string }
+
+const maxBackoff = 30 * time.Second
+
+// settle tells JetStream how a message ended. It is the only place that turns
+// a failure into an acknowledgement.
+func (l *lane) settle(ctx context.Context, m jetstream.Msg, d Delivery, err error) ending {
+	// The end of the service must not leave a finished message unsettled.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleWait)
+	defer cancel()
+	var s snooze
+	switch {
+	case err == nil:
+		l.failures.forget(d.Seq)
+		if err := m.DoubleAck(ctx); err != nil {
+			l.log.Warn("acknowledgement not confirmed; the message will come again", "seq", d.Seq)
+		}
+		return ending{resultDone, ""}
+	case errors.As(err, &s):
+		l.log.Debug("snoozed", "seq", d.Seq, "for", s.after, "why", s.why)
+		l.nak(m, max(s.after, time.Millisecond))
+		return ending{resultSnooze, ""}
+	case errors.Is(err, events.ErrUnknownEvent):
+		return l.hold(ctx, m, d)
+	}
+	code := fault.Code(err)
+	// An append nobody could read back is asked about by doing it again:
+	// handlers decide from the log, and what is there is not appended twice.
+	if fault.Of(err) != fault.Transient && code != log.CodeAppendUnknown {
+		return l.park(ctx, m, d, err, resultParked)
+	}
+	n, worn := l.failures.count(d.Seq, blameless(err))
+	if worn {
+		return l.park(ctx, m, d, err, resultQuarantined)
+	}
+	delay := fault.After(err, l.rt.cfg.delay(n))
+	l.log.Info("will be tried again", "seq", d.Seq, "code", code, "failures", n, "in", delay)
+	l.nak(m, delay)
+	return ending{resultRetry, code}
+}
+
+// nak gives the message back for a while. Lost, it is the same as silence: the
+// broker delivers again after AckWait.
+func (l *lane) nak(m jetstream.Msg, delay time.Duration) {
+	if err := m.NakWithDelay(delay); err != nil {
+		l.log.Warn("message could not be given back; it comes again after AckWait")
+	}
+}
+
+// hold keeps a message whose event, or whose call's log, this program does not
+// understand: a newer writer is about, and skipping would lose its word.
+func (l *lane) hold(ctx context.Context, m jetstream.Msg, d Delivery) ending {
+	n, _ := l.failures.count(d.Seq, true)
+	l.log.Error("held: an unknown event", "seq", d.Seq, "subject", shownSubject(d))
+	if n == 1 {
+		o := events.Ops{
+			Event: "alarm", Service: l.rt.cfg.Name, Tenant: l.tenant(d), What: log.CodeUnknownEvent,
+			Reason: "a log holds an event this version does not know; deploy the version that does",
+			Call:   callOf(d), At: l.rt.cfg.Clock.Now(),
+			Details: map[string]string{"stream": l.route.Stream, "sequence": strconv.FormatUint(d.Seq, 10)},
+		}
+		id := events.EventID(l.route.Stream, events.TypeOps, fmt.Sprintf("hold.%s.%d", l.route.Durable, d.Seq))
+		if err := l.rt.cfg.Rejecter.Alarm(ctx, id, o); err != nil {
+			l.log.Error("alarm not recorded", "seq", d.Seq, "code", fault.Code(err))
+		}
+	}
+	l.nak(m, l.rt.cfg.HoldDelay)
+	return ending{resultHold, log.CodeUnknownEvent}
+}
+
+// park ends a message that no repetition can help, or that must not be
+// repeated: first the note in REJECTED, then the end. Without the note the
+// message stays where it is.
+func (l *lane) park(ctx context.Context, m jetstream.Msg, d Delivery, err error, result string) ending {
+	code := fault.Code(err)
+	note := events.Rejected{
+		Stage: l.rt.cfg.Name, Tenant: l.tenant(d), Stream: l.route.Stream, Sequence: d.Seq, Call: callOf(d),
+		Deliveries: uint64(max(d.Tries, 0)), At: l.rt.cfg.Clock.Now(),
+		Faults: []events.Fault{{Code: code, Message: result + ", " + fault.Of(err).String()}},
+	}
+	if refused, ok := errors.AsType[*events.RejectError](err); ok {
+		// An input refused for what is in it: its faults are the answer.
+		note.Stage, note.Faults = refused.Note.Stage, refused.Note.Faults
+		note.Source, note.ID = refused.Note.Source, refused.Note.ID
+		if refused.Note.Call != "" {
+			note.Call = refused.Note.Call
+		}
+	}
+	if rerr := l.rt.cfg.Rejecter.Reject(ctx, note, d.Data); rerr != nil {
+		n, _ := l.failures.count(d.Seq, true)
+		l.log.Error("could not be parked; it stays in the stream", "seq", d.Seq, "code", code, "because", fault.Code(rerr))
+		l.nak(m, l.rt.cfg.delay(n))
+		return ending{resultRetry, code}
+	}
+	level := slog.LevelError
+	if _, ok := errors.AsType[*events.RejectError](err); ok {
+		level = slog.LevelInfo // somebody else's mistake, and they have their answer
+	}
+	l.log.Log(ctx, level, result, "seq", d.Seq, "subject", shownSubject(d), "code", code)
+	if terr := m.TermWithReason(code); terr != nil {
+		l.log.Warn("the end was not sent; the message will come again", "seq", d.Seq)
+	}
+	l.failures.forget(d.Seq)
+	return ending{result, code}
+}
+
+func (l *lane) tenant(d Delivery) string {
+	if l.route.Tenant != "" {
+		return l.route.Tenant
+	}
+	return tenantOf(d.Subject)
+}
+
+// shownSubject is the subject of a log, whose names are ours; where somebody else
+// may publish, a subject's last part is their word, and the sequence says enough.
+func shownSubject(d Delivery) string {
+	if _, _, _, _, _, ok := events.ParseLogSubject(d.Subject); ok {
+		return d.Subject
+	}
+	head, _, _ := strings.Cut(d.Subject, ".")
+	return head + ".…"
+}
+
+// callOf is the call a message belongs to, if it is of a call's log.
+func callOf(d Delivery) string {
+	if f, _, key, _, _, ok := events.ParseLogSubject(d.Subject); ok && f == events.CallFamily {
+		return key
+	}
+	return ""
+}
+
+// blameless tells the failures that say nothing about the message: the broker
+// is full, or it or Redis is away. They never lead to quarantine, or an outage would empty the queues.
+func blameless(err error) bool {
+	code := fault.Code(err)
+	return code == log.CodeUnavailable || code == log.CodeNoRoom || code == log.CodeAppendUnknown || code == "sessions_down" || errors.Is(err, context.Canceled)
+}
+
+// delay is the pause after the n-th failure: doubled each time, with jitter.
+func (c Config) delay(n int) time.Duration {
+	d := c.Backoff
+	for i := 1; i < n && d < maxBackoff; i++ {
+		d *= 2
+	}
+	d = min(d, maxBackoff)
+	return d/2 + rand.N(d/2+1)
+}
+
+// failures counts, per message, how often it failed here. The broker counts
+// deliveries, and those include snoozes. A restart forgets; the message then
+// has its tries anew.
+type failures struct {
+	mu   sync.Mutex
+	max  int
+	seen map[uint64]*failed
+}
+
+type failed struct {
+	times  int // all failures, for the pause
+	blamed int // those that count towards quarantine
+	last   time.Time
+}
+
+func newFailures(limit int) *failures { return &failures{max: limit, seen: map[uint64]*failed{}} }
+
+// forgetAfter is when an entry is dropped that another process has settled.
+const forgetAfter = time.Hour
+
+// count adds a failure and says whether the message is worn out.
+func (f *failures) count(seq uint64, blameless bool) (times int, worn bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	now := time.Now()
+	e := f.seen[seq]
+	if e == nil {
+		if len(f.seen) >= 1024 {
+			for s, old := range f.seen {
+				if now.Sub(old.last) > forgetAfter {
+					delete(f.seen, s)
+				}
+			}
+		}
+		e = &failed{}
+		f.seen[seq] = e
+	}
+	e.times, e.last = e.times+1, now
+	if !blameless {
+		e.blamed++
+	}
+	return e.times, e.blamed >= f.max
+}
+
+func (f *failures) forget(seq uint64) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	delete(f.seen, seq)
+}

@@ -1,0 +1,207 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/outdial/outdial/internal/log"
+	"github.com/outdial/outdial/pkg/events/fault"
+)
+
+// A TailHandler hears the messages of a stream in order, one at a time.
+// problem is set when the message could not be read (Record is nil then, on a
+// log): an index decides for itself what that means. A Transient error makes
+// the tail offer the same message again; any other ends it.
+type TailHandler func(ctx context.Context, d Delivery, problem error) error
+
+// A Tailer reads a stream in order for as long as its context lives, e.g. for
+// an index in memory. It leaves nothing behind on the server and acknowledges
+// nothing.
+type Tailer struct {
+	js      jetstream.JetStream
+	stream  string
+	filters []string
+	handle  TailHandler
+	target  uint64 // last sequence at the start, of what the filters match
+	stall   time.Duration
+
+	seq    atomic.Uint64 // last sequence handled
+	caught chan struct{}
+	once   sync.Once
+	done   chan struct{}
+	err    error
+}
+
+// TailStall is how long a tail hears nothing before it asks the server whether
+// there is something to hear.
+const TailStall = 5 * time.Second
+
+// Tail reads a stream from the sequence from (0 or 1 = its beginning). filters
+// are subjects; none means all. It restarts by itself after whatever befalls
+// the connection or the server, without a gap and without a repetition. The
+// error is that the stream cannot be read now.
+func Tail(ctx context.Context, js jetstream.JetStream, stream string, filters []string, from uint64, h TailHandler) (*Tailer, error) {
+	return tail(ctx, js, stream, filters, from, TailStall, h)
+}
+
+func tail(ctx context.Context, js jetstream.JetStream, stream string, filters []string, from uint64, stall time.Duration, h TailHandler) (*Tailer, error) {
+	t := &Tailer{
+		js: js, stream: stream, filters: filters, handle: h, stall: stall,
+		caught: make(chan struct{}), done: make(chan struct{}),
+	}
+	if from > 0 {
+		t.seq.Store(from - 1)
+	}
+	var err error
+	if t.target, err = t.last(ctx); err != nil {
+		return nil, fmt.Errorf("tail %s: %w", stream, err)
+	}
+	t.progress()
+	go func() {
+		defer close(t.done)
+		t.err = t.run(ctx)
+	}()
+	return t, nil
+}
+
+// CaughtUp is closed once everything that was stored when the tail began has
+// been handled.
+func (t *Tailer) CaughtUp() <-chan struct{} { return t.caught }
+
+// Seq is the last sequence handled.
+func (t *Tailer) Seq() uint64 { return t.seq.Load() }
+
+// Done is closed when the tail has ended, by its context or by a handler.
+func (t *Tailer) Done() <-chan struct{} { return t.done }
+
+// Err says why the tail ended, nil for its context; call it after Done.
+func (t *Tailer) Err() error {
+	<-t.done
+	return t.err
+}
+
+// last is the last sequence that the filters match, 0 for none.
+func (t *Tailer) last(ctx context.Context) (uint64, error) {
+	filters := t.filters
+	if len(filters) == 0 {
+		filters = []string{">"}
+	}
+	var last uint64
+	for _, f := range filters {
+		seq, err := log.LastSequence(ctx, t.js, t.stream, f)
+		if err != nil && !errors.Is(err, log.ErrNone) {
+			return 0, err
+		}
+		last = max(last, seq)
+	}
+	return last, nil
+}
+
+func (t *Tailer) progress() {
+	if t.seq.Load() >= t.target {
+		t.once.Do(func() { close(t.caught) })
+	}
+}
+
+func (t *Tailer) run(ctx context.Context) error {
+	for ctx.Err() == nil {
+		err := t.read(ctx)
+		if ended, ok := errors.AsType[*tailEnded](err); ok {
+			return ended.err
+		}
+		sleep(ctx, 100*time.Millisecond)
+	}
+	return nil
+}
+
+// tailEnded carries a handler's verdict past the errors that only mean "again".
+type tailEnded struct{ err error }
+
+func (e *tailEnded) Error() string { return e.err.Error() }
+
+// read follows one ordered consumer until it breaks.
+func (t *Tailer) read(ctx context.Context) error {
+	ask, cancel := context.WithTimeout(ctx, 10*time.Second)
+	cons, err := t.js.OrderedConsumer(ask, t.stream, jetstream.OrderedConsumerConfig{
+		FilterSubjects: t.filters, DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: t.seq.Load() + 1,
+	})
+	cancel()
+	if err != nil {
+		return err
+	}
+	it, err := cons.Messages()
+	if err != nil {
+		return err
+	}
+	defer it.Stop()
+	for {
+		m, err := t.next(ctx, it)
+		if err != nil || m == nil {
+			return err
+		}
+		if err := t.offer(ctx, m); err != nil {
+			return err
+		}
+	}
+}
+
+// next waits for a message. When none comes for a while although the server
+// has one, the consumer is given up.
+func (t *Tailer) next(ctx context.Context, it jetstream.MessagesContext) (jetstream.Msg, error) {
+	for {
+		wait, cancel := context.WithTimeout(ctx, t.stall)
+		m, err := it.Next(jetstream.NextContext(wait))
+		cancel()
+		if err == nil {
+			return m, nil
+		}
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		if !errors.Is(err, context.DeadlineExceeded) {
+			return nil, err
+		}
+		if last, err := t.last(ctx); err == nil && last > t.seq.Load() {
+			return nil, errStalled
+		}
+	}
+}
+
+// offer hands one message over, again and again while the handler cannot take
+// it now.
+func (t *Tailer) offer(ctx context.Context, m jetstream.Msg) error {
+	d, problem := delivery(m)
+	if d.Seq <= t.seq.Load() {
+		return nil
+	}
+	for {
+		err := t.handle(ctx, d, problem)
+		if err == nil {
+			t.seq.Store(d.Seq)
+			t.progress()
+			return nil
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if fault.Of(err) != fault.Transient {
+			return &tailEnded{err}
+		}
+		sleep(ctx, fault.After(err, 250*time.Millisecond))
+	}
+}
+
+func sleep(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	}
+}

@@ -1,7 +1,0 @@
-package process
-
-import "syscall"
-
-// childAttr makes the kernel end the child when this process dies, however it
-// dies.
-func childAttr() *syscall.SysProcAttr { return &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} }

@@ -1,0 +1,129 @@
+// Package desktop is the way to and from the desktops of agents whose
+// provider has no interface but the desktop itself (Acqueon Workspace). A small
+// script in the desktop's page keeps a WebSocket to the events-bridge:
+//
+//	provider's events ─▶ relay.js ─▶ Hub ─▶ Sink (stores them) ─▶ receipt
+//	dialer ─▶ Requester ─▶ NATS ─▶ Responder ─▶ Hub ─▶ relay.js ─▶ the bus
+//
+// An event is kept by the page until it is stored here. A request is sent once
+// on one socket, or not at all: no request waits for a page to come back.
+package desktop
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"time"
+
+	"github.com/coder/websocket"
+)
+
+// Subprotocol is the version of what is spoken on the socket.
+const Subprotocol = "outdial.v1"
+
+// bearerPrefix stands before the token among the offered subprotocols; a
+// browser can send no other header with a WebSocket.
+const bearerPrefix = "bearer."
+
+// MaxMessage is the most bytes a message may have in either direction.
+const MaxMessage = 64 << 10
+
+// BasePath is where the sockets are, followed by connection and agent.
+const BasePath = "/v1/workspaces/"
+
+// ScriptPath is where the page's script is.
+const ScriptPath = BasePath + "relay.js"
+
+// Close codes of our own.
+const (
+	// StatusReplaced: the agent connected from another page; do not come back.
+	StatusReplaced websocket.StatusCode = 4001
+	// StatusRefused: the connection or the agent is not known; do not come back.
+	StatusRefused websocket.StatusCode = 4003
+)
+
+// Why a session ended, for Sink.Closed.
+const (
+	EndClosed   = "closed"   // the page said goodbye
+	EndLost     = "lost"     // the socket broke or stayed silent
+	EndReplaced = "replaced" // the agent connected from another page
+	EndProtocol = "protocol" // the page broke the rules: oversize, not text
+	EndStore    = "store"    // an event could not be stored; the page sends it again
+	EndShutdown = "shutdown" // the bridge goes down
+)
+
+// A Sink takes what desktops say. Its methods are called for one session in
+// order: Opened, any number of Message, Closed.
+type Sink interface {
+	// Opened begins a session. A Permanent error refuses the page for good
+	// (it does not come back), any other for now.
+	Opened(ctx context.Context, connection, agent, session string) error
+	// Message stores one message; only then the page gets its receipt. A
+	// Permanent error refuses the message, any other ends the session, and
+	// the page sends the message again on the next.
+	Message(ctx context.Context, connection, agent, session string, raw []byte) error
+	// Closing says that a session takes no more requests. It is called once
+	// for every session that was opened, as soon as it ends and before Closed,
+	// perhaps while Message runs.
+	Closing(session string)
+	// Closed ends a session. It is called for every session that was opened.
+	Closed(ctx context.Context, connection, agent, session, reason string)
+}
+
+// toPage is what the hub writes. Kinds: hello, stored, refused, request, tell.
+type toPage struct {
+	Outdial string `json:"outdial"`
+	Session string `json:"session,omitempty"`
+	Time    int64  `json:"time,omitempty"` // hello: the server's clock, Unix milliseconds
+	// Seq is the ordinal of the page's message on this socket, from 1; acks
+	// and naks are not counted.
+	Seq      uint64          `json:"seq,omitempty"`
+	Reason   string          `json:"reason,omitempty"`
+	Attempt  string          `json:"attempt,omitempty"`
+	NotAfter int64           `json:"notAfter,omitempty"` // Unix milliseconds on the server's clock
+	Message  json.RawMessage `json:"message,omitempty"`
+}
+
+// fromPage is what the hub itself understands of what a page writes; all else
+// goes to the sink as it is.
+type fromPage struct {
+	Outdial string `json:"outdial"`
+	Attempt string `json:"attempt"`
+	Reason  string `json:"reason"`
+}
+
+// Limits tune a hub. The zero value is good for production.
+type Limits struct {
+	PingEvery    time.Duration // default 20s
+	PingTimeout  time.Duration // default 10s
+	WriteTimeout time.Duration // default 5s
+	StoreTimeout time.Duration // one call of the sink; default 15s
+	PerSecond    float64       // messages a page may send; default 50
+	Burst        int           // default 200
+	Backlog      int           // messages read but not yet stored; default 64
+}
+
+func (l Limits) withDefaults() Limits {
+	def := func(d *time.Duration, v time.Duration) {
+		if *d <= 0 {
+			*d = v
+		}
+	}
+	def(&l.PingEvery, 20*time.Second)
+	def(&l.PingTimeout, 10*time.Second)
+	def(&l.WriteTimeout, 5*time.Second)
+	def(&l.StoreTimeout, 15*time.Second)
+	if l.PerSecond <= 0 {
+		l.PerSecond = 50
+	}
+	if l.Burst <= 0 {
+		l.Burst = 200
+	}
+	if l.Backlog <= 0 {
+		l.Backlog = 64
+	}
+	return l
+}
+
+// noStore keeps answers out of caches.
+func noStore(w http.ResponseWriter) { w.Header().Set("Cache-Control", "no-store") }

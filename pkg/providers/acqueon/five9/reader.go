@@ -1,0 +1,143 @@
+package five9
+
+import (
+	"strings"
+	"time"
+
+	"github.com/outdial/outdial/pkg/events"
+	"github.com/outdial/outdial/pkg/events/fault"
+	"github.com/outdial/outdial/pkg/providers"
+	"github.com/outdial/outdial/pkg/providers/acqueon/bus"
+)
+
+// A Reader understands what the desktop of a Five9 agent says. It is pure.
+type Reader struct {
+	HomeRegion string // used where the view names none
+	MinVersion string // of the Workspace
+}
+
+// names are Five9's states in either case, from every table of the document,
+// and those of its own documentation that the document leaves out.
+func names() bus.Names {
+	return bus.Names{
+		"offered": bus.Offered, "ringingonotherside": bus.Ringing, "talking": bus.Talking,
+		"onhold": bus.Held, "wrapup": bus.AfterCall, "finished": bus.Done,
+	}
+}
+
+// Read says what a message means for an agent and a call on record.
+func (r Reader) Read(raw events.ProviderRaw, v providers.View) ([]providers.Observation, error) {
+	m, err := bus.Parse(raw.Body)
+	if err != nil {
+		return nil, err
+	}
+	if m.IsRelay() {
+		return bus.ReadRelay(m, r.MinVersion)
+	}
+	if !m.AboutCall() {
+		return nil, nil
+	}
+	if !m.On("five9") || !m.Outbound() {
+		return bus.Foreign(m.Call.Text("event")), nil
+	}
+	w := dissect(m.Call)
+	if w.event == "" {
+		return nil, fault.New(fault.Permanent, "read five9 event", "no_event", nil)
+	}
+	switch bus.Fold(w.data.Text("type")) {
+	case "chat", "email", "skillvoicemail":
+		return nil, nil // not a conversation on the telephone
+	}
+	judged := bus.Judge(names().Of(w.event), bus.HistoryOf(v))
+	o := r.base(w, v)
+	o.Call, o.Presence, o.Reason, o.Legs = judged.Call, judged.Presence, judged.Reason, judged.Legs
+	return []providers.Observation{o}, nil
+}
+
+// A wire is a message with its parts found. The depths are kept apart:
+// CallType of the call is its direction, callType of the interaction Five9's
+// kind of call.
+type wire struct {
+	call, fields, data bus.Object
+	event, state       string
+}
+
+func dissect(call bus.Object) wire {
+	w := wire{call: call, fields: call.Object("ResponseFields")}
+	w.data = w.fields.Unwrapped("interactionData")
+	w.state = bus.First(w.fields.Text("CallState"), w.data.Text("callState"))
+	w.event = bus.First(call.Text("event"), w.state)
+	return w
+}
+
+// base is what the message holds besides its event.
+func (r Reader) base(w wire, v providers.View) providers.Observation {
+	region := bus.First(v.HomeRegion, r.HomeRegion)
+	address := bus.First(w.fields.Text("fromAddress"), w.clicked())
+	o := providers.Observation{
+		Event:    bus.Clip(w.event),
+		State:    bus.Clip(w.state),
+		CallKey:  bus.Clip(bus.First(w.call.Text("id"), w.data.Text("callId"))),
+		Agent:    bus.Clip(bus.First(w.data.Text("agentId"), w.fields.Text("CallAgent"))),
+		Customer: bus.FromNational(address, region),
+	}
+	o.Unread = o.Customer == "" && address != ""
+	o.Manual = w.telephone() && bus.Manual(w.fields, o.Customer, v)
+	o.IDs = map[string]string{}
+	keep := func(name, id string) {
+		if id != "" {
+			o.IDs[name] = bus.Clip(id)
+		}
+	}
+	keep("callId", o.CallKey)
+	keep("interactionId", w.data.Text("interactionId"))
+	keep("sessionId", w.data.Text("sessionId"))
+	inner := w.data.Text("callId")
+	mismatch := inner != "" && inner != w.call.Text("id") && w.call.Text("id") != ""
+	if mismatch {
+		keep("interactionCallId", inner)
+	}
+	o.Attrs = w.attrs(o.Customer, mismatch)
+	return o
+}
+
+// telephone reports whether the interaction is a plain call: a preview call or
+// a queue callback is one, too, but none that was dialed by hand.
+func (w wire) telephone() bool {
+	kind := bus.Fold(w.data.Text("type"))
+	return kind == "" || kind == "call"
+}
+
+// clicked is the number that was dialed, as an object, JSON in a string, or
+// the bare number.
+func (w wire) clicked() string {
+	if o := w.data.Unwrapped("click2DialData"); o != nil {
+		return o.Text("clickToDialNumber")
+	}
+	return w.data.Text("click2DialData")
+}
+
+// attrs are the details that are not the customer's: the agent's, and how the
+// call came about. contactDisplayName is a customer's name and left out.
+func (w wire) attrs(customer string, mismatch bool) map[string]string {
+	a := bus.NewAttrs(customer)
+	vars := w.call.Object("CallVariables")
+	a.Add("callType", strings.ToLower(w.call.Text("CallType")))
+	a.Add("callState", bus.Fold(w.state))
+	a.Add("interactionCallType", w.data.Text("callType"))
+	a.Add("interactionType", w.data.Text("type"))
+	for _, key := range []string{"distributionMode", "interactionSubType", "locale", "domainName",
+		"agentExtension", "agentName"} {
+		a.Add(key, w.data.Text(key))
+	}
+	a.Add("agentLogin", bus.First(w.data.Text("agent"), w.fields.Text("CallAgent")))
+	a.Add("user_name", vars.Text("user_name"))
+	a.Add("full_name", vars.Text("full_name"))
+	if at := w.data.Millis("startTime"); !at.IsZero() {
+		a.Add("startedAt", at.Format(time.RFC3339Nano))
+	}
+	if mismatch {
+		a.Add("warning", "call_id_mismatch")
+	}
+	return a.Map()
+}

@@ -1,0 +1,268 @@
+package webexcc
+
+import (
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/outdial/outdial/pkg/events"
+	"github.com/outdial/outdial/pkg/events/fault"
+	"github.com/outdial/outdial/pkg/providers"
+	"github.com/outdial/outdial/pkg/providers/acqueon/bus"
+)
+
+// A Reader understands what the desktop of a Webex CC agent says. It is pure.
+type Reader struct {
+	HomeRegion string // used where the view names none
+	MinVersion string // of the Workspace
+}
+
+// names are Webex CC's events, the desktop SDK's and Acqueon's own, folded and
+// without the leading e.
+func names() bus.Names {
+	return bus.Names{
+		"agentcontactreserved": bus.Placing, "initiate": bus.Placing, "started": bus.Placing,
+		"agentoffercontact": bus.Offered, "ringing": bus.Ringing, "ringingonotherside": bus.Ringing,
+		"custanswered": bus.Answered, "answered": bus.Answered, "human": bus.Answered,
+		"machine": bus.Machine, "agentcontactassigned": bus.Assigned,
+		"agentcontactheld": bus.Held, "hold": bus.Held, "agentcontactunheld": bus.Talking,
+		"unhold": bus.Talking, "agentconsultcreated": bus.Consulting, "agentofferconsult": bus.Consulting,
+		"agentconsulting": bus.Consulting, "consult": bus.Consulting, "swapped": bus.Consulting,
+		"agentconsultconferenced": bus.Conferencing, "agentconsultconferencing": bus.Conferencing,
+		"participantjoinedconference": bus.Conferencing, "conference": bus.Conferencing,
+		"agentoffercontactrona": bus.Missed, "agentcontactofferrona": bus.Missed,
+		"agentinvitefailed": bus.Missed, "agentcontactassignfailed": bus.Missed,
+		"agentoutboundfailed": bus.Failed,
+		"agentcontactended":   bus.Over, "contactended": bus.Over, "dropped": bus.Over,
+		"agentwrapup": bus.AfterCall, "acw": bus.AfterCall, "wrapup": bus.AfterCall,
+		"agentwrappedup": bus.Done, "clearcontact": bus.Done,
+		"callrecordingstarted": bus.RecordingOn, "contactrecordingstarted": bus.RecordingOn,
+		"contactrecordingresumed": bus.RecordingOn, "callrecordingresumed": bus.RecordingOn,
+		"callrecordingstopped": bus.RecordingOff, "callrecordingended": bus.RecordingOff,
+		"callrecordingpaused": bus.RecordingOff, "contactrecordingpaused": bus.RecordingOff,
+	}
+}
+
+// states are the interaction's states, for a message that names no event.
+func states() bus.Names {
+	return bus.Names{
+		"new": bus.Offered, "connected": bus.Assigned, "consulting": bus.Consulting,
+		"consult": bus.Consulting, "conference": bus.Conferencing, "postcall": bus.Over,
+		"wrapup": bus.AfterCall,
+	}
+}
+
+// Read says what a message means for an agent and a call on record.
+func (r Reader) Read(raw events.ProviderRaw, v providers.View) ([]providers.Observation, error) {
+	m, err := bus.Parse(raw.Body)
+	if err != nil {
+		return nil, err
+	}
+	if m.IsRelay() {
+		return bus.ReadRelay(m, r.MinVersion)
+	}
+	if !m.AboutCall() {
+		return nil, nil
+	}
+	if !m.On("webexcc") || !m.Outbound() {
+		return bus.Foreign(m.Call.Text("event")), nil
+	}
+	w := dissect(m.Call)
+	if w.event == "" && w.state == "" {
+		return nil, fault.New(fault.Permanent, "read webexcc event", "no_event", nil)
+	}
+	return r.observe(w, v), nil
+}
+
+// A wire is a message with its parts found: nested under data.interaction as
+// in the document's sample, or flat as in its table.
+type wire struct {
+	call, fields, actual, data, inter bus.Object
+	event, state                      string
+	customer, agent                   bus.Object // participants; agent prefers the one addressed
+	agentJoined                       bool       // any agent
+}
+
+func dissect(call bus.Object) wire {
+	w := wire{call: call, fields: call.Object("ResponseFields"), actual: call.Object("ResponseActual")}
+	w.data = w.actual.Object("data")
+	if w.data == nil {
+		w.data = w.actual
+	}
+	w.inter = w.data.Object("interaction")
+	if w.inter == nil {
+		w.inter = w.data
+	}
+	w.state = bus.First(w.fields.Text("CallState"), w.inter.Text("state"))
+	w.event = call.Text("event")
+	if inner := w.data.Text("type"); w.event == "" && bus.Fold(inner) != "routingmessage" {
+		w.event = inner
+	}
+	people := w.inter.Objects("participants")
+	for _, media := range w.inter.Objects("media") {
+		people = append(people, media.Objects("participants")...)
+	}
+	for _, p := range people {
+		joined, _ := p.Bool("hasJoined")
+		switch bus.Fold(bus.First(p.Text("pType"), p.Text("type"))) {
+		case "customer":
+			if w.customer == nil {
+				w.customer = p
+			}
+		case "agent":
+			w.agentJoined = w.agentJoined || joined
+			if w.agent == nil || p.Text("id") == w.data.Text("agentId") {
+				w.agent = p
+			}
+		}
+	}
+	return w
+}
+
+// customerJoined leaves out a leg that is only being dialed.
+func (w wire) customerJoined() bool {
+	joined, _ := w.customer.Bool("hasJoined")
+	dialing, _ := w.customer.Bool("isInPredial")
+	return joined && !dialing
+}
+
+func (w wire) meaning() bus.Meaning {
+	m := names().Of(w.event)
+	if w.event == "" {
+		m = states().Of(w.state)
+	}
+	if m == bus.Assigned && w.customerJoined() {
+		return bus.Talking
+	}
+	return m
+}
+
+// observe tells what the event says, and what its participants prove besides:
+// that the call was connected although no event said so (WXC-26), or that the
+// agent is in wrap-up (WXC-38).
+func (r Reader) observe(w wire, v providers.View) []providers.Observation {
+	base := r.base(w, v)
+	meaning, history := w.meaning(), bus.HistoryOf(v)
+	// Webex CC has no talking of its own: answered is as far as it goes.
+	history.Talked = history.Talked || v.CallState == events.Answered
+	history.Rang = history.Rang || w.agentJoined && w.customer != nil
+
+	var out []providers.Observation
+	say := func(m bus.Meaning) { out = append(out, merge(bus.Judge(m, history), base, w)) }
+
+	proof := w.customerJoined() && w.agentJoined && !history.Talked
+	switch meaning {
+	case bus.Talking, bus.Answered, bus.Machine, bus.Held, bus.Consulting, bus.Conferencing,
+		bus.Missed, bus.Failed:
+		proof = false
+	case bus.Offered:
+		say(meaning)
+	}
+	if proof {
+		say(bus.Talking)
+		history.Talked = true
+	}
+	if meaning != bus.Offered && !(proof && (meaning == bus.Placing || meaning == bus.Assigned)) {
+		say(meaning)
+	}
+	if meaning == bus.Failed {
+		out[len(out)-1].Reason = failure(w.reason())
+	}
+	return append(out, r.wrapUp(w, base, meaning, history, v)...)
+}
+
+// wrapUp is what the agent's own flags add to an event that does not name it.
+func (r Reader) wrapUp(w wire, base providers.Observation, m bus.Meaning, h bus.History, v providers.View) []providers.Observation {
+	in, _ := w.agent.Bool("isWrapUp")
+	done, _ := w.agent.Bool("isWrappedUp")
+	silent := m == bus.Over || m == bus.Other || m == bus.RecordingOff
+	if !silent || (!in && !done) || v.CallState == events.WrappedUp || (!h.Talked && m == bus.Over) {
+		return nil
+	}
+	meaning := bus.AfterCall
+	if done {
+		meaning = bus.Done
+	}
+	return []providers.Observation{merge(bus.Judge(meaning, h), base, w)}
+}
+
+// base is what every observation of the message shares.
+func (r Reader) base(w wire, v providers.View) providers.Observation {
+	region := bus.First(v.HomeRegion, r.HomeRegion)
+	o := providers.Observation{
+		Event:    bus.Clip(bus.First(w.event, w.state)),
+		State:    bus.Clip(w.state),
+		Agent:    bus.Clip(bus.First(w.data.Text("agentId"), w.inter.Text("owner"))),
+		Customer: bus.FromInternational(w.address(), region),
+		At:       w.data.Millis("eventTime"),
+	}
+	o.Unread = o.Customer == "" && w.address() != ""
+	o.Manual = bus.Manual(w.fields, o.Customer, v)
+	o.IDs = map[string]string{}
+	keep := func(name, id string) {
+		if id != "" {
+			o.IDs[name] = bus.Clip(id)
+		}
+	}
+	o.CallKey = bus.Clip(bus.First(w.data.Text("interactionId"), w.inter.Text("interactionId")))
+	if shared := w.call.Text("id"); o.CallKey == "" && shared != "" && o.Customer != "" {
+		o.CallKey = bus.FallbackKey(shared, o.Customer)
+	} else {
+		keep("interactionId", o.CallKey)
+	}
+	keep("callId", w.call.Text("id"))
+	keep("trackingId", w.actual.Text("trackingId")) // the notification's; never identity
+	o.Attrs = w.attrs(o.Customer)
+	return o
+}
+
+// address is the customer's: where an outbound call goes to, where an inbound
+// one comes from.
+func (w wire) address() string {
+	details := w.inter.Object("callProcessingDetails")
+	direction := bus.First(w.inter.Object("contactDirection").Text("type"), w.fields.Text("Type"))
+	if bus.Fold(direction) == "inbound" {
+		return bus.First(w.fields.Text("fromAddress"), w.actual.Text("fromAddress"), details.Text("ani"))
+	}
+	return bus.First(w.fields.Text("toAddress"), w.actual.Text("toAddress"), details.Text("dnis"), w.customer.Text("id"))
+}
+
+// attrs are the details that are nobody's secret: the variables, the agent's
+// team, site and queue. The customer's number and name are not among them.
+func (w wire) attrs(customer string) map[string]string {
+	a := bus.NewAttrs(customer)
+	vars, details := w.call.Object("CallVariables"), w.inter.Object("callProcessingDetails")
+	media := w.inter.Object("mediaProperties")
+	a.Add("callType", strings.ToLower(w.call.Text("CallType")))
+	a.Add("callState", canonicalState(w.state))
+	a.Add("virtualTeamName", bus.First(vars.Text("virtualTeamName"), details.Text("virtualTeamName")))
+	if bus.FromInternational(vars.Text("ani"), "") != customer {
+		a.Add("ani", vars.Text("ani")) // of the agent, on a call that goes out
+	}
+	for _, o := range []bus.Object{vars, w.data, details} {
+		if n, ok := o.Int("ronaTimeout"); ok {
+			a.Add("ronaTimeout", strconv.FormatInt(n, 10))
+		}
+	}
+	for _, o := range []bus.Object{media, w.inter} {
+		if at := o.Millis("queuedTimestamp"); !at.IsZero() {
+			a.Add("queuedAt", at.Format(time.RFC3339Nano))
+		}
+	}
+	for _, key := range []string{"teamName", "teamId", "siteId", "queueId"} {
+		a.Add(key, bus.First(w.agent.Text(key), media.Text(key)))
+	}
+	a.Add("agentName", w.agent.Text("name"))
+	a.Add("queueManager", bus.First(w.data.Text("queueMgr"), w.agent.Text("queueMgrId"),
+		media.Text("QMrgName", "QueueMrgid", "queuemrg")))
+	a.Add("entryPoint", bus.First(details.Text("EP_ID"), w.actual.Text("Ep_id")))
+	a.Add("workflowName", details.Text("workflowName"))
+	a.Add("mohFileName", details.Text("mohFileName"))
+	for _, key := range []string{"outdialTransferToQueueEnabled", "participantInviteTimeout"} {
+		if b, said := details.Bool(key); said {
+			a.Add(key, strconv.FormatBool(b))
+		}
+	}
+	a.Add("reason", code(w.reason()))
+	return a.Map()
+}

@@ -1,0 +1,79 @@
+package webexcc
+
+import (
+	"regexp"
+	"strings"
+
+	"github.com/outdial/outdial/pkg/events"
+	"github.com/outdial/outdial/pkg/providers"
+	"github.com/outdial/outdial/pkg/providers/acqueon/bus"
+)
+
+// canonicalState is the one spelling of an interaction's state: wrapUp,
+// WRAP_UP and wrap_up are wrapup, consult is consulting; unknown ones are kept.
+func canonicalState(s string) string {
+	if f := bus.Fold(s); f != "consult" {
+		return f
+	}
+	return "consulting"
+}
+
+// reason is the provider's word for a failure, wherever this version has it.
+func (w wire) reason() string {
+	return bus.First(w.data.Text("reason"), w.actual.Text("reason"), w.inter.Text("terminationReason"))
+}
+
+var codeShape = regexp.MustCompile(`^[A-Za-z][A-Za-z _-]{0,63}$`)
+
+// code lets a reason through that is a word, not a text with somebody in it.
+func code(reason string) string {
+	if !codeShape.MatchString(reason) {
+		return ""
+	}
+	return reason
+}
+
+// failure reads the provider's word for a call that could not be placed.
+func failure(reason string) string {
+	f := bus.Fold(reason)
+	for _, r := range []struct{ has, means string }{
+		{"busy", bus.Busy},
+		{"noanswer", bus.NoAnswer}, {"notanswered", bus.NoAnswer}, {"unanswered", bus.NoAnswer},
+		{"invalid", bus.InvalidNumber}, {"reject", bus.Rejected}, {"declin", bus.Rejected},
+	} {
+		if strings.Contains(f, r.has) {
+			return r.means
+		}
+	}
+	return bus.ProviderFailed
+}
+
+// merge puts what an event means into what its message holds. The event's own
+// word on the legs wins; the participants fill in what it leaves open.
+func merge(judged, base providers.Observation, w wire) providers.Observation {
+	base.Call, base.Presence, base.Reason, base.Legs = judged.Call, judged.Presence, judged.Reason, judged.Legs
+	legs := legsOf(w)
+	base.Legs.Customer = bus.First(base.Legs.Customer, legs.Customer)
+	base.Legs.Agent = bus.First(base.Legs.Agent, legs.Agent)
+	return base
+}
+
+func legsOf(w wire) events.Legs {
+	leg := func(p bus.Object) string {
+		joined, said := p.Bool("hasJoined")
+		left, _ := p.Bool("hasLeft")
+		offered, _ := p.Bool("isOffered")
+		switch {
+		case left:
+			return "down"
+		case joined:
+			return "up"
+		case offered:
+			return "offered"
+		case said:
+			return "none"
+		}
+		return ""
+	}
+	return events.Legs{Customer: leg(w.customer), Agent: leg(w.agent)}
+}

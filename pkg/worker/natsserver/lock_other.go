@@ -1,8 +1,0 @@
-//go:build !unix
-
-package natsserver
-
-import "os"
-
-// lock does nothing where the system has no advisory locks.
-func lock(string) (*os.File, error) { return nil, nil }

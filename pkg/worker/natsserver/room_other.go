@@ -1,6 +1,0 @@
-//go:build !linux && !darwin
-
-package natsserver
-
-// freeOf is not known here.
-func freeOf(string) (int64, bool) { return 0, false }

@@ -1,0 +1,307 @@
+package logtest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"reflect"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/outdial/outdial/internal/log"
+	"github.com/outdial/outdial/pkg/events"
+	"github.com/outdial/outdial/pkg/events/fault"
+)
+
+// What the streams CALLS and AGENTS are provisioned with.
+const (
+	perSubject = 64              // events of one kind on one log
+	duplicates = 2 * time.Minute // how long an id is remembered
+)
+
+// Log is a log.Log in memory. Make one with New; it is safe for use by many
+// goroutines.
+type Log struct {
+	now func() time.Time
+
+	mu      sync.Mutex
+	streams map[events.Family]*stream
+	traps   []*trap
+	cut     bool
+}
+
+var _ log.Log = (*Log)(nil)
+
+// New makes an empty log. Whatever is stored is stamped by now, and ids are
+// remembered by it for two minutes; nil stops the clock, and then ids are
+// remembered for ever.
+func New(now func() time.Time) *Log {
+	if now == nil {
+		now = func() time.Time { return time.Time{} }
+	}
+	return &Log{now: now, streams: map[events.Family]*stream{
+		events.CallFamily: newStream(), events.AgentFamily: newStream(),
+	}}
+}
+
+// stream is what JetStream keeps of a family.
+type stream struct {
+	msgs []message // by sequence; those that made room are gone
+	last uint64
+	ids  map[string]message
+}
+
+type message struct {
+	seq     uint64
+	at      time.Time
+	subject string
+	header  events.Header
+	data    []byte
+}
+
+func newStream() *stream { return &stream{ids: map[string]message{}} }
+
+// once says that the event stands for an act that must not happen twice, and
+// so has a random id.
+func once(d log.Draft) bool {
+	return d.Family == events.CallFamily && (d.Name == events.Dialing || d.Name == events.Preparing)
+}
+
+// Append implements log.Log.
+func (l *Log) Append(ctx context.Context, d log.Draft) (log.Appended, error) {
+	if l.spring(d.Name) {
+		return log.Appended{}, unavailable("append", errors.New("a trap"))
+	}
+	f := l.failure(d.Name)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err := l.reachable(ctx, "append"); err != nil {
+		return log.Appended{}, err
+	}
+	switch f {
+	case Conflict:
+		return log.Appended{}, conflict()
+	case NotStored:
+		return log.Appended{}, unknown()
+	}
+	a, err := l.append(d)
+	switch {
+	case err == nil && f == LostAnswer:
+		a.Won = false
+	case err == nil && f == StoredUnknown:
+		return log.Appended{}, unknown()
+	}
+	return a, err
+}
+
+// append does what the broker and the client of it do together.
+func (l *Log) append(d log.Draft) (log.Appended, error) {
+	derived := d.ID == "" && !once(d)
+	typ := events.TypeOf(d.Family, d.Name)
+	switch {
+	case d.ID != "":
+	case !derived:
+		d.ID = events.RandomID()
+	default:
+		d.ID = events.EventID(d.Cause, typ, d.Key)
+	}
+	ids := []string{d.ID}
+	m, dup, err := l.send(d)
+	if derived {
+		second := events.EventID(d.Cause, typ, d.Key+"@"+strconv.FormatUint(d.After, 10))
+		ids = append(ids, second)
+		if err == nil && dup && m.seq <= d.After {
+			d.ID = second
+			m, dup, err = l.send(d)
+		}
+	}
+	if err == nil && !dup {
+		r := record(d)
+		r.Seq = m.seq
+		return log.Appended{Record: r, Won: true}, nil
+	}
+	if err != nil && !errors.Is(err, log.ErrConflict) {
+		return log.Appended{}, err
+	}
+	last, ok := l.streams[d.Family].lastOf(d.Tenant, d.Key)
+	if !ok {
+		return log.Appended{}, conflict()
+	}
+	if r, err := last.record(); err == nil && slices.Contains(ids, r.ID) {
+		return log.Appended{Record: r}, nil
+	}
+	return log.Appended{}, conflict()
+}
+
+// send is the broker's part: the id first, then the sequence, then the limits.
+func (l *Log) send(d log.Draft) (message, bool, error) {
+	h, data, err := events.EncodeRecord(record(d))
+	if err != nil {
+		return message{}, false, err
+	}
+	if len(data) > log.MaxBody {
+		return message{}, false, fault.New(fault.Permanent, "append", log.CodeTooLarge,
+			fmt.Errorf("%d bytes, at most %d", len(data), log.MaxBody))
+	}
+	s, id, now := l.streams[d.Family], d.Tenant+"."+d.Key+"."+d.ID, l.now()
+	if was, ok := s.ids[id]; ok && now.Sub(was.at) < duplicates {
+		return was, true, nil
+	}
+	if last, _ := s.lastOf(d.Tenant, d.Key); last.seq != d.After {
+		return message{}, false, conflict()
+	}
+	m := message{at: now, subject: record(d).Subject(), header: h, data: data}
+	if err := s.makeRoom(d.Family, m.subject); err != nil {
+		return message{}, false, err
+	}
+	m = s.store(m)
+	s.ids[id] = m
+	return m, false, nil
+}
+
+func (s *stream) store(m message) message {
+	s.last++
+	m.seq = s.last
+	s.msgs = append(s.msgs, m)
+	return m
+}
+
+// makeRoom keeps the limit per subject: CALLS refuses what is new, AGENTS lets
+// go of what is old.
+func (s *stream) makeRoom(f events.Family, subject string) error {
+	n, oldest := 0, -1
+	for i, m := range s.msgs {
+		if m.subject == subject {
+			if n++; oldest < 0 {
+				oldest = i
+			}
+		}
+	}
+	switch {
+	case n < perSubject:
+	case f == events.CallFamily:
+		return fault.New(fault.Permanent, "append", log.CodeLogFull, errors.New("maximum messages per subject exceeded"))
+	default:
+		s.msgs = slices.Delete(s.msgs, oldest, oldest+1)
+	}
+	return nil
+}
+
+func (s *stream) lastOf(tenant, key string) (message, bool) {
+	for _, m := range slices.Backward(s.msgs) {
+		if m.of(tenant, key) {
+			return m, true
+		}
+	}
+	return message{}, false
+}
+
+func (m message) of(tenant, key string) bool {
+	_, t, k, _, _, ok := events.ParseLogSubject(m.subject)
+	return ok && t == tenant && k == key
+}
+
+// record decodes what is stored, with the codes of the real log.
+func (m message) record() (events.Record, error) {
+	r, err := events.DecodeRecord(m.subject, m.header, m.data)
+	if err != nil {
+		code := log.CodeUndecodable
+		if errors.Is(err, events.ErrUnknownEvent) {
+			code = log.CodeUnknownEvent
+		}
+		return events.Record{}, fault.New(fault.Permanent, "read log", code, fmt.Errorf("sequence %d: %w", m.seq, err))
+	}
+	r.Seq, r.Stored = m.seq, m.at
+	return r, nil
+}
+
+func record(d log.Draft) events.Record {
+	body := d.Body
+	if v := reflect.ValueOf(body); v.Kind() == reflect.Struct {
+		p := reflect.New(v.Type())
+		p.Elem().Set(v)
+		body = p.Interface()
+	}
+	return events.Record{Family: d.Family, Tenant: d.Tenant, Key: d.Key, Role: d.Role, Name: d.Name,
+		ID: d.ID, Time: d.Time, Cause: d.Cause, Place: d.Place, TraceParent: d.TraceParent, Body: body}
+}
+
+// Read implements log.Log.
+func (l *Log) Read(ctx context.Context, f events.Family, tenant, key string, first uint64) ([]events.Record, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err := l.reachable(ctx, "read log"); err != nil {
+		return nil, err
+	}
+	var out []events.Record
+	for _, m := range l.streams[f].msgs {
+		if m.seq < first || !m.of(tenant, key) {
+			continue
+		}
+		r, err := m.record()
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, r)
+	}
+	return out, nil
+}
+
+// Last implements log.Log.
+func (l *Log) Last(ctx context.Context, f events.Family, tenant, key string) (events.Record, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err := l.reachable(ctx, "read log"); err != nil {
+		return events.Record{}, err
+	}
+	m, ok := l.streams[f].lastOf(tenant, key)
+	if !ok {
+		return events.Record{}, log.ErrNone
+	}
+	return m.record()
+}
+
+// At implements log.Log.
+func (l *Log) At(ctx context.Context, f events.Family, seq uint64) (events.Record, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err := l.reachable(ctx, "read log"); err != nil {
+		return events.Record{}, err
+	}
+	i, ok := slices.BinarySearchFunc(l.streams[f].msgs, seq, func(m message, seq uint64) int {
+		return int(m.seq) - int(seq)
+	})
+	if !ok {
+		return events.Record{}, log.ErrNone
+	}
+	return l.streams[f].msgs[i].record()
+}
+
+// From lists a family's events from a sequence on, in order, as a consumer of
+// its stream hears them. What cannot be decoded is an error.
+func (l *Log) From(f events.Family, seq uint64) ([]events.Record, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var out []events.Record
+	for _, m := range l.streams[f].msgs {
+		if m.seq < seq {
+			continue
+		}
+		r, err := m.record()
+		if err != nil {
+			return out, err
+		}
+		out = append(out, r)
+	}
+	return out, nil
+}
+
+// Plant stores a message past every check, as a writer of another version
+// would, and returns its sequence.
+func (l *Log) Plant(f events.Family, subject string, h events.Header, data []byte) uint64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.streams[f].store(message{at: l.now(), subject: subject, header: h, data: data}).seq
+}
