@@ -39,7 +39,7 @@ func store(t *testing.T, r *natstest.Rig, w *world) {
 	t.Helper()
 	all := append(slices.Clone(w.calls), w.agents...)
 	slices.SortStableFunc(all, func(a, b events.Record) int { return cmp.Or(a.Time.Compare(b.Time), cmp.Compare(a.Seq, b.Seq)) })
-	store, last := log.New(r.JS, log.Options{}), map[string]uint64{}
+	store, last := log.NewJetStream(r.JS, log.Options{}), map[string]uint64{}
 	for _, e := range all {
 		k := string(e.Family) + e.Key
 		a, err := store.Append(t.Context(), log.Draft{

@@ -48,7 +48,7 @@ func (o Options) withDefaults() Options {
 // publish sends one message compare-and-set over filter.
 type publish func(ctx context.Context, m *nats.Msg, after uint64, filter string) (*jetstream.PubAck, error)
 
-// JetStream is a Log in the streams CALLS and AGENTS. It is safe for use by
+// JetStream is the Leader of the streams CALLS and AGENTS. It is safe for use by
 // many goroutines.
 type JetStream struct {
 	js      jetstream.JetStream
@@ -56,10 +56,10 @@ type JetStream struct {
 	publish publish
 }
 
-var _ Log = (*JetStream)(nil)
+var _ Leader = (*JetStream)(nil)
 
-// New makes a log over js. The streams must exist; New does not look.
-func New(js jetstream.JetStream, o Options) *JetStream {
+// NewJetStream makes a leader over js. The streams must exist; New does not look.
+func NewJetStream(js jetstream.JetStream, o Options) *JetStream {
 	l := &JetStream{js: js, opts: o.withDefaults()}
 	l.publish = func(ctx context.Context, m *nats.Msg, after uint64, filter string) (*jetstream.PubAck, error) {
 		return js.PublishMsg(ctx, m, jetstream.WithExpectLastSequenceForSubject(after, filter))
@@ -67,7 +67,7 @@ func New(js jetstream.JetStream, o Options) *JetStream {
 	return l
 }
 
-// Append implements Log.
+// Append implements Leader.
 func (l *JetStream) Append(ctx context.Context, d Draft) (Appended, error) {
 	derived := d.ID == "" && !once(d)
 	d = d.identified()

@@ -31,7 +31,7 @@ func racers(call string, after uint64) []log.Draft {
 }
 
 // race lets the racers go at once and counts who was told to have won.
-func race(ctx context.Context, l log.Log, ds []log.Draft) (won int, err error) {
+func race(ctx context.Context, l log.Leader, ds []log.Draft) (won int, err error) {
 	var mu sync.Mutex
 	var wg sync.WaitGroup
 	start := make(chan struct{})
@@ -57,7 +57,7 @@ func race(ctx context.Context, l log.Log, ds []log.Draft) (won int, err error) {
 func TestFourRacersOneWinnerAndSubscribersSeeTheLog(t *testing.T) {
 	t.Parallel()
 	r := rig(t)
-	l := log.New(r.JS, log.Options{})
+	l := log.NewJetStream(r.JS, log.Options{})
 	sub, err := r.NC.SubscribeSync("calls.>")
 	if err != nil {
 		t.Fatal(err)
@@ -100,7 +100,7 @@ func TestFourRacersOneWinnerAndSubscribersSeeTheLog(t *testing.T) {
 func TestTheRaceTestCatchesALiteralFilter(t *testing.T) {
 	t.Parallel()
 	r := rig(t)
-	good, bad := log.New(r.JS, log.Options{}), log.NewLiteral(r.JS)
+	good, bad := log.NewJetStream(r.JS, log.Options{}), log.NewLiteral(r.JS)
 	doubles := 0
 	for i := range 20 {
 		call := fmt.Sprintf("call%d", i)
@@ -132,12 +132,12 @@ func lossy(t *testing.T) (*natstest.Rig, *proxy, *log.JetStream) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return r, p, log.New(js, log.Options{AckWait: 400 * time.Millisecond, ReadWait: time.Second})
+	return r, p, log.NewJetStream(js, log.Options{AckWait: 400 * time.Millisecond, ReadWait: time.Second})
 }
 
 // muted appends while the answer is swallowed, and lets answers through again
 // before the log is read back.
-func muted(t *testing.T, p *proxy, l log.Log, d log.Draft) (log.Appended, error) {
+func muted(t *testing.T, p *proxy, l log.Leader, d log.Draft) (log.Appended, error) {
 	t.Helper()
 	p.mute.Store(true)
 	go func() {
@@ -183,7 +183,7 @@ func TestDialingAndPreparingNeverWinByReadBack(t *testing.T) {
 				t.Error("won by read-back: two processes could dial")
 			}
 			// The second time the event is there, and it is somebody's.
-			direct := log.New(r.JS, log.Options{})
+			direct := log.NewJetStream(r.JS, log.Options{})
 			if a, err := direct.Append(t.Context(), d); err == nil {
 				t.Errorf("a second %s was let in, won %v", d.Name, a.Won)
 			} else if !errors.Is(err, log.ErrConflict) {
@@ -202,7 +202,7 @@ func TestSilenceThatCannotBeReadBackIsUncertain(t *testing.T) {
 		t.Errorf("err = %v, want uncertain %s", err, log.CodeAppendUnknown)
 	}
 	// And it was uncertain indeed: the event had been stored.
-	if _, err := log.New(r.JS, log.Options{}).Last(t.Context(), events.CallFamily, "acme", "c1"); err != nil {
+	if _, err := log.NewJetStream(r.JS, log.Options{}).Last(t.Context(), events.CallFamily, "acme", "c1"); err != nil {
 		t.Errorf("the swallowed append is not in the log: %v", err)
 	}
 }
@@ -210,7 +210,7 @@ func TestSilenceThatCannotBeReadBackIsUncertain(t *testing.T) {
 func TestWithoutAServerNothingIsStored(t *testing.T) {
 	t.Parallel()
 	r := rig(t)
-	l := log.New(r.JS, log.Options{})
+	l := log.NewJetStream(r.JS, log.Options{})
 	r.Server.Stop()
 	deadline := time.Now().Add(5 * time.Second)
 	for r.NC.Status() == nats.CONNECTED && time.Now().Before(deadline) {
@@ -225,7 +225,7 @@ func TestWithoutAServerNothingIsStored(t *testing.T) {
 func TestAppendStories(t *testing.T) {
 	t.Parallel()
 	r := rig(t)
-	l := log.New(r.JS, log.Options{})
+	l := log.NewJetStream(r.JS, log.Options{})
 
 	t.Run("the same decision twice is one event, and only the first won", func(t *testing.T) {
 		a := must(t, l, requested("twice"))
@@ -270,7 +270,7 @@ func TestAppendStories(t *testing.T) {
 func TestWhatCannotBeAppended(t *testing.T) {
 	t.Parallel()
 	r := rig(t)
-	l := log.New(r.JS, log.Options{})
+	l := log.NewJetStream(r.JS, log.Options{})
 
 	t.Run("a body of 65 KiB is refused before it is sent", func(t *testing.T) {
 		d := draft("big", events.Bridge, events.Ringing, "x", 0, &events.CallProgress{Reason: strings.Repeat("x", 65<<10)})
@@ -302,7 +302,7 @@ func TestWhatCannotBeAppended(t *testing.T) {
 func TestABodyIsAPointerAsAReaderGetsIt(t *testing.T) {
 	t.Parallel()
 	r := rig(t)
-	l := log.New(r.JS, log.Options{})
+	l := log.NewJetStream(r.JS, log.Options{})
 	a := must(t, l, draft("value", events.Bridge, events.Ringing, "x", 0, events.CallProgress{Event: "Ring"}))
 	if b, ok := a.Record.Body.(*events.CallProgress); !ok || b.Event != "Ring" {
 		t.Errorf("given by value, the body is %T", a.Record.Body)

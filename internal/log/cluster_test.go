@@ -86,7 +86,7 @@ func TestAReplicatedLogKeepsTheSamePromises(t *testing.T) {
 	t.Parallel()
 	var logs []*log.JetStream
 	for _, js := range cluster(t) {
-		logs = append(logs, log.New(js, log.Options{}))
+		logs = append(logs, log.NewJetStream(js, log.Options{}))
 	}
 	for i := range 60 {
 		call := fmt.Sprintf("call%d", i)

@@ -9,5 +9,5 @@ import (
 
 func TestTheLogOnJetStreamSitsTheExam(t *testing.T) {
 	t.Parallel()
-	logtest.Exam(t, func(t *testing.T) log.Log { return log.New(rig(t).JS, log.Options{}) })
+	logtest.Exam(t, func(t *testing.T) log.Leader { return log.NewJetStream(rig(t).JS, log.Options{}) })
 }

@@ -10,7 +10,7 @@ import (
 // NewLiteral is a log that makes the mistake the package exists to prevent: it
 // compares only the subject it writes to, not the whole call.
 func NewLiteral(js jetstream.JetStream) *JetStream {
-	l := New(js, Options{})
+	l := NewJetStream(js, Options{})
 	l.publish = func(ctx context.Context, m *nats.Msg, after uint64, _ string) (*jetstream.PubAck, error) {
 		last, err := LastSequence(ctx, js, "CALLS", m.Subject[len("append."):])
 		if err != nil {

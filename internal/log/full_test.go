@@ -36,7 +36,7 @@ func TestAFullStreamIsToldAsSuch(t *testing.T) {
 		}
 		t.Errorf("%s never became full", what)
 	}
-	store := log.New(r.JS, log.Options{})
+	store := log.NewJetStream(r.JS, log.Options{})
 	full("the log", func(n int) error {
 		_, err := store.Append(t.Context(), draft(fmt.Sprint("c", n), events.Orchestrator, events.Requested, "request", 0,
 			&events.CallRequested{RequestSource: strings.Repeat("x", 8000)}))

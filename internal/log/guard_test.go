@@ -62,7 +62,7 @@ func (p *past) meet(t *testing.T) {
 	p.book = marks.NewBook(marks.Known{})
 	p.book.Adopt(0, views)
 	p.guard = log.NewGuard(p.js, p.book)
-	p.log = log.New(p.js, log.Options{Guard: p.guard})
+	p.log = log.NewJetStream(p.js, log.Options{Guard: p.guard})
 }
 
 // restart stops the server and starts it on the same store.
@@ -142,7 +142,7 @@ func TestAStoreThatWentBackIsNoticedBeforeAnythingIsAppended(t *testing.T) {
 				must(t, p.log, requested(fmt.Sprint("lost-", i)))
 			}
 			p.putBack(t)
-			others := log.New(p.JS, log.Options{})
+			others := log.NewJetStream(p.JS, log.Options{})
 			for i := range tc.grow {
 				must(t, others, requested(fmt.Sprint("other-", i)))
 			}
@@ -252,7 +252,7 @@ func BenchmarkAppend(b *testing.B) {
 				book := marks.NewBook(marks.Known{})
 				o.Guard = log.NewGuard(r.JS, book)
 			}
-			l := log.New(r.JS, o)
+			l := log.NewJetStream(r.JS, o)
 			for i := 0; b.Loop(); i++ {
 				if _, err := l.Append(b.Context(), requested(fmt.Sprint("c", i))); err != nil {
 					b.Fatal(err)

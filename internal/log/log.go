@@ -133,9 +133,9 @@ type Appended struct {
 	Won bool
 }
 
-// Log is what the services know of the journal. It is narrow so that batching
-// appenders and tests can stand in.
-type Log interface {
+// A Leader answers for the streams themselves, never for a copy that lags. It is
+// narrow so that batching appenders and tests can stand in.
+type Leader interface {
 	// Append stores the draft if the log still ends at d.After. Its errors
 	// are faults with the codes of this package.
 	Append(ctx context.Context, d Draft) (Appended, error)

@@ -13,7 +13,7 @@ import (
 
 // Call reads a call. first is the sequence of its first event where it is
 // known (refs.requested), else 0. A call that does not exist is in state none.
-func Call(ctx context.Context, l Log, tenant, id string, first uint64) (*lifecycle.Call, error) {
+func Call(ctx context.Context, l Leader, tenant, id string, first uint64) (*lifecycle.Call, error) {
 	records, err := l.Read(ctx, events.CallFamily, tenant, id, first)
 	if err != nil && !errors.Is(err, ErrNone) {
 		return nil, err
@@ -27,7 +27,7 @@ func Call(ctx context.Context, l Log, tenant, id string, first uint64) (*lifecyc
 }
 
 // CallOf reads the call that an event belongs to.
-func CallOf(ctx context.Context, l Log, r events.Record) (*lifecycle.Call, error) {
+func CallOf(ctx context.Context, l Leader, r events.Record) (*lifecycle.Call, error) {
 	return Call(ctx, l, r.Tenant, r.Key, FirstSeq(r))
 }
 
@@ -44,7 +44,7 @@ func FirstSeq(r events.Record) uint64 {
 }
 
 // Agent reads an agent. One that was never enrolled has sequence 0.
-func Agent(ctx context.Context, l Log, tenant, id string) (*lifecycle.Agent, error) {
+func Agent(ctx context.Context, l Leader, tenant, id string) (*lifecycle.Agent, error) {
 	last, err := l.Last(ctx, events.AgentFamily, tenant, id)
 	if errors.Is(err, ErrNone) {
 		return &lifecycle.Agent{Tenant: tenant, ID: id}, nil

@@ -19,7 +19,7 @@ import (
 func TestTheLogIsAList(t *testing.T) {
 	t.Parallel()
 	r := rig(t)
-	l := log.New(r.JS, log.Options{})
+	l := log.NewJetStream(r.JS, log.Options{})
 	var calls atomic.Int64
 	rapid.Check(t, func(rt *rapid.T) {
 		call := fmt.Sprintf("m%d", calls.Add(1))

@@ -130,7 +130,7 @@ func (l *JetStream) fetch(ctx context.Context, stream string, q getRequest) (sto
 	return m, err
 }
 
-// Last implements Log.
+// Last implements Leader.
 func (l *JetStream) Last(ctx context.Context, f events.Family, tenant, key string) (events.Record, error) {
 	m, err := l.fetch(ctx, StreamOf(f), getRequest{Last: events.LogFilter(f, tenant, key)})
 	if err != nil {
@@ -148,7 +148,7 @@ func (l *JetStream) record(m stored) (events.Record, error) {
 	return r, err
 }
 
-// At implements Log.
+// At implements Leader.
 func (l *JetStream) At(ctx context.Context, f events.Family, seq uint64) (events.Record, error) {
 	if seq == 0 {
 		return events.Record{}, ErrNone
@@ -160,7 +160,7 @@ func (l *JetStream) At(ctx context.Context, f events.Family, seq uint64) (events
 	return l.record(m)
 }
 
-// Read implements Log. A read from a known first sequence is many times
+// Read implements Leader. A read from a known first sequence is many times
 // cheaper, so for a call whose first is not known its last event is asked: every
 // event of a call says where the call's log begins.
 func (l *JetStream) Read(ctx context.Context, f events.Family, tenant, key string, first uint64) ([]events.Record, error) {

@@ -19,7 +19,7 @@ import (
 func TestReadIsTheWholeLogInOrder(t *testing.T) {
 	t.Parallel()
 	r := rig(t)
-	l := log.New(r.JS, log.Options{})
+	l := log.NewJetStream(r.JS, log.Options{})
 
 	// Two calls interleaved, so that a walk has something to step over.
 	first := map[string]uint64{}
@@ -70,7 +70,7 @@ func TestReadIsTheWholeLogInOrder(t *testing.T) {
 func TestAnUnknownEventHoldsTheLog(t *testing.T) {
 	t.Parallel()
 	r := rig(t)
-	l := log.New(r.JS, log.Options{})
+	l := log.NewJetStream(r.JS, log.Options{})
 	must(t, l, requested("c1"))
 	h, data, err := events.EncodePlain("io.outdial.call.teleported.v1", "/outdial/acme/bridge", "c1", "x", noon, struct{}{})
 	if err != nil {
@@ -88,7 +88,7 @@ func TestAnUnknownEventHoldsTheLog(t *testing.T) {
 func TestRunDecidesAnewAfterAConflict(t *testing.T) {
 	t.Parallel()
 	r := rig(t)
-	l := log.New(r.JS, log.Options{})
+	l := log.NewJetStream(r.JS, log.Options{})
 	var made, then int
 	err := log.Run(t.Context(), l, log.Step{
 		Make: func(ctx context.Context) (*log.Draft, error) {
@@ -122,7 +122,7 @@ func TestRunDecidesAnewAfterAConflict(t *testing.T) {
 func TestRunGivesUpAfterEightConflicts(t *testing.T) {
 	t.Parallel()
 	r := rig(t)
-	l := log.New(r.JS, log.Options{})
+	l := log.NewJetStream(r.JS, log.Options{})
 	must(t, l, requested("c1"))
 	made := 0
 	err := log.Run(t.Context(), l, log.Step{Make: func(context.Context) (*log.Draft, error) {
@@ -150,7 +150,7 @@ func TestRunStopsWhereThereIsNothingToDo(t *testing.T) {
 func TestRunEndsStepsThatNeverEnd(t *testing.T) {
 	t.Parallel()
 	r := rig(t)
-	l := log.New(r.JS, log.Options{})
+	l := log.NewJetStream(r.JS, log.Options{})
 	var step log.Step
 	step = log.Step{
 		Make: func(context.Context) (*log.Draft, error) { d := requested("c1"); return &d, nil },
@@ -164,7 +164,7 @@ func TestRunEndsStepsThatNeverEnd(t *testing.T) {
 func TestRunTracesAndStampsTheEvent(t *testing.T) {
 	t.Parallel()
 	r := rig(t)
-	l := log.New(r.JS, log.Options{})
+	l := log.NewJetStream(r.JS, log.Options{})
 	seen := tracetest.NewSpanRecorder()
 	tp := trace.NewTracerProvider(trace.WithSpanProcessor(seen))
 	ctx, parent := tp.Tracer("test").Start(t.Context(), "process")

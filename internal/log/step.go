@@ -37,7 +37,7 @@ type Step struct {
 // Transient with code "conflict". An append whose outcome is not known is
 // Transient for Run: whoever runs the steps again reads the log first and finds
 // out.
-func Run(ctx context.Context, l Log, steps ...Step) error {
+func Run(ctx context.Context, l Leader, steps ...Step) error {
 	for done := 0; len(steps) > 0; done++ {
 		if done >= maxSteps {
 			return permanent("run steps", CodeStepsRunAway, fmt.Errorf("%d steps and no end", done))
@@ -51,7 +51,7 @@ func Run(ctx context.Context, l Log, steps ...Step) error {
 	return nil
 }
 
-func runStep(ctx context.Context, l Log, s Step) ([]Step, error) {
+func runStep(ctx context.Context, l Leader, s Step) ([]Step, error) {
 	for try := 1; ; try++ {
 		d, err := s.Make(ctx)
 		if err != nil || d == nil {
@@ -88,7 +88,7 @@ func pause(ctx context.Context, try int) error {
 
 // send appends under a producer span and stamps its context on the event. The
 // tracer is the one of the span already in ctx; without one nothing is traced.
-func send(ctx context.Context, l Log, d Draft) (Appended, error) {
+func send(ctx context.Context, l Leader, d Draft) (Appended, error) {
 	tracer := trace.SpanFromContext(ctx).TracerProvider().Tracer("github.com/outdial/outdial/internal/log")
 	ctx, span := tracer.Start(ctx, "send "+string(d.Family)+"."+string(d.Name),
 		trace.WithSpanKind(trace.SpanKindProducer),

@@ -18,7 +18,7 @@ import (
 
 // Book makes orders. It reads the log only for the agent's sealed token.
 type Book struct {
-	Log       log.Log
+	Log       log.Leader
 	Directory *tenants.Directory
 }
 

@@ -56,7 +56,7 @@ type Host struct {
 	Version     string
 	NC          *nats.Conn
 	JS          jetstream.JetStream
-	Log         *log.JetStream
+	Log         *log.Log
 	Clock       *clock.Shifted
 	Directory   *tenants.Directory
 	Logger      *slog.Logger
@@ -112,7 +112,7 @@ func (h *Host) open(ctx context.Context, o Options) error {
 	if h.past, err = openPast(ctx, h, o.State); err != nil {
 		return err
 	}
-	h.Log = log.New(h.JS, log.Options{Guard: h.past.guard})
+	h.Log = log.New(log.NewJetStream(h.JS, log.Options{Guard: h.past.guard}), nil)
 	h.Directory, err = o.Directory(h.Now, &desktop.Requester{NC: h.NC, Now: h.Now})
 	return err
 }

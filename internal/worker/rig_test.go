@@ -41,7 +41,7 @@ func newBench(t *testing.T, ackWait time.Duration, change ...func(*embedded.Conf
 	if _, err := broker.Apply(t.Context(), r.JS, l); err != nil {
 		t.Fatal(err)
 	}
-	return &bench{r, log.New(r.JS, log.Options{})}
+	return &bench{r, log.NewJetStream(r.JS, log.Options{})}
 }
 
 // request stores a dial request; nobody here reads it.
@@ -95,7 +95,7 @@ func (b *bench) config(t *testing.T) (Config, *lines) {
 		t.Fatal(err)
 	}
 	return Config{
-		NC: nc, Name: "orchestrator", Log: log.New(js, log.Options{}),
+		NC: nc, Name: "orchestrator", Log: log.NewJetStream(js, log.Options{}),
 		Rejecter: NewRejecter(js, events.Orchestrator, tenantKey),
 		Logger:   slog.New(slog.NewTextHandler(out, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Backoff:  2 * time.Millisecond, HoldDelay: 50 * time.Millisecond, Grace: 5 * time.Second,
@@ -219,5 +219,5 @@ func jetstreamOf(t *testing.T, nc *nats.Conn) jetstream.JetStream {
 
 func newLog(t *testing.T, b *bench) *log.JetStream {
 	t.Helper()
-	return log.New(b.JS, log.Options{})
+	return log.NewJetStream(b.JS, log.Options{})
 }

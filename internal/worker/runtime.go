@@ -47,7 +47,7 @@ func New(c Config) (*Runtime, error) {
 		return nil, fmt.Errorf("worker: metrics: %w", err)
 	}
 	if c.Log == nil {
-		c.Log = log.New(js, log.Options{})
+		c.Log = log.NewJetStream(js, log.Options{})
 	}
 	if c.Tracer == nil {
 		c.Tracer = tracenoop.NewTracerProvider()

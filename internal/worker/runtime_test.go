@@ -221,7 +221,7 @@ func TestWorkGoesOnAfterTheServerRestarts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.NC, c.Log, c.Rejecter = nc, log.New(js, log.Options{}), NewRejecter(js, events.Orchestrator, tenantKey)
+	c.NC, c.Log, c.Rejecter = nc, log.NewJetStream(js, log.Options{}), NewRejecter(js, events.Orchestrator, tenantKey)
 	var mu sync.Mutex
 	heard := map[string]bool{}
 	run(t, c, requestsTo(func(_ context.Context, d Delivery) ([]log.Step, error) {

@@ -99,7 +99,7 @@ func Snooze(d time.Duration, why string) error { return snooze{d, why} }
 type Config struct {
 	NC       *nats.Conn // made by Connect; required
 	Name     string     // the service's, a token: stage in REJECTED, name in OPS; required
-	Log      log.Log    // where steps append; default: log.New over NC
+	Log      log.Leader // where steps append; default: log.New over NC
 	Rejecter Rejecter   // where parked messages are noted; required
 	Meter    metric.MeterProvider
 	Tracer   trace.TracerProvider

@@ -181,7 +181,7 @@ func (w *world) join() *Service {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	return New(Config{Log: w.log, Facts: w.list, Notes: w, Directory: w.dir, Rulesets: sets, Zones: table, Now: w.Now,
+	return New(Config{Log: log.New(w.log, nil), Facts: w.list, Notes: w, Directory: w.dir, Rulesets: sets, Zones: table, Now: w.Now,
 		Logger: slog.New(slog.DiscardHandler)})
 }
 

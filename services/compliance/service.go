@@ -32,7 +32,7 @@ type Notes interface {
 
 // Config is all that compliance is given.
 type Config struct {
-	Log       log.Log
+	Log       *log.Log
 	Facts     Facts
 	LastCall  func(context.Context) (uint64, error) // last sequence of CALLS; nil: not asked
 	Notes     Notes

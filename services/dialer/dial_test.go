@@ -153,7 +153,7 @@ func TestAPassOfAnEarlierAssignmentIsNotDialed(t *testing.T) {
 func TestALateProcessDoesNotSend(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, providers.Capabilities{})
-	w.s = New(Config{Log: w.log, Notes: w, Directory: w.dir, Now: w.Now, Send: time.Nanosecond})
+	w.s = New(Config{Log: log.New(w.log, nil), Notes: w, Directory: w.dir, Now: w.Now, Send: time.Nanosecond})
 	w.hear(w.passed())
 	w.want("requested assigned passed dialing withheld")
 	if got := w.call().Withheld.Reason; got != TooLate {

@@ -156,7 +156,7 @@ func newWorld(t *testing.T, can providers.Capabilities) *world {
 }
 
 func (w *world) join() *Service {
-	return New(Config{Log: w.log, Notes: w, Directory: w.dir, Now: w.Now, Settle: 10 * time.Millisecond, Logger: slog.New(slog.DiscardHandler)})
+	return New(Config{Log: log.New(w.log, nil), Notes: w, Directory: w.dir, Now: w.Now, Settle: 10 * time.Millisecond, Logger: slog.New(slog.DiscardHandler)})
 }
 
 func (w *world) agent() *lifecycle.Agent {

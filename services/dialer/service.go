@@ -20,7 +20,7 @@ type Notes interface {
 
 // Config is all the dialer is given.
 type Config struct {
-	Log       log.Log
+	Log       *log.Log
 	Notes     Notes
 	Directory *tenants.Directory
 	Send      time.Duration // an intent may be sent this long; default 5 s

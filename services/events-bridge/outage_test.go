@@ -138,7 +138,7 @@ func (w *world) spoil(call string) {
 }
 
 // noCalls is a log of which only the agents' part can be reached.
-type noCalls struct{ log.Log }
+type noCalls struct{ log.Leader }
 
 func (noCalls) Read(context.Context, events.Family, string, string, uint64) ([]events.Record, error) {
 	return nil, fault.New(fault.Transient, "read log", log.CodeUnavailable, nil)
@@ -175,7 +175,7 @@ func TestACallThatCannotBeReadDoesNotBlindUsToItsAgent(t *testing.T) {
 	t.Run("but a log that is away is asked again", func(t *testing.T) {
 		t.Parallel()
 		w := onCall(t)
-		w.s.Log = noCalls{w.log}
+		w.s.Log = log.New(noCalls{w.log}, nil)
 		if _, err := w.s.pollOnce(t.Context(), "acme", "ann"); fault.Of(err) != fault.Transient {
 			t.Errorf("err = %v", err)
 		}

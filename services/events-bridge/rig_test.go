@@ -148,7 +148,7 @@ func newWorld(t *testing.T) *world {
 		t.Fatal(err)
 	}
 	w.log = logtest.New(w.Now)
-	w.s = New(Config{Log: w.log, Store: w, Directory: w.dir, Now: w.Now, Logger: slog.New(slog.DiscardHandler)})
+	w.s = New(Config{Log: log.New(w.log, nil), Store: w, Directory: w.dir, Now: w.Now, Logger: slog.New(slog.DiscardHandler)})
 	for agent, conn := range map[string]string{"ann": "tcn", "wes": "webex"} {
 		w.agentSays(agent, events.Orchestrator, events.Enrolled, &events.AgentEnrolled{State: events.AgentState{
 			Presence: events.Offline, Connection: conn, ProviderAgent: "provider-" + agent}})

@@ -22,7 +22,7 @@ type Store interface {
 
 // Config is all the bridge is given.
 type Config struct {
-	Log       log.Log
+	Log       *log.Log
 	Store     Store
 	Directory *tenants.Directory
 	PollEvery time.Duration // an agent's status; default 1 s

@@ -89,7 +89,7 @@ func (w *world) wantKept(s *Service, want ...string) {
 
 // other is a second bridge.
 func (w *world) other() *Service {
-	return New(Config{Log: w.log, Store: w, Directory: w.s.Directory, Now: w.Now, Logger: slog.New(slog.DiscardHandler)})
+	return New(Config{Log: log.New(w.log, nil), Store: w, Directory: w.s.Directory, Now: w.Now, Logger: slog.New(slog.DiscardHandler)})
 }
 
 // lose is what an orchestrator writes that has not heard of the bridge.

@@ -87,7 +87,7 @@ func newWorld(t testing.TB) *world {
 // join adds an orchestrator, as a second process or after a crash.
 func (w *world) join() *Service {
 	s := New(Config{
-		Log: w.log, Notes: w, Sessions: sessions.NewMemory(w.Now), Directory: w.dir,
+		Log: log.New(w.log, nil), Notes: w, Sessions: sessions.NewMemory(w.Now), Directory: w.dir,
 		Incarnation: sessions.Incarnation(noon), Now: w.Now, Logger: slog.New(slog.DiscardHandler),
 	})
 	w.crew = append(w.crew, s)

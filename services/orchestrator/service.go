@@ -23,7 +23,7 @@ type Notes interface {
 
 // Config is all the orchestrator is given. It asks for nothing else.
 type Config struct {
-	Log       log.Log
+	Log       *log.Log
 	Notes     Notes
 	Sessions  sessions.Store
 	Directory *tenants.Directory

@@ -175,7 +175,7 @@ func TestAReleaseFromACallThatCannotBeRead(t *testing.T) {
 	t.Run("a log that is away decides nothing", func(t *testing.T) {
 		t.Parallel()
 		w, _ := onACall(t)
-		w.s.Log = &hiding{Log: w.log, family: events.CallFamily}
+		w.s.Log = log.New(&hiding{Leader: w.log, family: events.CallFamily}, nil)
 		if _, err := w.s.onReleaseAgent(t.Context(), "acme", []byte(release)); fault.Of(err) != fault.Transient {
 			t.Errorf("err = %v", err)
 		}
@@ -185,7 +185,7 @@ func TestAReleaseFromACallThatCannotBeRead(t *testing.T) {
 
 // hiding counts the reads of a family's logs, and may hide them.
 type hiding struct {
-	log.Log
+	log.Leader
 	family events.Family
 	counts bool // only
 	reads  map[string]int
@@ -193,13 +193,13 @@ type hiding struct {
 
 func (l *hiding) Read(ctx context.Context, f events.Family, tenant, key string, first uint64) ([]events.Record, error) {
 	if f != l.family {
-		return l.Log.Read(ctx, f, tenant, key, first)
+		return l.Leader.Read(ctx, f, tenant, key, first)
 	}
 	if !l.counts {
 		return nil, fault.New(fault.Transient, "read log", log.CodeUnavailable, nil)
 	}
 	l.reads[key]++
-	return l.Log.Read(ctx, f, tenant, key, first)
+	return l.Leader.Read(ctx, f, tenant, key, first)
 }
 
 func TestACallThatCannotBeReadIsHeldAndNotAskedForAgain(t *testing.T) {
@@ -215,8 +215,8 @@ func TestACallThatCannotBeReadIsHeldAndNotAskedForAgain(t *testing.T) {
 			w.enrol("bob")
 			bad, good := w.ask("1", map[string]any{"agent": "ann"}), w.ask("2", map[string]any{"agent": "bob"})
 			w.work(w.s)
-			count := &hiding{Log: w.log, family: events.CallFamily, counts: true, reads: map[string]int{}}
-			w.s.Log = count
+			count := &hiding{Leader: w.log, family: events.CallFamily, counts: true, reads: map[string]int{}}
+			w.s.Log = log.New(count, nil)
 			spoil(w, bad)
 			w.pass(2 * time.Hour) // both have expired
 			for range 10 {

@@ -35,7 +35,7 @@ func TestNATSServicesCanWork(t *testing.T) {
 	if _, err := acme.Publish(within(t, 5*time.Second), events.RequestSubject("acme"), []byte("{}")); err != nil {
 		t.Fatalf("a tenant's request through its own account: %v", err)
 	}
-	first := log.New(s.stream(t, "orchestrator"), log.Options{})
+	first := log.NewJetStream(s.stream(t, "orchestrator"), log.Options{})
 	call, err := first.Append(within(t, 5*time.Second), log.Draft{Family: events.CallFamily, Tenant: "acme", Key: "c1",
 		Role: events.Orchestrator, Name: events.Requested, Cause: "r", Time: time.Now(), Body: &events.CallRequested{}})
 	if err != nil {
@@ -60,7 +60,7 @@ func TestNATSServicesCanWork(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		store := log.New(js, log.Options{})
+		store := log.NewJetStream(js, log.Options{})
 		done, err := store.Append(within(t, 5*time.Second), log.Draft{Family: events.CallFamily, Tenant: "acme", Key: "c1", Role: tc.role,
 			Name: tc.name, Cause: tc.service, Time: time.Now(), Body: tc.body, After: last})
 		if err != nil || !done.Won {
@@ -278,7 +278,7 @@ func TestNATSTenantsAreApart(t *testing.T) {
 		}
 		subs[user] = sub
 	}
-	store := log.New(s.stream(t, "orchestrator"), log.Options{})
+	store := log.NewJetStream(s.stream(t, "orchestrator"), log.Options{})
 	for _, tenant := range []string{"other", "acme"} {
 		var after uint64
 		for _, e := range []struct {

@@ -72,7 +72,7 @@ func TestAnAgentWhoseClaimIsLostIsNotDialed(t *testing.T) {
 	r.StopService("dialer", 0)
 	call := r.Dial("lost-claim", rig.To(rig.Number(1), rig.Agent(0)))
 	r.Await(call, events.Passed)
-	store := log.New(r.JS, log.Options{})
+	store := log.NewJetStream(r.JS, log.Options{})
 	err := log.Run(t.Context(), store, log.Step{Make: func(ctx context.Context) (*log.Draft, error) {
 		a, err := log.Agent(ctx, store, rig.Acme, rig.Agent(0))
 		if err != nil || a.State.Claim == nil {
@@ -109,10 +109,10 @@ func TestAnAgentWhoIsNotReadyAnyMoreIsNotDialed(t *testing.T) {
 
 // forgetful is a log whose acknowledgements of intents get lost: the event is
 // stored, and found again, but nobody knows who put it there.
-type forgetful struct{ log.Log }
+type forgetful struct{ log.Leader }
 
 func (f forgetful) Append(ctx context.Context, d log.Draft) (log.Appended, error) {
-	a, err := f.Log.Append(ctx, d)
+	a, err := f.Leader.Append(ctx, d)
 	if d.Name == events.Dialing {
 		a.Won = false
 	}
@@ -126,7 +126,7 @@ func TestAnIntentWhoseAcknowledgementWasLostIsNeverSent(t *testing.T) {
 	r.AwaitReadyAgents(1)
 	r.StopService("dialer", 0)
 	h := r.Host("dialer")
-	store := forgetful{h.Log}
+	store := log.New(forgetful{h.Log}, nil)
 	s := dialer.New(dialer.Config{Log: store, Notes: h, Directory: h.Directory, Now: h.Now, Logger: h.Logger,
 		Send: time.Second, Answer: time.Second, Event: time.Second, Settle: 200 * time.Millisecond})
 	rt, err := worker.New(worker.Config{NC: h.NC, Name: "dialer", Log: store, Logger: h.Logger, Clock: h.Clock,

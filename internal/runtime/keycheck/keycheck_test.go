@@ -47,7 +47,7 @@ func newStore(t *testing.T) *store {
 
 func (s *store) append(family events.Family, tenant, key string, n events.Name, body any) {
 	s.t.Helper()
-	_, err := log.New(s.JS, log.Options{}).Append(s.t.Context(), log.Draft{Family: family, Tenant: tenant, Key: key,
+	_, err := log.NewJetStream(s.JS, log.Options{}).Append(s.t.Context(), log.Draft{Family: family, Tenant: tenant, Key: key,
 		Role: events.Orchestrator, Name: n, Cause: key, Time: time.Now(), Body: body})
 	if err != nil {
 		s.t.Fatal(err)

@@ -1,4 +1,4 @@
-// Package logtest holds a log.Log in memory for tests of pure logic,
+// Package logtest holds a log.Leader in memory for tests of pure logic,
 // and the exam that it sits together with the one on JetStream.
 //
 // The twin keeps what it stores as bytes, so that whoever reads gets what a

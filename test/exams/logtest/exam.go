@@ -17,12 +17,12 @@ import (
 // noon is when everything in the exam happens.
 var noon = time.Date(2026, 3, 9, 12, 0, 0, 0, time.UTC)
 
-// Exam asks a log whether it keeps the promises of log.Log. fresh makes an
+// Exam asks a log whether it keeps the promises of log.Leader. fresh makes an
 // empty one for the tenants acme and globex.
-func Exam(t *testing.T, fresh func(t *testing.T) log.Log) {
+func Exam(t *testing.T, fresh func(t *testing.T) log.Leader) {
 	t.Helper()
 	l := fresh(t)
-	for story, ask := range map[string]func(*testing.T, log.Log){
+	for story, ask := range map[string]func(*testing.T, log.Leader){
 		"of four racers one wins":                                  oneWinner,
 		"who is behind conflicts, wherever the newer event stands": behind,
 		"the same decision twice is one event":                     twice,
@@ -52,7 +52,7 @@ func requested(call string) log.Draft {
 	return draft(call, events.Orchestrator, events.Requested, "request", 0, &events.CallRequested{})
 }
 
-func must(t *testing.T, l log.Log, d log.Draft) log.Appended {
+func must(t *testing.T, l log.Leader, d log.Draft) log.Appended {
 	t.Helper()
 	a, err := l.Append(t.Context(), d)
 	if err != nil {
@@ -68,7 +68,7 @@ func wantConflict(t *testing.T, err error) {
 	}
 }
 
-func oneWinner(t *testing.T, l log.Log) {
+func oneWinner(t *testing.T, l log.Leader) {
 	for round := range 20 {
 		call := fmt.Sprintf("race%d", round)
 		after := must(t, l, requested(call)).Record.Seq
@@ -100,7 +100,7 @@ func oneWinner(t *testing.T, l log.Log) {
 	}
 }
 
-func behind(t *testing.T, l log.Log) {
+func behind(t *testing.T, l log.Leader) {
 	a := must(t, l, requested("behind"))
 	b := must(t, l, draft("behind", events.Bridge, events.Ringing, "x", a.Record.Seq, &events.CallProgress{}))
 	for _, after := range []uint64{0, a.Record.Seq, b.Record.Seq + 1} {
@@ -111,21 +111,21 @@ func behind(t *testing.T, l log.Log) {
 	wantConflict(t, err)
 }
 
-func twice(t *testing.T, l log.Log) {
+func twice(t *testing.T, l log.Leader) {
 	a, b := must(t, l, requested("twice")), must(t, l, requested("twice"))
 	if !a.Won || b.Won || a.Record.ID != b.Record.ID || a.Record.Seq != b.Record.Seq {
 		t.Errorf("first %+v, second %+v", a, b)
 	}
 }
 
-func longAgo(t *testing.T, l log.Log) {
+func longAgo(t *testing.T, l log.Leader) {
 	a := must(t, l, requested("ago"))
 	must(t, l, draft("ago", events.Bridge, events.Ringing, "x", a.Record.Seq, &events.CallProgress{}))
 	_, err := l.Append(t.Context(), requested("ago"))
 	wantConflict(t, err)
 }
 
-func again(t *testing.T, l log.Log) {
+func again(t *testing.T, l log.Leader) {
 	a := must(t, l, requested("again"))
 	d := draft("again", events.Orchestrator, events.Waiting, a.Record.ID, a.Record.Seq, &events.CallWaiting{Reason: "first"})
 	b := must(t, l, d)
@@ -139,7 +139,7 @@ func again(t *testing.T, l log.Log) {
 	}
 }
 
-func intents(t *testing.T, l log.Log) {
+func intents(t *testing.T, l log.Leader) {
 	for _, d := range []log.Draft{
 		draft("intent", events.Dialer, events.Dialing, "pass", 0, &events.CallDialing{}),
 		draft("prepared", events.Compliance, events.Preparing, "assigned", 0, &events.CallPreparing{}),
@@ -160,7 +160,7 @@ func intents(t *testing.T, l log.Log) {
 	}
 }
 
-func nameSpaces(t *testing.T, l log.Log) {
+func nameSpaces(t *testing.T, l log.Leader) {
 	for _, tenant := range []string{"acme", "globex"} {
 		for _, key := range []string{"agent4", "agent5"} {
 			d := log.Draft{Family: events.AgentFamily, Tenant: tenant, Key: key, Role: events.Orchestrator,
@@ -180,7 +180,7 @@ func nameSpaces(t *testing.T, l log.Log) {
 	}
 }
 
-func reads(t *testing.T, l log.Log) {
+func reads(t *testing.T, l log.Leader) {
 	ctx := t.Context()
 	a := must(t, l, requested("reads"))
 	ring := draft("reads", events.Bridge, events.Ringing, "x", a.Record.Seq,
@@ -211,7 +211,7 @@ func reads(t *testing.T, l log.Log) {
 	}
 }
 
-func roundTrip(t *testing.T, l log.Log) {
+func roundTrip(t *testing.T, l log.Leader) {
 	d := draft("trip", events.Bridge, events.Ringing, "cause-1", 0, events.CallProgress{Event: "Ring", RawSeq: 9})
 	d.Place, d.Time = 3, noon.Add(1234*time.Millisecond)
 	d.TraceParent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
@@ -232,7 +232,7 @@ func roundTrip(t *testing.T, l log.Log) {
 	}
 }
 
-func fullLogs(t *testing.T, l log.Log) {
+func fullLogs(t *testing.T, l log.Leader) {
 	var after uint64
 	var err error
 	n := 0
@@ -261,7 +261,7 @@ func fullLogs(t *testing.T, l log.Log) {
 	}
 }
 
-func refusals(t *testing.T, l log.Log) {
+func refusals(t *testing.T, l log.Leader) {
 	for story, d := range map[string]log.Draft{
 		"another's role": draft("c", events.Dialer, events.Passed, "x", 0, &events.CallPassed{}),
 		"another's body": draft("c", events.Dialer, events.Dialing, "x", 0, &events.CallPassed{}),
@@ -278,7 +278,7 @@ func refusals(t *testing.T, l log.Log) {
 	}
 }
 
-func cancelled(t *testing.T, l log.Log) {
+func cancelled(t *testing.T, l log.Leader) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	_, err := l.Append(ctx, requested("over"))

@@ -21,7 +21,7 @@ const (
 	duplicates = 2 * time.Minute // how long an id is remembered
 )
 
-// Log is a log.Log in memory. Make one with New; it is safe for use by many
+// Log is a log.Leader in memory. Make one with New; it is safe for use by many
 // goroutines.
 type Log struct {
 	now func() time.Time
@@ -32,7 +32,7 @@ type Log struct {
 	cut     bool
 }
 
-var _ log.Log = (*Log)(nil)
+var _ log.Leader = (*Log)(nil)
 
 // New makes an empty log. Whatever is stored is stamped by now, and ids are
 // remembered by it for two minutes; nil stops the clock, and then ids are
@@ -69,7 +69,7 @@ func once(d log.Draft) bool {
 	return d.Family == events.CallFamily && (d.Name == events.Dialing || d.Name == events.Preparing)
 }
 
-// Append implements log.Log.
+// Append implements log.Leader.
 func (l *Log) Append(ctx context.Context, d log.Draft) (log.Appended, error) {
 	if l.spring(d.Name) {
 		return log.Appended{}, unavailable("append", errors.New("a trap"))
@@ -228,7 +228,7 @@ func record(d log.Draft) events.Record {
 		ID: d.ID, Time: d.Time, Cause: d.Cause, Place: d.Place, TraceParent: d.TraceParent, Body: body}
 }
 
-// Read implements log.Log.
+// Read implements log.Leader.
 func (l *Log) Read(ctx context.Context, f events.Family, tenant, key string, first uint64) ([]events.Record, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -249,7 +249,7 @@ func (l *Log) Read(ctx context.Context, f events.Family, tenant, key string, fir
 	return out, nil
 }
 
-// Last implements log.Log.
+// Last implements log.Leader.
 func (l *Log) Last(ctx context.Context, f events.Family, tenant, key string) (events.Record, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -263,7 +263,7 @@ func (l *Log) Last(ctx context.Context, f events.Family, tenant, key string) (ev
 	return m.record()
 }
 
-// At implements log.Log.
+// At implements log.Leader.
 func (l *Log) At(ctx context.Context, f events.Family, seq uint64) (events.Record, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

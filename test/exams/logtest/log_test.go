@@ -20,7 +20,7 @@ func requested(call string) log.Draft {
 
 func TestTheTwinSitsTheExam(t *testing.T) {
 	t.Parallel()
-	logtest.Exam(t, func(*testing.T) log.Log { return logtest.New(func() time.Time { return noon }) })
+	logtest.Exam(t, func(*testing.T) log.Leader { return logtest.New(func() time.Time { return noon }) })
 }
 
 func TestFaults(t *testing.T) {
