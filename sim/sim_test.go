@@ -7,12 +7,14 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/outdial/outdial/internal/audit"
 	"github.com/outdial/outdial/sim"
 )
 
@@ -214,5 +216,28 @@ func TestManagement(t *testing.T) {
 		if b := call("GET", path, "", 200); !json.Valid([]byte(b)) {
 			t.Errorf("%s: %s", path, b)
 		}
+	}
+}
+
+func TestTheJudgeIsGivenTheDialsOfALedger(t *testing.T) {
+	t.Parallel()
+	const customer = "+14355550142"
+	at := func(s int) time.Time {
+		return time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC).Add(time.Duration(s) * time.Second)
+	}
+	e := func(s int, k sim.Kind, agent, call string) sim.Entry {
+		return sim.Entry{N: s, At: at(s), Provider: "tcn", Agent: agent, Number: customer, ProviderCall: call, Correlation: "x", Kind: k}
+	}
+	got := sim.Dials([]sim.Entry{
+		e(1, sim.Prepare, "a", "1"), e(2, sim.Scrub, "a", "1"), e(3, sim.Start, "a", "1"), e(4, sim.Start, "b", "2"),
+		e(5, sim.Ring, "a", "1"), e(6, sim.End, "a", "1"), e(7, sim.Wrap, "a", "1"), e(8, sim.Ready, "a", "1"), e(9, sim.Start, "a", "3"),
+	})
+	want := []audit.Dialed{
+		{At: at(3), Until: at(6), Provider: "tcn", Agent: "a", Number: customer, ProviderCall: "1", Correlation: "x"},
+		{At: at(4), Provider: "tcn", Agent: "b", Number: customer, ProviderCall: "2", Correlation: "x"},
+		{At: at(9), Provider: "tcn", Agent: "a", Number: customer, ProviderCall: "3", Correlation: "x"},
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %+v\nwant %+v", got, want)
 	}
 }

@@ -9,7 +9,6 @@ import (
 
 	"github.com/outdial/outdial/internal/audit"
 	"github.com/outdial/outdial/pkg/events"
-	"github.com/outdial/outdial/sim"
 )
 
 func TestHonestRecordsGiveNoFindings(t *testing.T) {
@@ -375,25 +374,5 @@ func TestTheReportIsTheSameEveryTime(t *testing.T) {
 		if again := text(w.judge(audit.Options{})); again != first {
 			t.Fatalf("%s\nthen\n%s", first, again)
 		}
-	}
-}
-
-func TestASimulatorsLedgerIsRead(t *testing.T) {
-	t.Parallel()
-	at := func(s int) time.Time { return noon.Add(time.Duration(s) * time.Second) }
-	e := func(s int, k sim.Kind, agent, call string) sim.Entry {
-		return sim.Entry{N: s, At: at(s), Provider: "tcn", Agent: agent, Number: customer, ProviderCall: call, Correlation: "x", Kind: k}
-	}
-	got := audit.DialsOf([]sim.Entry{
-		e(1, sim.Prepare, "a", "1"), e(2, sim.Scrub, "a", "1"), e(3, sim.Start, "a", "1"), e(4, sim.Start, "b", "2"),
-		e(5, sim.Ring, "a", "1"), e(6, sim.End, "a", "1"), e(7, sim.Wrap, "a", "1"), e(8, sim.Ready, "a", "1"), e(9, sim.Start, "a", "3"),
-	})
-	want := []audit.Dialed{
-		{At: at(3), Until: at(6), Provider: "tcn", Agent: "a", Number: customer, ProviderCall: "1", Correlation: "x"},
-		{At: at(4), Provider: "tcn", Agent: "b", Number: customer, ProviderCall: "2", Correlation: "x"},
-		{At: at(9), Provider: "tcn", Agent: "a", Number: customer, ProviderCall: "3", Correlation: "x"},
-	}
-	if !slices.Equal(got, want) {
-		t.Errorf("got %+v\nwant %+v", got, want)
 	}
 }

@@ -17,7 +17,7 @@ import (
 	"github.com/nats-io/nats.go/micro"
 
 	"github.com/outdial/outdial/internal/api"
-	"github.com/outdial/outdial/internal/broker/embedded"
+	"github.com/outdial/outdial/internal/broker"
 	"github.com/outdial/outdial/internal/clock"
 	"github.com/outdial/outdial/internal/config"
 	"github.com/outdial/outdial/internal/log"
@@ -36,9 +36,9 @@ type Options struct {
 	Role      events.Role
 	Version   string
 	Connect   worker.ConnectOptions
-	Embedded  *embedded.Server // nil: the server is elsewhere
-	Monitor   string           // HTTP of a server elsewhere
-	Unsafe    bool             // accept a server that does not fsync
+	Embedded  broker.Local // nil: the server is elsewhere
+	Monitor   string       // HTTP of a server elsewhere
+	Unsafe    bool         // accept a server that does not fsync
 	Telemetry *telemetry.Telemetry
 	Worker    config.WorkerTiming // zero: the worker's own defaults
 	Limits    config.Limits       // likewise
@@ -89,7 +89,7 @@ func Open(ctx context.Context, o Options) (*Host, error) {
 
 func (h *Host) open(ctx context.Context, o Options) error {
 	if !o.Unsafe {
-		if err := embedded.CheckDurability(ctx, h.NC, o.Monitor, o.Embedded); err != nil {
+		if err := broker.CheckDurability(ctx, h.NC, o.Monitor, o.Embedded); err != nil {
 			return err
 		}
 	}

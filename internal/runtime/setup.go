@@ -15,7 +15,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
-	"github.com/outdial/outdial/internal/broker/embedded"
+	"github.com/outdial/outdial/internal/broker"
 	"github.com/outdial/outdial/internal/config"
 	"github.com/outdial/outdial/internal/config/kinds"
 	"github.com/outdial/outdial/internal/door"
@@ -35,7 +35,7 @@ type Setup struct {
 	Version   string
 	Unsafe    bool // accept a server that does not fsync
 	Telemetry *telemetry.Telemetry
-	Embedded  *embedded.Server // nil: the server is elsewhere
+	Embedded  broker.Local // nil: the server is elsewhere
 }
 
 // Roles are the services and the role each writes as.

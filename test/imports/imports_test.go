@@ -2,7 +2,9 @@ package imports
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -28,6 +30,27 @@ func TestTheRepositoryKeepsItsRules(t *testing.T) {
 	for _, f := range files {
 		if f.Lines > GoodLines {
 			t.Logf("%s has %d lines; think of cutting it", f.Path, f.Lines)
+		}
+	}
+}
+
+// What a service's binary links, its imports' imports included: a NATS server
+// would be a way to run without the others' log, a simulator one to dial nobody.
+func TestAServiceLinksNoServerAndNoSimulator(t *testing.T) {
+	t.Parallel()
+	cmd := exec.CommandContext(t.Context(), "go", "list", "-deps", "./services/.../cmd/...")
+	cmd.Dir = filepath.Join("..", "..")
+	text, err := cmd.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	deps := strings.Fields(string(text))
+	if !slices.Contains(deps, ours+"services/dialer") {
+		t.Fatal("the services are not among what was listed")
+	}
+	for _, d := range deps {
+		if strings.HasPrefix(d, "github.com/nats-io/nats-server/") || d == ours+"sim" || strings.HasPrefix(d, ours+"sim/") || strings.HasPrefix(d, ours+"test/") {
+			t.Errorf("a service links %s", d)
 		}
 	}
 }
@@ -62,6 +85,11 @@ func TestBrokenRulesAreSeen(t *testing.T) {
 		"a service imports another":           {"services/dialer/x.go", `package dialer; import _ "github.com/outdial/outdial/services/compliance/rules"`, "may not import services/compliance/rules"},
 		"somebody imports the all-in-one":     {"services/dialer/x.go", `package dialer; import _ "github.com/outdial/outdial/cmd/outdial/internal/app"`, "may not import cmd/outdial"},
 		"the orchestrator knows providers":    {"services/orchestrator/x.go", `package orchestrator; import _ "github.com/outdial/outdial/pkg/providers"`, "no business with providers"},
+		"a service knows a provider":          {"services/dialer/x.go", `package dialer; import _ "github.com/outdial/outdial/pkg/providers/tcn"`, "may not know the provider tcn"},
+		"compliance knows another than TCN":   {"services/compliance/x.go", `package compliance; import _ "github.com/outdial/outdial/pkg/providers/acqueon/five9"`, "may not know the provider acqueon/five9"},
+		"a host brings a server":              {"internal/runtime/x.go", `package runtime; import _ "github.com/outdial/outdial/internal/broker/embedded"`, "only the all-in-one"},
+		"and by its own name":                 {"services/dialer/x.go", `package dialer; import _ "github.com/nats-io/nats-server/v2/server"`, "only the all-in-one"},
+		"the judge asks a simulator":          {"internal/audit/x.go", `package audit; import _ "github.com/outdial/outdial/sim"`, "may not import sim"},
 		"a test helper in a program":          {"services/dialer/x.go", `package dialer; import _ "github.com/outdial/outdial/test/exams/natstest"`, "is for tests"},
 		"a folder nobody knows":               {"pkg/new/x.go", `package new`, "belongs to no part"},
 		"the SDK outside telemetry":           {"internal/worker/x.go", `package worker; import _ "go.opentelemetry.io/otel/sdk/trace"`, "takes the API"},
@@ -95,7 +123,8 @@ func TestKeptRulesAreQuiet(t *testing.T) {
 	tree := fstest.MapFS{
 		"pkg/events/lifecycle/x.go":   {Data: []byte(`package lifecycle; import _ "github.com/outdial/outdial/pkg/events"`)},
 		"internal/worker/x.go":        {Data: []byte("package worker\nimport (\n\t_ \"github.com/outdial/outdial/internal/log\"\n\t\"time\"\n)\nvar now = time.Now\n")},
-		"services/dialer/x.go":        {Data: []byte(`package dialer; import _ "github.com/outdial/outdial/pkg/providers/tcn"`)},
+		"services/dialer/x.go":        {Data: []byte(`package dialer; import _ "github.com/outdial/outdial/pkg/providers/httpapi"`)},
+		"services/compliance/x.go":    {Data: []byte(`package compliance; import _ "github.com/outdial/outdial/pkg/providers/tcn"`)},
 		"internal/log/x_test.go":      {Data: []byte(`package journal; import _ "github.com/outdial/outdial/test/exams/natstest"`)},
 		"internal/worker/x_test.go":   {Data: []byte("package worker\nimport \"time\"\nfunc f() {\n\tfor { time.Sleep(1) }\n\ttime.Sleep(2) // an outage\n}\nfunc g(t *rapid.T) { t.Skip() }\n")},
 		"cmd/outdial/x.go":            {Data: []byte(`package main; import _ "github.com/outdial/outdial/services/dialer"`)},

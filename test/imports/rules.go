@@ -25,7 +25,7 @@ var arrows = map[string][]string{
 	"internal/api":       {"pkg/events"},
 	"internal/door":      {},
 	"internal/pace":      {},
-	"internal/audit":     {"pkg/events", "internal/log", "internal/worker", "sim"}, // the ledger is the second witness
+	"internal/audit":     {"pkg/events", "internal/log", "internal/worker"},
 	"internal/tenants":   {"pkg/events", "pkg/providers"},
 	"internal/orders":    {"pkg/events", "internal/log", "pkg/providers", "internal/tenants"},
 	"internal/config":    {"pkg/events", "internal/door", "pkg/providers", "internal/tenants"},
@@ -47,6 +47,18 @@ var arrows = map[string][]string{
 // calls, hear of them or scrub them, and what puts them together.
 var withProviders = []string{"pkg/providers", "internal/tenants", "internal/orders", "internal/config", "internal/runtime", "internal/audit",
 	"services/dialer", "services/events-bridge", "services/compliance", "cmd/outdial", "sim", "gen", "test"}
+
+// servers are the parts that may link a NATS server, besides tests: a service
+// that brought its own would be alone with its log.
+var servers = []string{"internal/broker/embedded", "cmd/outdial", "test"}
+
+// companies are the parts that may know one provider by name. The registry
+// does; compliance scrubs with TCN's own words and the bridge and its host hold
+// the agents' desktops, until the contract says both.
+var companies = map[string][]string{
+	"pkg/providers": {""}, "internal/config/kinds": {""}, "cmd/outdial": {""}, "sim": {""}, "gen": {""}, "test": {""},
+	"services/compliance": {"tcn"}, "services/events-bridge": {"acqueon/desktop"}, "internal/runtime": {"acqueon/desktop"},
+}
 
 // pure are packages that decide and do nothing else: no clock, no network, no
 // file, no log.
@@ -101,6 +113,11 @@ func directions(f File) []string {
 		if strings.HasPrefix(i, "go.opentelemetry.io/otel/sdk") && !f.forTests() && f.Dir != "internal/telemetry" {
 			out = append(out, fmt.Sprintf("%s: imports %s; the SDK is for internal/telemetry, everybody else takes the API", f.Path, i))
 		}
+		if (strings.HasPrefix(i, "github.com/nats-io/nats-server/") || i == ours+"internal/broker/embedded") && !f.forTests() &&
+			!slices.ContainsFunc(servers, func(s string) bool { return under(f.Dir, s) }) {
+			out = append(out, fmt.Sprintf("%s: imports %s; only the all-in-one runs a server", f.Path, i))
+			continue
+		}
 		to, mine := strings.CutPrefix(i, ours)
 		if !mine || under(to, part) {
 			continue
@@ -112,11 +129,25 @@ func directions(f File) []string {
 		if !slices.ContainsFunc(arrows[part], func(a string) bool { return under(to, a) }) && !(f.Test && forRig(to)) {
 			out = append(out, fmt.Sprintf("%s: %s may not import %s", f.Path, part, to))
 		}
+		if company, one := strings.CutPrefix(to, "pkg/providers/"); one && company != "httpapi" && !f.Test && !knows(f.Dir, company) {
+			out = append(out, fmt.Sprintf("%s: %s may not know the provider %s", f.Path, part, company))
+			continue
+		}
 		if under(to, "pkg/providers") && !f.Test && !slices.ContainsFunc(withProviders, func(w string) bool { return under(f.Dir, w) }) {
 			out = append(out, fmt.Sprintf("%s: %s has no business with providers", f.Path, part))
 		}
 	}
 	return out
+}
+
+// knows reports whether a folder may know a provider by name.
+func knows(dir, company string) bool {
+	for part, known := range companies {
+		if under(dir, part) && slices.ContainsFunc(known, func(k string) bool { return k == "" || under(company, k) }) {
+			return true
+		}
+	}
+	return false
 }
 
 // forRig are packages that any test may use to have a real server.

@@ -27,7 +27,7 @@ func (r *Rig) Audit(strict bool) audit.Report {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	j.Ledger(entries)
+	j.Dialed(sim.Dials(entries)...)
 	ctx, cancel := context.WithTimeout(context.Background(), soon)
 	defer cancel()
 	if err := audit.Read(ctx, r.JS, j); err != nil {

@@ -1,6 +1,5 @@
 // Package embedded runs a NATS server inside the process, for the
-// all-in-one and for tests, and refuses servers on which an acknowledged
-// message can be lost.
+// all-in-one and for tests. Nothing else links it.
 //
 // By default a NATS server writes to disk every two minutes: a power cut then
 // takes every acknowledged message since, and young streams whole. Everything
@@ -194,6 +193,15 @@ func (s *Server) MonitorURL() string {
 		return ""
 	}
 	return "http://" + a.String()
+}
+
+// Unsynced is how old what a power cut takes may be; 0 when every message is on
+// disk before it is acknowledged.
+func (s *Server) Unsynced() time.Duration {
+	if s.opts.SyncAlways {
+		return 0
+	}
+	return max(s.opts.SyncInterval, 1) // the server has filled in its default
 }
 
 // StoreDir is where the streams are kept.

@@ -12,6 +12,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/outdial/outdial/internal/broker"
 	"github.com/outdial/outdial/internal/broker/embedded"
 	"github.com/outdial/outdial/test/exams/natstest"
 )
@@ -25,10 +26,10 @@ func withMonitor(unsafe bool) func(*embedded.Config) {
 func TestTheZeroConfigIsDurable(t *testing.T) {
 	t.Parallel()
 	r := natstest.New(t, withMonitor(false))
-	if err := embedded.CheckDurability(t.Context(), r.NC, "", r.Server); err != nil {
+	if err := broker.CheckDurability(t.Context(), r.NC, "", r.Server); err != nil {
 		t.Errorf("by its options: %v", err)
 	}
-	if err := embedded.CheckDurability(t.Context(), r.NC, r.Server.MonitorURL(), nil); err != nil {
+	if err := broker.CheckDurability(t.Context(), r.NC, r.Server.MonitorURL(), nil); err != nil {
 		t.Errorf("by its monitoring: %v", err)
 	}
 }
@@ -37,10 +38,10 @@ func TestAnUnsafeServerIsRefused(t *testing.T) {
 	t.Parallel()
 	r := natstest.New(t, withMonitor(true))
 	for story, check := range map[string]error{
-		"by its options":    embedded.CheckDurability(t.Context(), r.NC, "", r.Server),
-		"by its monitoring": embedded.CheckDurability(t.Context(), r.NC, r.Server.MonitorURL(), nil),
+		"by its options":    broker.CheckDurability(t.Context(), r.NC, "", r.Server),
+		"by its monitoring": broker.CheckDurability(t.Context(), r.NC, r.Server.MonitorURL(), nil),
 	} {
-		if !errors.Is(check, embedded.ErrNotDurable) {
+		if !errors.Is(check, broker.ErrNotDurable) {
 			t.Fatalf("%s: %v", story, check)
 		}
 		for _, want := range []string{"sync_interval", "always", "--unsafe-fsync"} {
@@ -71,8 +72,8 @@ func TestAForeignServerWithDefaultsIsRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(nc.Close)
-	err = embedded.CheckDurability(t.Context(), nc, "http://"+srv.MonitorAddr().String(), nil)
-	if !errors.Is(err, embedded.ErrNotDurable) || !strings.Contains(err.Error(), "2m0s") {
+	err = broker.CheckDurability(t.Context(), nc, "http://"+srv.MonitorAddr().String(), nil)
+	if !errors.Is(err, broker.ErrNotDurable) || !strings.Contains(err.Error(), "2m0s") {
 		t.Errorf("err = %v", err)
 	}
 }
@@ -93,7 +94,7 @@ func TestWhatCannotBeSeenIsRefused(t *testing.T) {
 		"it belongs to another":       other.Server.MonitorURL(),
 		"one of several is not there": r.Server.MonitorURL() + ", http://127.0.0.1:1",
 	} {
-		if err := embedded.CheckDurability(t.Context(), r.NC, url, nil); !errors.Is(err, embedded.ErrNotDurable) {
+		if err := broker.CheckDurability(t.Context(), r.NC, url, nil); !errors.Is(err, broker.ErrNotDurable) {
 			t.Errorf("%s: %v", story, err)
 		}
 	}
@@ -105,7 +106,7 @@ func TestVersions(t *testing.T) {
 		"2.15.2": true, "2.14.4": true, "3.0.0": true, "v2.15.0": true, "2.15.0-beta.1": true,
 		"2.14.3": false, "2.9.10": false, "1.4.1": false, "": false, "new": false,
 	} {
-		if err := embedded.CheckVersion(v); (err == nil) != ok {
+		if err := broker.CheckVersion(v); (err == nil) != ok {
 			t.Errorf("%q: %v", v, err)
 		}
 	}

@@ -123,7 +123,7 @@ func (a *App) prepare(ctx context.Context, o Options) error {
 	}
 	defer nc.Close()
 	if !o.Unsafe {
-		if err := embedded.CheckDurability(ctx, nc, o.Config.NATS.Monitor, a.Setup.Embedded); err != nil {
+		if err := broker.CheckDurability(ctx, nc, o.Config.NATS.Monitor, a.Setup.Embedded); err != nil {
 			return err
 		}
 	}
@@ -216,7 +216,7 @@ func room(ctx context.Context, js jetstream.JetStream, n config.NATS) (int64, er
 	if info.Limits.MaxStore > 0 {
 		return info.Limits.MaxStore, nil
 	}
-	return embedded.Rounded(embedded.Granted(ctx, n.Monitor)), nil
+	return embedded.Rounded(broker.Granted(ctx, n.Monitor)), nil
 }
 
 // whole refuses to make CALLS anew beside streams that are there: whatever was
@@ -335,9 +335,6 @@ func (a *App) ready(ctx context.Context, hosts []*runtime.Host) error {
 
 // Client opens a connection for whoever runs the app, as an outsider.
 func (a *App) Client(name string) (*nats.Conn, error) {
-	if a.Setup.Embedded != nil {
-		return a.Setup.Embedded.Client(nats.Name(name))
-	}
 	return worker.Connect(context.Background(), a.Setup.Connect(name))
 }
 

@@ -293,7 +293,7 @@ func (p *previous) auditPasses(t *testing.T) {
 	// can last, and for no fault of anybody's.
 	const ages = 100 * 365 * 24 * time.Hour
 	j := audit.New(audit.Options{Keys: p.app.Host("dialer").Directory.Keys(), Strict: true, Longest: ages})
-	j.Ledger(append(before, p.sim.Ledger().Entries()...))
+	j.Dialed(sim.Dials(append(before, p.sim.Ledger().Entries()...))...)
 	if err := audit.Read(t.Context(), js, j); err != nil {
 		t.Fatal(err)
 	}

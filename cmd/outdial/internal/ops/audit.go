@@ -26,7 +26,7 @@ import (
 func Audit(ctx context.Context, js jetstream.JetStream, d *tenants.Directory, ledger []sim.Entry, c *clock.Shifted, strict bool) (audit.Report, error) {
 	j := audit.New(audit.Options{Keys: d.Keys(), Strict: strict})
 	if ledger != nil {
-		j.Ledger(ledger)
+		j.Dialed(sim.Dials(ledger)...)
 	}
 	if err := audit.Read(ctx, js, j); err != nil {
 		return audit.Report{}, err

@@ -12,7 +12,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/outdial/outdial/cmd/outdial/internal/app"
-	"github.com/outdial/outdial/internal/broker/embedded"
+	"github.com/outdial/outdial/internal/broker"
 	"github.com/outdial/outdial/internal/clock"
 	"github.com/outdial/outdial/internal/config"
 	"github.com/outdial/outdial/internal/runtime"
@@ -83,9 +83,9 @@ func Doctor(ctx context.Context, cfg *config.Config, out io.Writer) error {
 		defer nc.Close()
 		js, _ := jetstream.New(nc)
 		if cfg.NATS.URL.Reveal() != "" || cfg.NATS.Monitor != "" {
-			d.say("durability", embedded.CheckDurability(ctx, nc, cfg.NATS.Monitor, nil), "every message is on disk before it is acknowledged")
+			d.say("durability", broker.CheckDurability(ctx, nc, cfg.NATS.Monitor, nil), "every message is on disk before it is acknowledged")
 		} else {
-			d.say("durability", embedded.CheckVersion(nc.ConnectedServerVersion()), "embedded: `outdial up` checks it at every start; server "+nc.ConnectedServerVersion())
+			d.say("durability", broker.CheckVersion(nc.ConnectedServerVersion()), "embedded: `outdial up` checks it at every start; server "+nc.ConnectedServerVersion())
 		}
 		d.say("streams", app.Compare(ctx, js, setup), "as they should be")
 		d.keys(ctx, js, setup)

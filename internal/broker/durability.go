@@ -1,4 +1,4 @@
-package embedded
+package broker
 
 import (
 	"context"
@@ -22,18 +22,26 @@ const minVersion = "2.14.4"
 // ErrNotDurable says that the server may lose what it acknowledged.
 var ErrNotDurable = errors.New("the NATS server may lose acknowledged messages")
 
+// A Local server runs inside this process. It is an interface so that the
+// services, which know it by nothing else, do not link a server.
+type Local interface {
+	ClientURL() string       // for other processes, empty for none
+	InProcess() nats.Option  // connects without a socket
+	Unsynced() time.Duration // how old what a power cut takes may be; 0: nothing is lost
+}
+
 // CheckDurability refuses a server that does not write every message to disk
-// before it acknowledges it, or that is too old. embedded is the server inside
+// before it acknowledges it, or that is too old. local is the server inside
 // this process, if it is one; otherwise monitorURL is the HTTP monitoring of
 // the server that nc is connected to, because the setting can be seen nowhere
 // else. In a cluster monitorURL may list one address per server, with commas.
-func CheckDurability(ctx context.Context, nc *nats.Conn, monitorURL string, embedded *Server) error {
+func CheckDurability(ctx context.Context, nc *nats.Conn, monitorURL string, local Local) error {
 	if err := CheckVersion(nc.ConnectedServerVersion()); err != nil {
 		return err
 	}
-	if embedded != nil {
-		if !embedded.opts.SyncAlways {
-			return notDurable("the embedded server", embedded.opts.SyncInterval)
+	if local != nil {
+		if d := local.Unsynced(); d != 0 {
+			return notDurable("the embedded server", d)
 		}
 		return nil
 	}
