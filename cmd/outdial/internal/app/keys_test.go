@@ -86,7 +86,7 @@ func TestTheStoreOfTheVersionBeforeKnowsItsKeys(t *testing.T) {
 	} {
 		t.Run(story, func(t *testing.T) {
 			t.Parallel()
-			p := openPrevious(t)
+			p := openPrevious(t, "fd50fd6")
 			tc.do(p)
 			a, err := Start(t.Context(), Options{Config: p.config(), Version: "0.0.1", Unsafe: true, LogTo: t.Output(), Getenv: noEnv})
 			if err == nil {

@@ -26,8 +26,8 @@ import (
 	"github.com/outdial/outdial/sim/desktopsim"
 )
 
-// previous is the store of the version before, unpacked, and what belongs to
-// it; see testdata/previous.
+// previous is the store of a version before, unpacked, and what belongs to it;
+// see testdata/previous.
 type previous struct {
 	t    *testing.T
 	dir  string
@@ -37,10 +37,10 @@ type previous struct {
 	text string // of the configuration, with addresses of this test
 }
 
-func openPrevious(t *testing.T) *previous {
+func openPrevious(t *testing.T, version string) *previous {
 	t.Helper()
 	p := &previous{t: t, dir: t.TempDir()}
-	f, err := os.Open("testdata/previous/store.tar.gz")
+	f, err := os.Open("testdata/previous/" + version + ".tar.gz")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -180,7 +180,7 @@ func (p *previous) closed(tenant, id string) outcome {
 
 func TestTheStoreOfTheVersionBeforeOpens(t *testing.T) {
 	t.Parallel()
-	p := openPrevious(t)
+	p := openPrevious(t, "fd50fd6")
 	h := &home{t: t, dir: p.dir}
 	h.amid(func(_ context.Context, js jetstream.JetStream) error { // while the services were down
 		publish(t, js.Conn(), "acme", "came-meanwhile", `{"to":"+919876540147","huntGroup":"nobody","expiresAt":"2100-01-01T00:00:00Z"}`)
@@ -199,6 +199,44 @@ func TestTheStoreOfTheVersionBeforeOpens(t *testing.T) {
 		}
 	})
 	t.Run("its open calls close", p.openCallsClose)
+	t.Run("the audit passes", p.auditPasses)
+}
+
+// A store that one later version made from its beginning, and left amid calls.
+func TestTheStoreOfALaterVersionOpens(t *testing.T) {
+	t.Parallel()
+	p := openPrevious(t, "7bb938d")
+	p.up(t.Context())
+	t.Run("its list blocks", func(t *testing.T) {
+		for tenant, number := range map[string]string{"acme": "+919876540147", "globex": "+16085550199"} {
+			body := `{"to":"` + number + `","agent":"agent4"}`
+			if tenant == "globex" {
+				body = `{"to":"` + number + `","agent":"2098765","metadata":[{"key":"Account","value":"A"},{"key":"Zip Code","value":"53703"}]}`
+			}
+			publish(t, p.nc, tenant, "now-listed", body)
+			if c := p.closed(tenant, "now-listed"); c.Outcome != "blocked" {
+				t.Errorf("%s: %+v", tenant, c)
+			}
+		}
+	})
+	t.Run("what was closed stays so", func(t *testing.T) {
+		for id, tenant := range map[string]string{"closed-completed": "globex", "closed-blocked": "globex", "closed-five9": "globex",
+			"closed-desktop": "acme", "closed-expired": "acme"} {
+			publish(t, p.nc, tenant, id, `{"to":"+16085551234","huntGroup":"sales"}`) // no second call of this name
+			p.closed(tenant, id)
+		}
+	})
+	t.Run("its open calls close", func(t *testing.T) {
+		for _, id := range []string{"open-talking-tcn", "open-talking-five9", "open-dialed-tcn"} {
+			p.closed("globex", id)
+		}
+		p.closed("acme", "open-offered-webex")
+		for _, id := range []string{"open-waiting", "open-waiting-not-before"} {
+			var c outcome
+			p.ask("acme", "call.cancel", `{"source":"/old","id":"`+id+`","reason":"the end of the test"}`, &c)
+			p.closed("acme", id)
+		}
+	})
 	t.Run("the audit passes", p.auditPasses)
 }
 
