@@ -1,6 +1,7 @@
 package logtest
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -46,12 +47,17 @@ func New(now func() time.Time) *Log {
 	}}
 }
 
-// stream is what JetStream keeps of a family.
+// stream is what JetStream keeps of a family, and what was read of it: what is
+// stored never changes, so it is decoded once.
 type stream struct {
-	msgs []message // by sequence; those that made room are gone
-	last uint64
-	ids  map[string]message
+	msgs      []*message // by sequence; those that made room are gone
+	logs      map[logKey][]*message
+	bySubject map[string][]*message
+	last      uint64
+	ids       map[string]*message
 }
+
+type logKey struct{ tenant, key string }
 
 type message struct {
 	seq     uint64
@@ -59,9 +65,12 @@ type message struct {
 	subject string
 	header  events.Header
 	data    []byte
+	decode  func() (events.Record, error)
 }
 
-func newStream() *stream { return &stream{ids: map[string]message{}} }
+func newStream() *stream {
+	return &stream{logs: map[logKey][]*message{}, bySubject: map[string][]*message{}, ids: map[string]*message{}}
+}
 
 // once says that the event stands for an act that must not happen twice, and
 // so has a random id.
@@ -74,7 +83,11 @@ func (l *Log) Append(ctx context.Context, d log.Draft) (log.Appended, error) {
 	if l.spring(d.Name) {
 		return log.Appended{}, unavailable("append", errors.New("a trap"))
 	}
-	f := l.failure(d.Name)
+	return l.AppendWith(ctx, d, l.failure(d.Name))
+}
+
+// AppendWith appends in the one way to go wrong that is named.
+func (l *Log) AppendWith(ctx context.Context, d log.Draft, f Fault) (log.Appended, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if err := l.reachable(ctx, "append"); err != nil {
@@ -85,6 +98,8 @@ func (l *Log) Append(ctx context.Context, d log.Draft) (log.Appended, error) {
 		return log.Appended{}, conflict()
 	case NotStored:
 		return log.Appended{}, unknown()
+	case Down:
+		return log.Appended{}, unavailable("append", errors.New("a trap"))
 	}
 	a, err := l.append(d)
 	switch {
@@ -125,86 +140,97 @@ func (l *Log) append(d log.Draft) (log.Appended, error) {
 	if err != nil && !errors.Is(err, log.ErrConflict) {
 		return log.Appended{}, err
 	}
-	last, ok := l.streams[d.Family].lastOf(d.Tenant, d.Key)
-	if !ok {
+	last := l.streams[d.Family].lastOf(d.Tenant, d.Key)
+	if last == nil {
 		return log.Appended{}, conflict()
 	}
-	if r, err := last.record(); err == nil && slices.Contains(ids, r.ID) {
+	if r, err := last.decode(); err == nil && slices.Contains(ids, r.ID) {
 		return log.Appended{Record: r}, nil
 	}
 	return log.Appended{}, conflict()
 }
 
 // send is the broker's part: the id first, then the sequence, then the limits.
-func (l *Log) send(d log.Draft) (message, bool, error) {
+func (l *Log) send(d log.Draft) (*message, bool, error) {
 	h, data, err := events.EncodeRecord(record(d))
 	if err != nil {
-		return message{}, false, err
+		return nil, false, err
 	}
 	if len(data) > log.MaxBody {
-		return message{}, false, fault.New(fault.Permanent, "append", log.CodeTooLarge,
+		return nil, false, fault.New(fault.Permanent, "append", log.CodeTooLarge,
 			fmt.Errorf("%d bytes, at most %d", len(data), log.MaxBody))
 	}
 	s, id, now := l.streams[d.Family], d.Tenant+"."+d.Key+"."+d.ID, l.now()
 	if was, ok := s.ids[id]; ok && now.Sub(was.at) < duplicates {
 		return was, true, nil
 	}
-	if last, _ := s.lastOf(d.Tenant, d.Key); last.seq != d.After {
-		return message{}, false, conflict()
+	after := uint64(0)
+	if last := s.lastOf(d.Tenant, d.Key); last != nil {
+		after = last.seq
 	}
-	m := message{at: now, subject: record(d).Subject(), header: h, data: data}
+	if after != d.After {
+		return nil, false, conflict()
+	}
+	m := &message{at: now, subject: record(d).Subject(), header: h, data: data}
 	if err := s.makeRoom(d.Family, m.subject); err != nil {
-		return message{}, false, err
+		return nil, false, err
 	}
-	m = s.store(m)
+	s.store(m)
 	s.ids[id] = m
 	return m, false, nil
 }
 
-func (s *stream) store(m message) message {
+func (s *stream) store(m *message) {
 	s.last++
 	m.seq = s.last
+	m.decode = sync.OnceValues(m.record)
 	s.msgs = append(s.msgs, m)
-	return m
+	s.bySubject[m.subject] = append(s.bySubject[m.subject], m)
+	if k, ok := m.log(); ok {
+		s.logs[k] = append(s.logs[k], m)
+	}
 }
 
 // makeRoom keeps the limit per subject: CALLS refuses what is new, AGENTS lets
 // go of what is old.
 func (s *stream) makeRoom(f events.Family, subject string) error {
-	n, oldest := 0, -1
-	for i, m := range s.msgs {
-		if m.subject == subject {
-			if n++; oldest < 0 {
-				oldest = i
-			}
-		}
-	}
+	kind := s.bySubject[subject]
 	switch {
-	case n < perSubject:
+	case len(kind) < perSubject:
+		return nil
 	case f == events.CallFamily:
 		return fault.New(fault.Permanent, "append", log.CodeLogFull, errors.New("maximum messages per subject exceeded"))
-	default:
-		s.msgs = slices.Delete(s.msgs, oldest, oldest+1)
+	}
+	old := kind[0]
+	without := func(ms []*message) []*message {
+		i, _ := slices.BinarySearchFunc(ms, old.seq, bySeq)
+		return slices.Delete(ms, i, i+1)
+	}
+	s.msgs, s.bySubject[subject] = without(s.msgs), without(kind)
+	if k, ok := old.log(); ok {
+		s.logs[k] = without(s.logs[k])
 	}
 	return nil
 }
 
-func (s *stream) lastOf(tenant, key string) (message, bool) {
-	for _, m := range slices.Backward(s.msgs) {
-		if m.of(tenant, key) {
-			return m, true
-		}
+func bySeq(m *message, seq uint64) int { return cmp.Compare(m.seq, seq) }
+
+// lastOf is the end of a log, nil of an empty one.
+func (s *stream) lastOf(tenant, key string) *message {
+	ms := s.logs[logKey{tenant, key}]
+	if len(ms) == 0 {
+		return nil
 	}
-	return message{}, false
+	return ms[len(ms)-1]
 }
 
-func (m message) of(tenant, key string) bool {
+func (m *message) log() (logKey, bool) {
 	_, t, k, _, _, ok := events.ParseLogSubject(m.subject)
-	return ok && t == tenant && k == key
+	return logKey{t, k}, ok
 }
 
 // record decodes what is stored, with the codes of the real log.
-func (m message) record() (events.Record, error) {
+func (m *message) record() (events.Record, error) {
 	r, err := events.DecodeRecord(m.subject, m.header, m.data)
 	if err != nil {
 		code := log.CodeUndecodable
@@ -236,11 +262,11 @@ func (l *Log) Read(ctx context.Context, f events.Family, tenant, key string, fir
 		return nil, err
 	}
 	var out []events.Record
-	for _, m := range l.streams[f].msgs {
-		if m.seq < first || !m.of(tenant, key) {
+	for _, m := range l.streams[f].logs[logKey{tenant, key}] {
+		if m.seq < first {
 			continue
 		}
-		r, err := m.record()
+		r, err := m.decode()
 		if err != nil {
 			return nil, err
 		}
@@ -256,11 +282,11 @@ func (l *Log) Last(ctx context.Context, f events.Family, tenant, key string) (ev
 	if err := l.reachable(ctx, "read log"); err != nil {
 		return events.Record{}, err
 	}
-	m, ok := l.streams[f].lastOf(tenant, key)
-	if !ok {
+	m := l.streams[f].lastOf(tenant, key)
+	if m == nil {
 		return events.Record{}, log.ErrNone
 	}
-	return m.record()
+	return m.decode()
 }
 
 // At implements log.Leader.
@@ -270,13 +296,11 @@ func (l *Log) At(ctx context.Context, f events.Family, seq uint64) (events.Recor
 	if err := l.reachable(ctx, "read log"); err != nil {
 		return events.Record{}, err
 	}
-	i, ok := slices.BinarySearchFunc(l.streams[f].msgs, seq, func(m message, seq uint64) int {
-		return int(m.seq) - int(seq)
-	})
+	i, ok := slices.BinarySearchFunc(l.streams[f].msgs, seq, bySeq)
 	if !ok {
 		return events.Record{}, log.ErrNone
 	}
-	return l.streams[f].msgs[i].record()
+	return l.streams[f].msgs[i].decode()
 }
 
 // From lists a family's events from a sequence on, in order, as a consumer of
@@ -285,11 +309,10 @@ func (l *Log) From(f events.Family, seq uint64) ([]events.Record, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	var out []events.Record
-	for _, m := range l.streams[f].msgs {
-		if m.seq < seq {
-			continue
-		}
-		r, err := m.record()
+	msgs := l.streams[f].msgs
+	i, _ := slices.BinarySearchFunc(msgs, seq, bySeq)
+	for _, m := range msgs[i:] {
+		r, err := m.decode()
 		if err != nil {
 			return out, err
 		}
@@ -303,5 +326,7 @@ func (l *Log) From(f events.Family, seq uint64) ([]events.Record, error) {
 func (l *Log) Plant(f events.Family, subject string, h events.Header, data []byte) uint64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.streams[f].store(message{at: l.now(), subject: subject, header: h, data: data}).seq
+	m := &message{at: l.now(), subject: subject, header: h, data: data}
+	l.streams[f].store(m)
+	return m.seq
 }
