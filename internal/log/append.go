@@ -85,7 +85,7 @@ func (l *JetStream) Append(ctx context.Context, d Draft) (Appended, error) {
 	}
 	if err == nil && !ack.Duplicate {
 		r := d.record()
-		r.Seq = ack.Sequence
+		r.Seq, r.After = ack.Sequence, d.After
 		return Appended{Record: r, Won: true}, nil
 	}
 	if verdict := refusal(err); verdict != nil {

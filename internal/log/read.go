@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -92,6 +93,16 @@ func LastSequence(ctx context.Context, js jetstream.JetStream, stream, filter st
 	return m.Sequence, nil
 }
 
+// AfterOf is the sequence that an event was appended after, as its writer told
+// the broker, which keeps it with the event; 0 for the first, or none.
+func AfterOf(h events.Header) uint64 {
+	if v := h[jetstream.ExpectedLastSubjSeqHeader]; len(v) > 0 {
+		n, _ := strconv.ParseUint(v[0], 10, 64)
+		return n
+	}
+	return 0
+}
+
 func (m stored) header() (events.Header, error) {
 	if len(m.Header) == 0 {
 		return nil, nil
@@ -115,7 +126,7 @@ func (m stored) record() (events.Record, error) {
 	if err != nil {
 		return events.Record{}, permanent(op, CodeUndecodable, fmt.Errorf("sequence %d: %w", m.Sequence, err))
 	}
-	r.Seq, r.Stored = m.Sequence, m.Time
+	r.Seq, r.Stored, r.After = m.Sequence, m.Time, AfterOf(h)
 	return r, nil
 }
 

@@ -45,6 +45,9 @@ type Options struct {
 	// State is a folder of this service's own where it keeps what it knows of
 	// the store; empty: nowhere, and a restart believes any store.
 	State string
+	// Following is what all services of a process hear the logs with; nil: this
+	// one hears them by itself.
+	Following *Following
 	// Directory builds the tenants and connections; desktops are reached
 	// through desktop.
 	Directory func(now func() time.Time, desktop providers.Desktop) (*tenants.Directory, error)
@@ -66,6 +69,7 @@ type Host struct {
 	timing      config.WorkerTiming
 	limits      config.Limits
 	past        *past
+	following   *Following
 	ready       atomic.Bool
 	services    []micro.Service
 }
@@ -112,7 +116,11 @@ func (h *Host) open(ctx context.Context, o Options) error {
 	if h.past, err = openPast(ctx, h, o.State); err != nil {
 		return err
 	}
-	h.Log = log.New(log.NewJetStream(h.JS, log.Options{Guard: h.past.guard}), nil)
+	if h.following = o.Following; h.following == nil {
+		h.following = &Following{}
+	}
+	h.following.add(h)
+	h.Log = log.New(log.NewJetStream(h.JS, log.Options{Guard: h.past.guard}), h.following.view)
 	h.Directory, err = o.Directory(h.Now, &desktop.Requester{NC: h.NC, Now: h.Now})
 	return err
 }
@@ -184,73 +192,16 @@ func (h *Host) key(tenant string) (events.Key, bool) {
 // back in time, and when it was accepted, reset is called and the log is heard
 // from its beginning again: what was heard before is of another past.
 func (h *Host) Follow(ctx context.Context, stream string, take func(events.Record), reset func()) error {
-	changed := h.past.change()
-	t, stop, err := h.tail(ctx, stream, take)
-	if err != nil {
-		return err
-	}
-	go func() {
-		defer func() { stop() }()
-		for {
-			select {
-			case <-ctx.Done():
-				return
-			case <-changed:
-			}
-			changed = h.past.change()
-			stop()
-			<-t.Done()
-			reset()
-			if t, stop = h.retail(ctx, stream, take); t == nil {
-				return
-			}
-		}
-	}()
-	select {
-	case <-t.CaughtUp():
-		return nil
-	case <-t.Done():
-		return errors.Join(t.Err(), ctx.Err())
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
-func (h *Host) tail(ctx context.Context, stream string, take func(events.Record)) (*worker.Tailer, context.CancelFunc, error) {
-	ctx, stop := context.WithCancel(ctx)
-	t, err := worker.Tail(ctx, h.JS, stream, nil, 0, func(_ context.Context, d worker.Delivery, problem error) error {
-		if problem != nil {
-			h.Logger.Error("an event of the log cannot be read", "stream", stream, "seq", d.Seq)
-			return nil // the call itself is held by whoever handles it
-		}
-		h.past.book.Seen(stream, d.Seq, d.Record.ID)
-		take(*d.Record)
-		return nil
-	})
-	if err != nil {
-		stop()
-	}
-	return t, stop, err
-}
-
-// retail tails again, as soon as the server can be asked.
-func (h *Host) retail(ctx context.Context, stream string, take func(events.Record)) (*worker.Tailer, context.CancelFunc) {
-	for ctx.Err() == nil {
-		if t, stop, err := h.tail(ctx, stream, take); err == nil {
-			return t, stop
-		}
-		select {
-		case <-ctx.Done():
-		case <-time.After(500 * time.Millisecond):
-		}
-	}
-	return nil, func() {}
+	return h.following.follow(ctx, stream, take, reset)
 }
 
 // Close lets go of everything.
 func (h *Host) Close() {
 	for _, s := range h.services {
 		_ = s.Stop()
+	}
+	if h.following != nil {
+		h.following.leave(h)
 	}
 	if h.past != nil {
 		h.past.close()

@@ -36,6 +36,7 @@ type Setup struct {
 	Unsafe    bool // accept a server that does not fsync
 	Telemetry *telemetry.Telemetry
 	Embedded  broker.Local // nil: the server is elsewhere
+	Following *Following   // of all services of this process; nil: each its own
 }
 
 // Roles are the services and the role each writes as.
@@ -105,7 +106,8 @@ func (s Setup) open(ctx context.Context, service string) (*Host, error) {
 	return Open(ctx, Options{
 		Service: service, Role: Roles()[service], Version: s.Version, Connect: s.Connect("outdial-" + service),
 		Embedded: s.Embedded, Monitor: s.Config.NATS.Monitor, Unsafe: s.Unsafe, Telemetry: s.Telemetry, Worker: s.Config.Timing.Worker, Limits: s.Config.Limits,
-		State: filepath.Join(s.Config.NATS.State, string(Roles()[service])),
+		Following: s.Following,
+		State:     filepath.Join(s.Config.NATS.State, string(Roles()[service])),
 		Directory: func(now func() time.Time, desktop providers.Desktop) (*tenants.Directory, error) {
 			return config.Directory(s.Config, kinds.All(), config.Deps{Now: now, Desktop: desktop,
 				Tracer: s.Telemetry.Tracer.Tracer("outdial/providers")})

@@ -293,7 +293,7 @@ func delivery(m jetstream.Msg) (Delivery, error) {
 	if err != nil {
 		return d, err
 	}
-	rec.Seq, rec.Stored = d.Seq, d.Stored
+	rec.Seq, rec.Stored, rec.After = d.Seq, d.Stored, log.AfterOf(d.Header)
 	d.Record = &rec
 	return d, nil
 }

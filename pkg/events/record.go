@@ -10,6 +10,7 @@ type Record struct {
 	Role   Role
 	Name   Name
 	Seq    uint64    // in the stream
+	After  uint64    // Seq of the event before it in its log; 0: it is the first, or its writer did not say
 	Stored time.Time // by the server's clock
 
 	ID          string

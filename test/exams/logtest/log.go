@@ -62,6 +62,7 @@ type logKey struct{ tenant, key string }
 type message struct {
 	seq     uint64
 	at      time.Time
+	after   uint64 // what its writer followed on
 	subject string
 	header  events.Header
 	data    []byte
@@ -134,7 +135,7 @@ func (l *Log) append(d log.Draft) (log.Appended, error) {
 	}
 	if err == nil && !dup {
 		r := record(d)
-		r.Seq = m.seq
+		r.Seq, r.After = m.seq, d.After
 		return log.Appended{Record: r, Won: true}, nil
 	}
 	if err != nil && !errors.Is(err, log.ErrConflict) {
@@ -171,7 +172,7 @@ func (l *Log) send(d log.Draft) (*message, bool, error) {
 	if after != d.After {
 		return nil, false, conflict()
 	}
-	m := &message{at: now, subject: record(d).Subject(), header: h, data: data}
+	m := &message{at: now, after: d.After, subject: record(d).Subject(), header: h, data: data}
 	if err := s.makeRoom(d.Family, m.subject); err != nil {
 		return nil, false, err
 	}
@@ -239,7 +240,7 @@ func (m *message) record() (events.Record, error) {
 		}
 		return events.Record{}, fault.New(fault.Permanent, "read log", code, fmt.Errorf("sequence %d: %w", m.seq, err))
 	}
-	r.Seq, r.Stored = m.seq, m.at
+	r.Seq, r.Stored, r.After = m.seq, m.at, m.after
 	return r, nil
 }
 

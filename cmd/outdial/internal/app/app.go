@@ -80,7 +80,8 @@ func (a *App) start(ctx context.Context, o Options) error {
 	a.defers(func() { _ = tele.Shutdown(context.Background()) })
 	a.Logger = tele.Logger
 	runtime.Say(o.Config, a.Logger)
-	a.Setup = runtime.Setup{Config: o.Config, Version: o.Version, Unsafe: o.Unsafe, Telemetry: tele}
+	a.Setup = runtime.Setup{Config: o.Config, Version: o.Version, Unsafe: o.Unsafe, Telemetry: tele,
+		Following: &runtime.Following{}}
 	if err := a.server(o); err != nil {
 		return err
 	}

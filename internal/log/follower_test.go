@@ -1,0 +1,268 @@
+package log_test
+
+import (
+	"context"
+	"fmt"
+	"reflect"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"github.com/outdial/outdial/internal/log"
+	"github.com/outdial/outdial/pkg/events"
+	"github.com/outdial/outdial/pkg/events/lifecycle"
+	"github.com/outdial/outdial/test/exams/logtest"
+)
+
+// story appends what may follow in a call, whoever writes it.
+func next(rt *rapid.T, c *lifecycle.Call) *log.Draft {
+	bodies := map[events.Name]struct {
+		role events.Role
+		body any
+	}{
+		events.Requested:       {events.Orchestrator, &events.CallRequested{}},
+		events.Waiting:         {events.Orchestrator, &events.CallWaiting{Reason: events.WaitAgentNotReady}},
+		events.Assigned:        {events.Orchestrator, &events.CallAssigned{Agent: "a1"}},
+		events.Passed:          {events.Compliance, &events.CallPassed{}},
+		events.Dialing:         {events.Dialer, &events.CallDialing{Attempt: "x"}},
+		events.Ringing:         {events.Bridge, &events.CallProgress{}},
+		events.Talking:         {events.Bridge, &events.CallProgress{}},
+		events.Ended:           {events.Bridge, &events.CallProgress{}},
+		events.CancelRequested: {events.Orchestrator, &events.CallCancelRequested{}},
+		events.Closed:          {events.Orchestrator, &events.CallClosed{}},
+	}
+	var legal []events.Name
+	for _, s := range events.CallSpecs() {
+		if _, ok := bodies[s.Name]; ok {
+			if _, v := lifecycle.Calls().Next(c.State, s.Name); v != lifecycle.Illegal {
+				legal = append(legal, s.Name)
+			}
+		}
+	}
+	name := rapid.SampledFrom(legal).Draw(rt, "name")
+	b := bodies[name]
+	return &log.Draft{Family: events.CallFamily, Tenant: "acme", Key: c.ID, Role: b.role, Name: name,
+		Cause: fmt.Sprint(c.Seq()), Place: len(c.Log) + 1, Time: noon, After: c.Seq(), Body: b.body}
+}
+
+// Whatever a process learns ahead of its turn, from its own appends or from
+// what it asked the leader, twice or late: an open call in memory is the fold
+// of the beginning of its log, at least as far as the stream was heard, and
+// where the stream was heard to its end, of all of it.
+func TestWhatIsHeldIsTheFoldOfTheLog(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(rt *rapid.T) {
+		store, f := logtest.New(func() time.Time { return noon }), log.NewFollower()
+		f.CaughtUp(events.CallFamily)
+		l, ctx := log.New(store, f), context.Background()
+		heard := 0
+		stream := func() []events.Record {
+			all, err := store.From(events.CallFamily, 0)
+			if err != nil {
+				rt.Fatal(err)
+			}
+			return all
+		}
+		calls := []string{"one", "two", "three"}
+		check := func() {
+			for _, call := range calls {
+				c := f.Call(log.Ref{Tenant: "acme", ID: call})
+				var whole, due []events.Record
+				for i, r := range stream() {
+					if r.Key == call {
+						whole = append(whole, r)
+						if i < heard {
+							due = whole
+						}
+					}
+				}
+				if c == nil {
+					if lifecycle.Fold(due).Open() {
+						rt.Fatalf("%s was heard up to %d and is not held", call, len(due))
+					}
+					continue
+				}
+				if n := len(c.Log); n < len(due) || n > len(whole) {
+					rt.Fatalf("%s: %d events are held, %d were heard of %d", call, n, len(due), len(whole))
+				}
+				for i, r := range c.Log { // what its own writer knows of an event is not when it was stored
+					if r.Stored.IsZero() && i >= len(due) {
+						r.Stored = whole[i].Stored
+						c.Log[i].Stored = r.Stored
+					}
+				}
+				if want := lifecycle.Fold(whole[:len(c.Log)]); !reflect.DeepEqual(want, c) {
+					rt.Fatal(cmp.Diff(want, c, cmp.AllowUnexported(lifecycle.Call{})))
+				}
+			}
+		}
+		for range rapid.IntRange(1, 30).Draw(rt, "turns") {
+			call := rapid.SampledFrom(calls).Draw(rt, "call")
+			ref := log.Ref{Tenant: "acme", ID: call}
+			now, err := log.Call(ctx, store, ref.Tenant, ref.ID, 0)
+			if err != nil {
+				rt.Fatal(err)
+			}
+			now.ID = call
+			switch rapid.SampledFrom([]string{"mine", "theirs", "hear", "hear", "ask", "again"}).Draw(rt, "turn") {
+			case "mine":
+				_, err = l.Append(ctx, *next(rt, now))
+			case "theirs":
+				_, err = store.Append(ctx, *next(rt, now))
+			case "hear":
+				if all := stream(); heard < len(all) {
+					f.Take(all[heard])
+					heard++
+				}
+			case "ask":
+				_, err = l.LatestCall(ctx, ref)
+			case "again":
+				if all := stream(); len(all) > 0 {
+					f.Learn(rapid.SampledFrom(all).Draw(rt, "old"))
+				}
+			}
+			if err != nil {
+				rt.Fatal(err)
+			}
+			check()
+		}
+	})
+}
+
+func TestFollowerStories(t *testing.T) {
+	t.Parallel()
+	one := log.Ref{Tenant: "acme", ID: "one"}
+	type world struct {
+		store *logtest.Log
+		f     *log.Follower
+		heard int
+	}
+	hear := func(t *testing.T, w *world) {
+		all, err := w.store.From(events.CallFamily, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for ; w.heard < len(all); w.heard++ {
+			w.f.Take(all[w.heard])
+		}
+	}
+	for story, tell := range map[string]func(t *testing.T, w *world){
+		"nobody is answered before all is heard": func(t *testing.T, w *world) {
+			w.f.Reset(events.CallFamily)
+			w.heard = 0
+			hear(t, w)
+			if w.f.Call(one) != nil {
+				t.Error("a view of long ago is handed out")
+			}
+			w.f.CaughtUp(events.CallFamily)
+			if w.f.Call(one) == nil {
+				t.Error("nothing is held")
+			}
+		},
+		"an event that cannot be read sends who asks to the leader": func(t *testing.T, w *world) {
+			w.f.Unreadable(events.CallFamily, one, 90)
+			if w.f.Call(one) != nil {
+				t.Error("it was skipped in silence")
+			}
+			open := 0
+			w.f.OpenCalls(func(*lifecycle.Call) { open++ })
+			if open != 1 {
+				t.Error("nobody looks after the call any more")
+			}
+		},
+		"an agent's next event says again how it stands": func(t *testing.T, w *world) {
+			ref := log.Ref{Tenant: "acme", ID: "a1"}
+			w.f.CaughtUp(events.AgentFamily)
+			at := func(seq uint64) events.Record {
+				return events.Record{Family: events.AgentFamily, Tenant: "acme", Key: "a1", Role: events.Bridge, Name: events.Ready, Seq: seq, Body: &events.AgentPresence{}}
+			}
+			w.f.Take(at(1))
+			w.f.Unreadable(events.AgentFamily, ref, 2)
+			if w.f.Agent(ref) != nil {
+				t.Error("it was skipped in silence")
+			}
+			w.f.Take(at(3))
+			if a := w.f.Agent(ref); a == nil || a.Last.Seq != 3 {
+				t.Errorf("%+v", a)
+			}
+		},
+		"what was never heard leaves a gap that nobody is answered over": func(t *testing.T, w *world) {
+			c := w.f.Call(one)
+			w.f.Take(events.Record{Family: events.CallFamily, Tenant: "acme", Key: "one", Role: events.Orchestrator,
+				Name: events.Waiting, Seq: 99, After: c.Seq() + 3, Body: &events.CallWaiting{}})
+			if w.f.Call(one) != nil {
+				t.Error("an event between is missing")
+			}
+		},
+		"closed calls are kept for a while, and not for ever": func(t *testing.T, w *world) {
+			for i := range 2000 {
+				a := must(t, w.store, requested(fmt.Sprint("c", i)))
+				must(t, w.store, draft(fmt.Sprint("c", i), events.Orchestrator, events.Closed, "x", a.Record.Seq, &events.CallClosed{}))
+			}
+			hear(t, w)
+			if w.f.Call(log.Ref{Tenant: "acme", ID: "c1999"}) == nil {
+				t.Error("the last that closed is not held")
+			}
+			if w.f.Call(log.Ref{Tenant: "acme", ID: "c0"}) != nil || w.f.Call(one) == nil {
+				t.Error("the first that closed is held, or an open one is not")
+			}
+			// Who read it long ago and tells only now does not bring it back.
+			old, err := w.store.Read(t.Context(), events.CallFamily, "acme", "c0", 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			w.f.Learn(old[0])
+			if w.f.Call(log.Ref{Tenant: "acme", ID: "c0"}) != nil {
+				t.Error("a closed call is open again")
+			}
+		},
+		"who waits for an event goes on when it is heard": func(t *testing.T, w *world) {
+			a := must(t, w.store, requested("two"))
+			done := make(chan error, 1)
+			go func() { done <- w.f.Reach(t.Context(), events.CallFamily, a.Record.Seq) }()
+			hear(t, w)
+			if err := <-done; err != nil || w.f.Heard(events.CallFamily) != a.Record.Seq {
+				t.Error(err)
+			}
+			ctx, stop := context.WithCancel(t.Context())
+			stop()
+			if w.f.Reach(ctx, events.CallFamily, a.Record.Seq+1) == nil {
+				t.Error("what was not stored yet is heard")
+			}
+		},
+		"a hearer joins where it stands, and not behind": func(t *testing.T, w *world) {
+			var got []uint64
+			take := func(r events.Record) { got = append(got, r.Seq) }
+			if _, ok := w.f.Join(events.CallFamily, 0, 0, take, func() {}); ok {
+				t.Error("one that has heard nothing joins in the middle")
+			}
+			leave, ok := w.f.Join(events.CallFamily, 0, w.f.Heard(events.CallFamily), take, func() { got = nil })
+			if !ok {
+				t.Fatal("not let in")
+			}
+			a := must(t, w.store, requested("two"))
+			hear(t, w)
+			w.f.Reset(events.CallFamily)
+			w.heard = 0
+			if hear(t, w); len(got) != 2 || got[1] != a.Record.Seq {
+				t.Errorf("after the reset it heard %v", got)
+			}
+			leave()
+			must(t, w.store, requested("three"))
+			if hear(t, w); len(got) != 2 {
+				t.Error("who has left still hears")
+			}
+		},
+	} {
+		t.Run(story, func(t *testing.T) {
+			t.Parallel()
+			w := &world{store: logtest.New(func() time.Time { return noon }), f: log.NewFollower()}
+			w.f.CaughtUp(events.CallFamily)
+			must(t, w.store, requested("one"))
+			hear(t, w)
+			tell(t, w)
+		})
+	}
+}
