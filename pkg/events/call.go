@@ -116,7 +116,9 @@ type CallClosed struct {
 	Quarantine bool `json:"quarantine,omitempty"`
 }
 
-// Instants are the moments of a call, where there is evidence of them.
+// Instants are the moments of a call, where there is evidence of them: of our
+// own doings by our clock, of what the provider reports by the provider's own
+// where it dates its news, else of the receipt unless the news came late.
 type Instants struct {
 	Requested time.Time  `json:"requested"`
 	Assigned  *time.Time `json:"assigned,omitempty"`
@@ -130,15 +132,18 @@ type Instants struct {
 	WrapUp    *time.Time `json:"wrapUp,omitempty"`
 	WrappedUp *time.Time `json:"wrappedUp,omitempty"`
 	Closed    time.Time  `json:"closed"`
+	// ByProvider names the states whose instants are by the provider's clock.
+	ByProvider []Name `json:"byProvider,omitempty"`
 }
 
-// Durations are in milliseconds; null without evidence.
+// Durations are in milliseconds. Each is between two moments of one clock: the
+// provider's where it dated both, else ours where neither came late, else null.
 type Durations struct {
 	Queue *int64 `json:"queue"` // requested to dialing
-	Ring  *int64 `json:"ring"`  // ringing (or dialing) to answered
-	Talk  *int64 `json:"talk"`  // talking to ended, hold included
-	Hold  *int64 `json:"hold"`  // sum of holds
-	Wrap  *int64 `json:"wrap"`  // wrap-up to wrapped up
+	Ring  *int64 `json:"ring"`  // ringing to answered; null where the provider reports no ringing
+	Talk  *int64 `json:"talk"`  // talking to ended, hold included; null without a conversation
+	Hold  *int64 `json:"hold"`  // the customer's time on hold, through consultations; null without any
+	Wrap  *int64 `json:"wrap"`  // wrap-up to wrapped up, or to an end that somebody saw
 }
 
 // CallFailed is compliance's no.
@@ -266,11 +271,27 @@ type CallOrphaned struct {
 	Undone   bool   `json:"undone"` // cancelled at the provider
 }
 
+// Reasons of an ended call, and who answered one.
+const (
+	EndCompleted   = "completed"
+	EndTransferred = "transferred" // the agent left, the customer's leg is still up
+	EndMachine     = "machine"     // of answered, too: a machine did
+	EndNoAnswer    = "no_answer"
+	EndBusy        = "busy"
+	EndRejected    = "rejected"
+	EndInvalid     = "invalid_number"
+	EndAgentMissed = "agent_missed"
+	EndAgentLost   = "agent_lost"
+	EndProvider    = "provider_failed"
+	EndUnknown     = "unknown"
+	ByHuman        = "human" // of answered: a person did
+)
+
 // CallProgress is a state of the call as the provider reports it.
 type CallProgress struct {
 	Common
 	Agent    string `json:"agent,omitempty"`
-	Reason   string `json:"reason,omitempty"`   // of ended: completed, busy, no_answer …
+	Reason   string `json:"reason,omitempty"`   // of ended: completed, busy, no_answer …; of answered: machine, human
 	Event    string `json:"event"`              // the provider's own name for it, verbatim
 	State    string `json:"state,omitempty"`    // the provider's own state, verbatim
 	Legs     Legs   `json:"legs"`               // the two legs kept apart
@@ -281,7 +302,10 @@ type CallProgress struct {
 	// Attributes are the provider's other, non-personal details.
 	Attributes map[string]string `json:"attributes,omitempty"`
 	OccurredAt *time.Time        `json:"occurredAt,omitempty"` // by the provider's clock
-	RawSeq     uint64            `json:"rawSeq,omitempty"`     // in PROVIDER
+	ReceivedAt *time.Time        `json:"receivedAt,omitempty"` // of the raw message; without one the event's own time counts
+	// Inferred: a later message shows that it came to this. When is not known.
+	Inferred bool   `json:"inferred,omitempty"`
+	RawSeq   uint64 `json:"rawSeq,omitempty"` // in PROVIDER
 }
 
 // Legs are the two sides of a call.

@@ -146,14 +146,18 @@ type Poller interface {
 // A View is what is on record when a message is read: a provider's message
 // means different things to different histories.
 type View struct {
-	Now        time.Time
-	Presence   events.Name // of the agent
-	Session    string
-	CallState  events.Name // last event that moved the claiming call; "" without a claim
-	Dialed     bool        // the claiming call has an intent on record
-	Talked     bool        // it has been talking (or answered, where that counts)
-	To         string      // its number, E.164; "" without a claim
-	HomeRegion string      // ISO region in which national numbers are read, e.g. US
+	Now       time.Time
+	Presence  events.Name // of the agent
+	Session   string
+	CallState events.Name // last event that moved the claiming call; "" without a claim
+	Dialed    bool        // the claiming call has an intent on record
+	Said      string      // the provider's own name of the news that moved it last, verbatim
+	Talked    bool        // it has been talking (or answered, where that counts)
+	Machine   bool        // a machine answered it
+	// Transferred: the agent handed the customer on, who is still connected.
+	Transferred bool
+	To          string // its number, E.164; "" without a claim
+	HomeRegion  string // ISO region in which national numbers are read, e.g. US
 }
 
 // An Observation is one thing a provider's message says.
@@ -172,6 +176,7 @@ type Observation struct {
 	Manual   bool              // it is a manual outbound call, as ours are
 	Attrs    map[string]string // other details, never personal
 	At       time.Time         // by the provider's clock, zero when not said
+	Inferred bool              // the message shows that it came to this before, but not when
 }
 
 // A Reader understands a provider's messages. It is pure. What does not parse

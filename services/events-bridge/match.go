@@ -101,7 +101,8 @@ func ViewOf(a *lifecycle.Agent, c *lifecycle.Call, home string) providers.View {
 	if c == nil {
 		return v
 	}
-	v.Dialed, v.Talked = c.Dialing != nil, c.Talked
+	v.Dialed, v.Talked, v.Machine, v.Transferred = c.Dialing != nil, c.Talked, c.Machine, c.Transferred
+	v.Said = c.Said
 	if c.Request != nil {
 		v.To = c.Request.Request.To
 	}

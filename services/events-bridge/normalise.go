@@ -219,7 +219,7 @@ func (s *Service) progress(m *message, o providers.Observation, c *lifecycle.Cal
 func (m *message) body(o providers.Observation, c *lifecycle.Call) *events.CallProgress {
 	b := &events.CallProgress{
 		Agent: m.agent, Reason: o.Reason, Event: o.Event, State: o.State, Legs: o.Legs,
-		Evidence: m.raw.Via, Provider: map[string]string{}, Attributes: o.Attrs, RawSeq: m.seq,
+		Evidence: m.raw.Via, Provider: map[string]string{}, Attributes: o.Attrs, RawSeq: m.seq, Inferred: o.Inferred,
 	}
 	for k, v := range o.IDs {
 		b.Provider[k] = v
@@ -233,6 +233,9 @@ func (m *message) body(o providers.Observation, c *lifecycle.Call) *events.CallP
 	if !o.At.IsZero() {
 		at := o.At
 		b.OccurredAt = &at
+	}
+	if at := m.raw.ReceivedAt; !at.IsZero() {
+		b.ReceivedAt = &at
 	}
 	return b
 }

@@ -47,8 +47,8 @@ func TestACallIsFollowedByPolling(t *testing.T) {
 	}
 	c := w.call("c1")
 	w.wantCall("c1", "talking held talking wrap_up")
-	if c.State != lifecycle.WrapUp || c.Durations().Hold == nil || *c.Durations().Hold == 0 {
-		t.Errorf("%s, %+v", c.State, c.Durations())
+	if d := c.Durations(time.Time{}); c.State != lifecycle.WrapUp || d.Hold == nil || *d.Hold == 0 {
+		t.Errorf("%s, %+v", c.State, d)
 	}
 	for _, r := range c.Log {
 		if p, ok := r.Body.(*events.CallProgress); ok && (p.Evidence != "poll" || p.RawSeq == 0 || p.Event == "" || p.Late) {

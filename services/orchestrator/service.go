@@ -227,9 +227,13 @@ func (s *Service) closing(c *lifecycle.Call, m Move, now time.Time) (*log.Draft,
 		m = forsaken(c)
 	}
 	c.Instants.Closed = now
+	seen := now
+	if m.Presumed {
+		seen = time.Time{} // nobody saw it end
+	}
 	body := &events.CallClosed{
 		Outcome: m.Outcome, Reason: m.Reason, Presumed: m.Presumed, Quarantine: m.Quarantine,
-		Instants: c.Instants, Durations: c.Durations(),
+		Instants: c.Instants, Durations: c.Durations(seen),
 	}
 	if a := lastAssigned(c); a != nil {
 		body.Agent = a.Agent

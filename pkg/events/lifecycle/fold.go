@@ -39,17 +39,26 @@ type Call struct {
 	Touched bool
 	// CancelFailed: withdrawing was tried and could not be.
 	CancelFailed bool
-	// Talked: it has been talking, or answered where the provider reports no
-	// talking.
+	// Talked: a person has been talking, or answered where the provider reports
+	// no talking.
 	Talked   bool
 	Answered bool
+	// Machine: a machine answered. It is no conversation, whatever the legs say.
+	Machine bool
+	// Transferred: the agent handed the customer on and is out of it; by our
+	// clock at TransferredAt.
+	Transferred   bool
+	TransferredAt time.Time
+	// Said is the provider's own name of the news that moved the call last.
+	Said string
 	// EndReason is the reason of the first ended.
 	EndReason string
 	Instants  events.Instants
 	since     time.Time // of the state
 	intent    int       // where in Log the intent that stands is, counted from 1
-	holds     time.Duration
-	heldSince time.Time
+	joined    bool      // both legs have been up
+	gone      bool      // the provider said that the customer's leg ended
+	times     times
 
 	// Faults are the illegal events found; a call with faults is held.
 	Faults []string
@@ -95,45 +104,14 @@ func (c *Call) Common() events.Common {
 	return common
 }
 
-// Durations are computed from the instants; null without evidence.
-func (c *Call) Durations() events.Durations {
-	i := c.Instants
-	between := func(from, to *time.Time) *int64 {
-		if from == nil || to == nil || to.Before(*from) {
-			return nil
-		}
-		ms := to.Sub(*from).Milliseconds()
-		return &ms
+// CustomerUp reports whether the customer is on a line of ours, as far as
+// anybody said: connected, or transferred and not heard to have ended since,
+// even when the call itself is closed.
+func (c *Call) CustomerUp() bool {
+	if r := Rank(c.State); r == Rank(Answered) || r == Rank(Talking) {
+		return true
 	}
-	first := func(ts ...*time.Time) *time.Time {
-		for _, t := range ts {
-			if t != nil {
-				return t
-			}
-		}
-		return nil
-	}
-	d := events.Durations{
-		Queue: between(&i.Requested, i.Dialing),
-		Ring:  between(first(i.Ringing, i.Dialing), first(i.Answered, i.Talking)),
-		Wrap:  between(i.WrapUp, first(i.WrappedUp, &i.Closed)),
-	}
-	talkFrom := i.Talking
-	if talkFrom == nil && c.Talked {
-		talkFrom = i.Answered
-	}
-	d.Talk = between(talkFrom, first(i.Ended, i.WrapUp))
-	if c.holds > 0 {
-		ms := c.holds.Milliseconds()
-		d.Hold = &ms
-	}
-	if i.Requested.IsZero() {
-		d.Queue = nil
-	}
-	if i.Closed.IsZero() && i.WrappedUp == nil {
-		d.Wrap = nil
-	}
-	return d
+	return c.Transferred && !c.gone
 }
 
 // Fold reads a log in the order of its sequences.
@@ -152,6 +130,9 @@ func (c *Call) Take(r events.Record) Verdict {
 	}
 	on := c.meaning(r)
 	to, v := Calls().Next(c.State, on)
+	if p, ok := r.Body.(*events.CallProgress); ok && p.Late && v == Move {
+		to, v = c.State, Known // whoever stored it saw that it came too late
+	}
 	if v == Illegal {
 		c.Faults = append(c.Faults, fmt.Sprintf("%s in %s at %d", r.Name, c.State, r.Seq))
 	}
@@ -246,38 +227,55 @@ func (c *Call) noteAnswer(r events.Record) {
 }
 
 func (c *Call) progress(r events.Record, b *events.CallProgress, v Verdict) {
-	at := r.Time
+	at := momentOf(r, b)
+	c.date(r.Name, at)
+	c.whoAnswered(r.Name, b.Reason)
+	c.customersEnd(r, b.Reason)
 	if v != Move {
 		return
 	}
-	c.Touched = false
-	if !c.heldSince.IsZero() {
-		c.holds += at.Sub(c.heldSince)
-		c.heldSince = time.Time{}
-	}
-	set := func(t **time.Time) {
-		if *t == nil {
-			*t = &at
-		}
-	}
+	c.Touched, c.Said = false, b.Event
+	c.times.hold(r.Name, at)
 	switch r.Name {
-	case events.Ringing:
-		set(&c.Instants.Ringing)
 	case events.Answered:
 		c.Answered = true
-		c.Talked = c.Talked || (c.Assigned != nil && c.Assigned.NoTalking)
-		set(&c.Instants.Answered)
-	case events.Talking:
-		c.Talked = true
-		set(&c.Instants.Talking)
-	case events.Held:
-		c.heldSince = at
+		c.joined = c.joined || (c.Assigned != nil && c.Assigned.NoTalking)
+	case events.Talking, events.Held, events.Consulting, events.Conferencing:
+		c.joined = true // nobody is held or conferenced who was not connected
 	case events.Ended:
-		c.EndReason = b.Reason
-		set(&c.Instants.Ended)
-	case events.WrapUp:
-		set(&c.Instants.WrapUp)
-	case events.WrappedUp:
-		set(&c.Instants.WrappedUp)
+		if !c.Machine || (b.Reason != "" && b.Reason != events.EndCompleted) {
+			c.EndReason = b.Reason
+		}
+	}
+	c.Talked = c.joined && !c.Machine
+}
+
+// whoAnswered hears whether it was a machine. That word comes after the answer
+// itself, or after the agent was connected, so it counts although the state
+// stays; once the call is over it comes too late.
+func (c *Call) whoAnswered(n events.Name, reason string) {
+	if n != events.Answered || Rank(c.State) == 0 || Rank(c.State) >= Rank(Ended) {
+		return
+	}
+	switch reason {
+	case events.EndMachine:
+		c.Machine, c.EndReason = true, events.EndMachine
+	case events.ByHuman:
+		c.Machine, c.EndReason = false, ""
+	}
+	c.Talked = c.joined && !c.Machine
+}
+
+// customersEnd keeps the customer's leg apart from the call's state: a transfer
+// ends the agent's part alone, and what ends the rest of it may be heard long
+// after the call is closed.
+func (c *Call) customersEnd(r events.Record, reason string) {
+	switch {
+	case r.Name != events.Ended:
+	case reason != events.EndTransferred:
+		c.gone = true
+	case !c.gone && !c.Transferred:
+		c.Transferred, c.TransferredAt = true, r.Time
+		c.joined = true
 	}
 }
