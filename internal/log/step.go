@@ -68,14 +68,26 @@ func runStep(ctx context.Context, l Leader, s Step) ([]Step, error) {
 		case !errors.Is(err, ErrConflict) || try == maxTries:
 			return nil, err
 		}
-		if err := pause(ctx, try); err != nil {
+		if err := pause(ctx, l, try); err != nil {
 			return nil, err
 		}
 	}
 }
 
+// A Pauser is a Leader that also says how long a lost race waits: where time is
+// not the machine's.
+type Pauser interface {
+	Pause(ctx context.Context, try int) error
+}
+
 // pause waits a random while that grows with the tries, so that racers spread.
-func pause(ctx context.Context, try int) error {
+func pause(ctx context.Context, l Leader, try int) error {
+	if outer, ok := l.(*Log); ok {
+		l = outer.Leader
+	}
+	if p, ok := l.(Pauser); ok {
+		return p.Pause(ctx, try)
+	}
 	t := time.NewTimer(rand.N(time.Duration(try) * 5 * time.Millisecond))
 	defer t.Stop()
 	select {

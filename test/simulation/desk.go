@@ -1,0 +1,215 @@
+package simulation
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/outdial/outdial/pkg/events/fault"
+	"github.com/outdial/outdial/pkg/providers"
+	"github.com/outdial/outdial/pkg/providers/acqueon/webexcc"
+)
+
+// A page is an agent's desktop. It holds a socket to one bridge process, is
+// told to dial by it, and says in order what happens, at once or, when the
+// socket was gone meanwhile, all together afterwards.
+type page struct {
+	w       *World
+	agent   string
+	session string
+	at      *process // nil: no socket
+	door    bool     // the dialer reaches it
+	busy    bool
+	seen    map[string]bool
+	outbox  [][]byte
+	calls   int
+}
+
+// desks is the way to all desktops, and the pages behind it.
+type desks struct {
+	w     *World
+	pages map[string]*page // by agent
+}
+
+// provider is Webex CC with the real starter and reader.
+func (d *desks) provider() providers.Provider {
+	return webexcc.New(webexcc.Config{Desktop: d}).Provider()
+}
+
+// Send implements providers.Desktop.
+func (d *desks) Send(_ context.Context, a providers.AgentRef, message []byte, attempt string, notAfter time.Time) error {
+	const op = "send to desktop"
+	w := d.w
+	w.sends[attempt]++
+	w.hop()
+	w.mayDie()
+	p := d.pages[a.Agent]
+	if p == nil || !p.door || p.at == nil || p.session != a.Session {
+		return fault.New(fault.Transient, op, "no_responders", providers.ErrNoResponders)
+	}
+	switch {
+	case w.odds(50):
+		return fault.New(fault.Uncertain, op, "no_reply", nil)
+	case p.seen[attempt]:
+		return fault.New(fault.Uncertain, op, "repeat", nil)
+	case !w.now.Before(notAfter):
+		return fault.New(fault.Permanent, op, "late", nil)
+	case p.busy:
+		return fault.New(fault.Permanent, op, "not_ready", nil)
+	}
+	p.seen[attempt] = true
+	number := "+" + between(string(message), `"data":"`, `"`)
+	p.dial(w.dialed("webexcc", a.Agent, providers.Order{Attempt: attempt, To: number, Agent: a}))
+	w.hop()
+	if w.odds(40) {
+		return fault.New(fault.Uncertain, op, "no_reply", nil)
+	}
+	return nil
+}
+
+func between(s, from, to string) string {
+	_, s, _ = strings.Cut(s, from)
+	s, _, _ = strings.Cut(s, to)
+	return s
+}
+
+// dial is what becomes of a request that the page took.
+func (p *page) dial(d *dial) {
+	w := p.w
+	p.busy = true
+	p.calls++
+	at := w.between(100*time.Millisecond, time.Second)
+	tell := func(after time.Duration, event, state string, agent, customer, wrap bool) {
+		at += after
+		w.after(at, func() { p.say(p.event(d, event, state, agent, customer, wrap)) })
+	}
+	do := func(f func()) { w.after(at, f) }
+	tell(0, "eAgentOfferContact", "new", false, false, false)
+	ring := w.between(0, 5*time.Second)
+	switch {
+	case w.chance(5):
+		tell(ring, "eAgentOutboundFailed", "new", false, false, false)
+		do(func() { d.Until = w.now; p.ready() })
+		return
+	case w.chance(6):
+		tell(0, "eAgentContactAssigned", "connected", true, false, false)
+		tell(ring, "eAgentContactEnded", "connected", true, false, false)
+		do(func() { d.Until = w.now })
+		tell(w.between(0, time.Second), "acw", "wrapUp", true, false, true)
+	default:
+		tell(ring, "eAgentContactAssigned", "connected", true, true, false)
+		do(func() { d.talked = true })
+		if w.chance(4) {
+			tell(w.between(0, 2*time.Second), "eAgentContactHeld", "connected", true, true, false)
+			tell(w.between(0, 2*time.Second), "eAgentContactUnheld", "connected", true, true, false)
+		}
+		tell(w.between(0, 20*time.Second), "eAgentContactEnded", "connected", true, true, false)
+		do(func() { d.Until = w.now })
+		tell(w.between(0, 200*time.Millisecond), "eAgentWrapup", "wrapUp", true, true, true)
+	}
+	tell(w.between(0, 4*time.Second), "AgentWrappedUp", "wrapUp", true, true, false)
+	do(p.ready)
+}
+
+func (p *page) ready() {
+	p.busy = false
+	p.say([]byte(`{"outdial":"presence","status":"ready","version":"3.21.2410"}`))
+}
+
+// event is a message in the form of Webex CC's document, as short as it goes.
+func (p *page) event(d *dial, event, state string, agent, customer, wrap bool) []byte {
+	return fmt.Appendf(nil, `{"channel":"Webexcc","topic":"outbound","subtopic":"OutBoundCallStateChange","message":{"source":"event","call":{`+
+		`"id":"org","event":%q,"CallType":"OUTBOUND","ResponseFields":{"toAddress":%q,"CallState":%q,"Type":"OUTBOUND","OutBoundType":"manualdial"},`+
+		`"ResponseActual":{"type":"RoutingMessage","data":{"agentId":%q,"eventTime":%d,"interactionId":%q,"type":%q,`+
+		`"interaction":{"contactDirection":{"type":"OUTBOUND"},"interactionId":%q,"state":%q,"participants":{`+
+		`%q:{"hasJoined":%t,"id":%q,"pType":"Customer"},%q:{"hasJoined":%t,"isWrapUp":%t,"id":%q,"pType":"Agent"}}}}}}}}`,
+		event, d.Number, state, p.agent, p.w.now.UnixMilli(), d.ProviderCall, strings.TrimPrefix(event, "e"),
+		d.ProviderCall, state, d.Number, customer, d.Number, p.agent, agent, wrap, p.agent)
+}
+
+// say keeps a message for the socket.
+func (p *page) say(m []byte) { p.outbox = append(p.outbox, m) }
+
+// live is the page's day: it comes in, relays, and comes back.
+func (p *page) live() {
+	w := p.w
+	next := func(d time.Duration) { w.after(d, p.live) }
+	if p.at != nil && !p.at.up {
+		p.at, p.door = nil, false
+	}
+	if p.at == nil {
+		if to := w.anyProcess("events-bridge"); to != nil {
+			p.come(to)
+		}
+		next(w.between(300*time.Millisecond, 2*time.Second))
+		return
+	}
+	if w.odds(2000) {
+		p.go_()
+		next(w.between(100*time.Millisecond, 6*time.Second))
+		return
+	}
+	next(250 * time.Millisecond)
+}
+
+// come opens a socket: a new session, then whatever has waited, then presence.
+func (p *page) come(to *process) {
+	w := p.w
+	p.at = to
+	session := fmt.Sprintf("%s-%d", p.agent, w.serial())
+	to.spawn(nil, func() {
+		desk := to.brid.Desk(doors{p, session})
+		err := desk.Opened(context.Background(), "desk", p.agent, session)
+		if err != nil {
+			if p.at == to {
+				p.at, p.door = nil, false
+			}
+			return
+		}
+		p.session = session
+		if !p.busy {
+			p.ready()
+		}
+		for p.at == to && p.session == session {
+			if len(p.outbox) == 0 {
+				w.sleep(20 * time.Millisecond)
+				continue
+			}
+			m := p.outbox[0]
+			if err := desk.Message(context.Background(), "desk", p.agent, session, m); err != nil {
+				if fault.Of(err) == fault.Permanent {
+					w.count("page: " + fault.Code(err))
+					p.outbox = p.outbox[1:]
+				}
+				w.sleep(100 * time.Millisecond)
+				continue
+			}
+			p.outbox = p.outbox[1:]
+		}
+		desk.Closed(context.Background(), "desk", p.agent, session, "gone")
+	})
+}
+
+// go_ drops the socket; what is said meanwhile waits.
+func (p *page) go_() { p.at, p.door = nil, false }
+
+// doors is the dialer's way to a page.
+type doors struct {
+	p       *page
+	session string
+}
+
+// Open implements the bridge's Doors.
+func (d doors) Open(_ context.Context, _, _, _, session string) error {
+	d.p.session, d.p.door = session, true
+	return nil
+}
+
+// Close implements the bridge's Doors.
+func (d doors) Close(session string) error {
+	if d.p.session == session {
+		d.p.door = false
+	}
+	return nil
+}

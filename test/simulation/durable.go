@@ -1,0 +1,126 @@
+package simulation
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/outdial/outdial/internal/log"
+	"github.com/outdial/outdial/internal/worker"
+	"github.com/outdial/outdial/pkg/events"
+	"github.com/outdial/outdial/pkg/events/fault"
+)
+
+// ackWait is how long the broker waits for a process that has died.
+const ackWait = 5 * time.Second
+
+// A durable is a consumer that the processes of a role share. It delivers each
+// message at least once, to one of them, late, twice, and in any order.
+type durable struct {
+	w            *World
+	stream, name string
+	role         string
+	open         map[uint64]*pending // not settled yet
+}
+
+type pending struct {
+	msg      worker.Delivery
+	tries    int
+	failures int
+	done     bool
+}
+
+// offer takes a message that was stored.
+func (d *durable) offer(m worker.Delivery) {
+	p := &pending{msg: m}
+	d.open[m.Seq] = p
+	d.w.after(d.w.between(100*time.Microsecond, 3*time.Millisecond), func() { d.deliver(p) })
+}
+
+// deliver gives a message to a process that is there.
+func (d *durable) deliver(p *pending) {
+	if p.done {
+		return
+	}
+	to := d.w.anyProcess(d.role)
+	if to == nil {
+		d.w.after(time.Second, func() { d.deliver(p) })
+		return
+	}
+	handle := to.handler(d.stream, d.name)
+	p.tries++
+	m := p.msg
+	m.Tries = p.tries
+	died := func() { d.w.after(d.w.between(0, ackWait), func() { d.deliver(p) }) }
+	to.spawn(died, func() {
+		_, err := handle(context.Background(), m)
+		d.settle(p, err)
+	})
+	if d.w.odds(60) { // the acknowledgement, or a sign of life, got lost
+		d.w.after(d.w.between(time.Millisecond, 2*ackWait), func() { d.again(p) })
+	}
+}
+
+// again delivers a message that may be settled already.
+func (d *durable) again(p *pending) {
+	was := p.done
+	p.done = false
+	d.deliver(p)
+	p.done = was
+}
+
+// settle does what the worker does with a handler's answer.
+func (d *durable) settle(p *pending, err error) {
+	if p.done {
+		return
+	}
+	var refused *events.RejectError
+	if after, ok := snoozed(err); ok {
+		d.w.after(max(after, time.Millisecond), func() { d.deliver(p) })
+		return
+	}
+	code := fault.Code(err)
+	switch {
+	case err == nil:
+		d.finish(p)
+	case errors.As(err, &refused):
+		d.w.count("refused " + refused.Note.Faults[0].Code)
+		d.finish(p)
+	case fault.Of(err) != fault.Transient && code != log.CodeAppendUnknown:
+		d.park(p, code)
+	default:
+		if code != log.CodeUnavailable && code != log.CodeAppendUnknown && code != "sessions_down" {
+			p.failures++
+		}
+		if p.failures >= 8 {
+			d.park(p, "quarantined "+code)
+			return
+		}
+		d.w.after(d.w.between(125*time.Millisecond, 500*time.Millisecond<<p.failures), func() { d.deliver(p) })
+	}
+}
+
+func (d *durable) finish(p *pending) {
+	p.done = true
+	delete(d.open, p.msg.Seq)
+}
+
+// park ends a message that nobody could handle.
+func (d *durable) park(p *pending, code string) {
+	d.w.count(fmt.Sprintf("parked by %s: %s", d.role, code))
+	d.finish(p)
+}
+
+// snoozed reads a handler's wish to hear the message again.
+func snoozed(err error) (time.Duration, bool) {
+	if err == nil {
+		return 0, false
+	}
+	var text string
+	if n, _ := fmt.Sscanf(err.Error(), "again in %s", &text); n != 1 || false {
+		return 0, false
+	}
+	d, perr := time.ParseDuration(text[:len(text)-1])
+	return d, perr == nil
+}

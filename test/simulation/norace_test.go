@@ -1,0 +1,6 @@
+//go:build !race
+
+package simulation
+
+// calls is how many are simulated.
+const calls = 2_000

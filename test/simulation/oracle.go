@@ -1,0 +1,170 @@
+package simulation
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/outdial/outdial/internal/audit"
+	"github.com/outdial/outdial/internal/log"
+	"github.com/outdial/outdial/pkg/events"
+	"github.com/outdial/outdial/pkg/events/lifecycle"
+	"github.com/outdial/outdial/services/compliance/rules"
+)
+
+// A Result is what became of a world.
+type Result struct {
+	Seed     uint64
+	Hash     string // of both logs, to the letter
+	Calls    int
+	Closed   map[string]int // by outcome and reason
+	Talked   int
+	Counts   map[string]int
+	Broken   []string // promises, one a line
+	Involved []string // calls of the broken promises
+	w        *World
+}
+
+// Run plays one seed's world.
+func Run(seed uint64, o Options, zones rules.Zones, sets map[string]rules.RuleSet) Result {
+	w := newWorld(seed, o, zones, sets)
+	w.run()
+	r := Result{Seed: seed, Hash: w.hash(), Calls: len(w.calls), Closed: map[string]int{}, Counts: w.counts, w: w}
+	w.judge(&r)
+	for _, p := range w.processes { // let go of what still waits
+		p.w.calm = true
+		for _, t := range p.tasks {
+			w.kill(t.task)
+		}
+	}
+	return r
+}
+
+func (w *World) fold(id string) *lifecycle.Call {
+	c, _ := log.Call(context.Background(), w.log, tenant, id, 0)
+	return c
+}
+
+func (w *World) agentNow(id string) *lifecycle.Agent {
+	a, err := log.Agent(context.Background(), w.log, tenant, id)
+	if err != nil {
+		panic(err)
+	}
+	return a
+}
+
+// judge asks the audit, and what the audit cannot know.
+func (w *World) judge(r *Result) {
+	key := events.Key(strings.Repeat("k", 32))
+	j := audit.New(audit.Options{Keys: map[string]events.Key{tenant: key}, Strict: true})
+	for _, d := range w.ledger {
+		j.Dialed(d.Dialed)
+	}
+	for _, f := range []events.Family{events.CallFamily, events.AgentFamily} {
+		for _, e := range w.since(f, 0) {
+			j.Take(e)
+		}
+	}
+	for _, f := range j.Report(w.now).Findings {
+		r.broken(f.Call, "%s", f)
+	}
+	attempts := map[string]*lifecycle.Call{}
+	for _, id := range w.calls {
+		c := w.fold(id)
+		if c.State == lifecycle.None {
+			continue // refused
+		}
+		w.judgeCall(r, c, attempts)
+	}
+	for a, n := range w.sends {
+		if n > 1 {
+			r.broken("", "attempt %s was sent %d times", a, n)
+		}
+	}
+	for _, d := range w.ledger {
+		c := attempts[d.Correlation]
+		if d.talked {
+			r.Talked++
+		}
+		if c != nil && d.talked && d.shown > 2 && c.Closed != nil && c.Closed.Outcome == events.OutcomeFailed {
+			r.broken(c.ID, "talked, told so %d times, and closed as failed (%s)", d.shown, c.Closed.Reason)
+		}
+	}
+	for what, n := range w.counts {
+		if strings.HasPrefix(what, "parked") {
+			r.broken("", "%d messages %s", n, what)
+		}
+	}
+}
+
+func (w *World) judgeCall(r *Result, c *lifecycle.Call, attempts map[string]*lifecycle.Call) {
+	for _, e := range c.Log {
+		if b, ok := e.Body.(*events.CallDialing); ok {
+			attempts[b.Attempt] = c
+		}
+	}
+	if c.Closed == nil {
+		r.broken(c.ID, "never closed: %s since %s", c.State, w.now.Sub(c.Since()))
+		return
+	}
+	r.Closed[c.Closed.Outcome+" "+c.Closed.Reason]++
+	talking := false
+	for _, e := range c.Log {
+		p, ok := e.Body.(*events.CallProgress)
+		talking = talking || ok && !p.Late && e.Name == events.Talking
+	}
+	if talking && c.Closed.Outcome == events.OutcomeFailed {
+		r.broken(c.ID, "talking is on record, and it closed as failed (%s)", c.Closed.Reason)
+	}
+}
+
+func (r *Result) broken(call, form string, args ...any) {
+	r.Broken = append(r.Broken, fmt.Sprintf(form, args...))
+	if call != "" {
+		r.Involved = append(r.Involved, call)
+	}
+}
+
+func (w *World) hash() string {
+	h := sha256.New()
+	for _, f := range []events.Family{events.CallFamily, events.AgentFamily} {
+		for _, r := range w.since(f, 0) {
+			_, body, err := events.EncodeRecord(r)
+			fmt.Fprintf(h, "%d %s %s %s %v\n", r.Seq, r.Subject(), r.ID, body, err)
+		}
+	}
+	return hex.EncodeToString(h.Sum(nil))[:16]
+}
+
+// Story is the log of a call, and of the agent that it had, as lines.
+func (r Result) Story(call string) string {
+	var b strings.Builder
+	c := r.w.fold(call)
+	agents := map[string]bool{}
+	for _, e := range c.Log {
+		if a, ok := e.Body.(*events.CallAssigned); ok {
+			agents[a.Agent] = true
+		}
+	}
+	line := func(e events.Record) {
+		_, body, _ := events.EncodeRecord(e)
+		fmt.Fprintf(&b, "  %8.3f %-6s #%-4d %s.%s %.300s\n", e.Stored.Sub(begin).Seconds(), e.Family, e.Seq, e.Role, e.Name, body)
+	}
+	var from, to time.Time
+	for _, e := range c.Log {
+		if from.IsZero() {
+			from = e.Stored
+		}
+		to = e.Stored
+		line(e)
+	}
+	for _, e := range r.w.since(events.AgentFamily, 0) {
+		if agents[e.Key] && !e.Stored.Before(from.Add(-5*time.Second)) && !e.Stored.After(to.Add(10*time.Second)) {
+			line(e)
+		}
+	}
+	return b.String()
+}

@@ -1,0 +1,238 @@
+package simulation
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/outdial/outdial/internal/log"
+	"github.com/outdial/outdial/internal/sessions"
+	"github.com/outdial/outdial/internal/worker"
+	"github.com/outdial/outdial/pkg/events"
+	bridge "github.com/outdial/outdial/services/events-bridge"
+
+	"github.com/outdial/outdial/services/compliance"
+	"github.com/outdial/outdial/services/dialer"
+	"github.com/outdial/outdial/services/orchestrator"
+)
+
+// A process runs some of the services, and dies. What it knew dies with it.
+type process struct {
+	w     *World
+	roles []string
+	up    bool
+	life  int // how often it has begun
+
+	view    *view
+	tasks   []*work
+	handles map[string]worker.Handler // by stream and durable
+	slow    time.Time                 // its followers lag until then
+	away    time.Time                 // it has no connection until then
+	due     map[events.Family]time.Time
+
+	orch *orchestrator.Service
+	comp *compliance.Service
+	dial *dialer.Service
+	brid *bridge.Service
+}
+
+// work is a coroutine of a process, and what its death means to others.
+type work struct {
+	*task
+	died func()
+}
+
+func (p *process) has(role string) bool {
+	for _, r := range p.roles {
+		if r == role {
+			return true
+		}
+	}
+	return false
+}
+
+func (p *process) handler(stream, durable string) worker.Handler {
+	return p.handles[stream+"/"+durable]
+}
+
+// start begins a life: services anew, a view that has read everything.
+func (p *process) start() {
+	p.up, p.tasks = true, nil
+	p.life++
+	p.view = newView(p.w)
+	p.handles = map[string]worker.Handler{}
+	p.due = map[events.Family]time.Time{}
+	l := log.New(leader{p.w, p}, p.view)
+	quiet := slog.New(slog.DiscardHandler)
+	serve := func(routes []worker.Route) {
+		for _, r := range routes {
+			p.handles[r.Stream+"/"+r.Durable] = p.whole(l, r.Handle)
+		}
+	}
+	p.orch, p.comp, p.dial, p.brid = nil, nil, nil, nil
+	for _, role := range p.roles {
+		switch role {
+		case "orchestrator":
+			p.orch = orchestrator.New(orchestrator.Config{Log: l, Notes: p.w, Sessions: p.w.sessions, Directory: p.w.dir,
+				Limits: limits, PerSecond: 1 << 30, Incarnation: sessions.Incarnation(begin), Now: p.w.Now, Logger: quiet})
+			serve(p.orch.Routes())
+		case "compliance":
+			p.comp = compliance.New(compliance.Config{Log: l, Facts: facts{p.w}, Notes: p.w, Directory: p.w.dir,
+				Rulesets: p.w.rulesets, Zones: p.w.zones, Now: p.w.Now, Logger: quiet})
+			serve(p.comp.Routes())
+		case "dialer":
+			p.dial = dialer.New(dialer.Config{Log: l, Notes: p.w, Directory: p.w.dir, Settle: 4 * time.Millisecond, Now: p.w.Now, Logger: quiet})
+			serve(p.dial.Routes())
+		case "events-bridge":
+			p.brid = bridge.New(bridge.Config{Log: l, Store: store{p.w, p}, Directory: p.w.dir, Now: p.w.Now, Logger: quiet,
+				Quotas: bridge.Quotas{RawPerSecond: 1 << 30, SessionsPerHour: 1 << 30, ReadyPerHour: 1 << 30}})
+			serve(p.brid.Routes())
+		}
+	}
+	for _, f := range []events.Family{events.AgentFamily, events.CallFamily} {
+		p.catchUp(f)
+	}
+	p.loops()
+}
+
+// whole is a handler with all that follows from it.
+func (p *process) whole(l *log.Log, h worker.Handler) worker.Handler {
+	return func(ctx context.Context, d worker.Delivery) ([]log.Step, error) {
+		p.mayDie()
+		steps, err := h(ctx, d)
+		if err == nil {
+			err = log.Run(ctx, l, steps...)
+		}
+		p.mayDie()
+		return nil, err
+	}
+}
+
+// loops are what the services do by the clock.
+func (p *process) loops() {
+	ctx := context.Background()
+	if p.orch != nil {
+		p.spawn(nil, func() {
+			var swept time.Time
+			for {
+				next := p.orch.Turn(ctx)
+				if p.w.now.Sub(swept) >= time.Second {
+					swept = p.w.now
+					p.orch.Sweep(ctx)
+				}
+				wait := time.Second
+				if !next.IsZero() {
+					wait = min(max(next.Sub(p.w.now), 20*time.Millisecond), wait)
+				}
+				p.w.sleep(wait)
+			}
+		})
+	}
+	if p.brid != nil {
+		for _, a := range p.w.polled {
+			p.spawn(nil, func() { p.poll(ctx, a) })
+		}
+	}
+}
+
+func (p *process) poll(ctx context.Context, agent string) {
+	p.w.sleep(p.w.between(0, time.Second))
+	for {
+		p.w.sleep(p.brid.PollOnce(ctx, log.Ref{Tenant: tenant, ID: agent}))
+	}
+}
+
+// spawn begins a coroutine of this life.
+func (p *process) spawn(died func(), do func()) {
+	if len(p.tasks) > 64 {
+		alive := p.tasks[:0]
+		for _, t := range p.tasks {
+			if !t.over {
+				alive = append(alive, t)
+			}
+		}
+		clear(p.tasks[len(alive):])
+		p.tasks = alive
+	}
+	t := &work{died: died}
+	t.task = p.w.spawn(p, do)
+	p.tasks = append(p.tasks, t)
+}
+
+// catchUp hears everything that is stored and was not heard.
+func (p *process) catchUp(f events.Family) { p.hear(f, p.view.heard[f], ^uint64(0)) }
+
+func (p *process) hear(f events.Family, after, through uint64) {
+	for _, r := range p.w.since(f, after) {
+		if r.Seq > through {
+			return
+		}
+		p.view.hear(r)
+		if p.orch != nil {
+			p.orch.Follow(r)
+		}
+		if p.comp != nil {
+			p.comp.Follow(r)
+		}
+		if p.brid != nil {
+			p.brid.Follow(r)
+		}
+	}
+}
+
+// follow will hear of an event, in its order and as late as the seed says.
+func (p *process) follow(f events.Family, seq uint64) {
+	lag := p.w.between(50*time.Microsecond, 4*time.Millisecond)
+	switch {
+	case p.w.now.Before(p.slow):
+		lag = p.w.between(50*time.Millisecond, 2*time.Second)
+	case p.w.odds(400):
+		p.slow = p.w.now.Add(p.w.between(100*time.Millisecond, 5*time.Second))
+	}
+	at := p.w.now.Add(lag)
+	if d := p.due[f]; d.After(at) {
+		at = d
+	}
+	p.due[f] = at
+	life := p.life
+	p.w.at(at, func() {
+		if p.up && p.life == life && p.view.heard[f] < seq {
+			p.hear(f, p.view.heard[f], seq)
+		}
+	})
+}
+
+// cut says that the process has no connection just now.
+func (p *process) cut() bool {
+	if p.w.odds(5000) {
+		p.away = p.w.now.Add(p.w.between(100*time.Millisecond, 8*time.Second))
+	}
+	return p.w.now.Before(p.away)
+}
+
+// mayDie is a place at which a process may end, from one instruction to the next.
+func (p *process) mayDie() {
+	if p.w.odds(p.w.opts.deaths) {
+		p.die()
+		panic(killed{})
+	}
+}
+
+// die drops everything that the process knew and was about to do.
+func (p *process) die() {
+	if !p.up {
+		return
+	}
+	p.w.count("deaths")
+	p.up = false
+	tasks := p.tasks
+	p.tasks = nil
+	for _, t := range tasks {
+		over := t.over
+		p.w.kill(t.task)
+		if !over && t.died != nil {
+			t.died()
+		}
+	}
+	p.w.after(p.w.between(100*time.Millisecond, 5*time.Second), p.start)
+}

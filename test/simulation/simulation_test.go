@@ -1,0 +1,99 @@
+package simulation
+
+import (
+	"crypto/rand"
+	"encoding/binary"
+	"io"
+	mrand "math/rand/v2"
+	"os"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/outdial/outdial/services/compliance"
+	"github.com/outdial/outdial/services/compliance/zones"
+)
+
+// seeded makes every random id the seed's: nobody here needs a secret one.
+func seeded(t testing.TB, seed uint64) {
+	t.Helper()
+	was := rand.Reader
+	var key [32]byte
+	binary.LittleEndian.PutUint64(key[:], seed)
+	rand.Reader = io.Reader(mrand.NewChaCha8(key))
+	t.Cleanup(func() { rand.Reader = was })
+}
+
+func play(t testing.TB, seed uint64, o Options) Result {
+	t.Helper()
+	seeded(t, seed)
+	table, err := zones.Embedded()
+	if err != nil {
+		t.Fatal(err)
+	}
+	sets, err := compliance.Rulesets("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return Run(seed, o, table, sets)
+}
+
+// unkind is the world that the promises are tried in.
+func unkind() Options { return Options{Calls: 40, deaths: 4000, odd: 100} }
+
+func TestTheSameSeedTellsTheSameStory(t *testing.T) {
+	for seed := range uint64(3) {
+		a, b := play(t, seed, unkind()), play(t, seed, unkind())
+		if a.Hash != b.Hash {
+			t.Errorf("seed %d: the logs are %s the first time and %s the second", seed, a.Hash, b.Hash)
+		}
+		if c := play(t, seed+100, unkind()); a.Hash == c.Hash {
+			t.Errorf("seeds %d and %d tell one story", seed, seed+100)
+		}
+	}
+}
+
+// Whatever the seed lets go wrong: no call without a pass, none twice, each
+// ends once, no agent on two, and nobody who was talked to counts as not
+// reached. OUTDIAL_SIM_CALLS says how many calls, OUTDIAL_SIM_SEED which seed
+// is the first.
+func TestWhateverGoesWrongNoPromiseIsBroken(t *testing.T) {
+	want, seed := number("OUTDIAL_SIM_CALLS", calls), uint64(number("OUTDIAL_SIM_SEED", 1))
+	total, closed, began := 0, map[string]int{}, time.Now()
+	for ; total < want; seed++ {
+		r := play(t, seed, unkind())
+		total += r.Calls
+		for k, n := range r.Closed {
+			closed[k] += n
+		}
+		for k, n := range r.Counts {
+			closed["("+k+")"] += n
+		}
+		if len(r.Broken) > 0 {
+			tell(t, r)
+			break
+		}
+	}
+	took := time.Since(began)
+	t.Logf("%d calls in %s, %.0f a second: %v", total, took.Round(time.Millisecond), float64(total)/took.Seconds(), closed)
+}
+
+// tell says what is broken, how to see it again, and the logs of the first call
+// that it is about.
+func tell(t *testing.T, r Result) {
+	t.Helper()
+	for _, b := range r.Broken {
+		t.Error(b)
+	}
+	t.Errorf("seed %d; again: OUTDIAL_SIM_SEED=%d OUTDIAL_SIM_CALLS=1 go test -count=1 -run '^%s$' ./test/simulation", r.Seed, r.Seed, t.Name())
+	if len(r.Involved) > 0 {
+		t.Logf("%s\n%s", r.Involved[0], r.Story(r.Involved[0]))
+	}
+}
+
+func number(name string, otherwise int) int {
+	if n, err := strconv.Atoi(os.Getenv(name)); err == nil {
+		return n
+	}
+	return otherwise
+}
