@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
-	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -20,8 +18,6 @@ import (
 	"github.com/outdial/outdial/internal/config/kinds"
 	"github.com/outdial/outdial/internal/door"
 	"github.com/outdial/outdial/internal/runtime/keycheck"
-	"github.com/outdial/outdial/internal/sessions"
-	"github.com/outdial/outdial/internal/sessions/redisbin"
 	"github.com/outdial/outdial/internal/telemetry"
 	"github.com/outdial/outdial/internal/tenants"
 	"github.com/outdial/outdial/internal/worker"
@@ -113,79 +109,6 @@ func (s Setup) open(ctx context.Context, service string) (*Host, error) {
 				Tracer: s.Telemetry.Tracer.Tracer("outdial/providers")})
 		},
 	})
-}
-
-// Sessions opens the projection: Redis where one is configured or found, else
-// memory, which is said loudly. stop ends what was started.
-func (s Setup) Sessions(ctx context.Context, logger *slog.Logger) (store sessions.Store, what string, stop func(), err error) {
-	stop = func() {}
-	if url := s.Config.Redis.URL.Reveal(); url != "" {
-		store, err = redisStore(url)
-		return store, "Redis at " + s.Config.Redis.URL.String(), stop, err
-	}
-	path, err := redisbin.Find()
-	if errors.Is(err, redisbin.ErrNotFound) {
-		logger.Warn("no Redis: agents' sessions are kept in memory and rebuilt from the log at every start")
-		return sessions.NewMemory(nil), "memory (no redis-server found; see `make redis`)", stop, nil
-	}
-	if err != nil {
-		return nil, "", stop, err
-	}
-	url, stop, err := redisChild(ctx, path)
-	if err != nil {
-		return nil, "", stop, err
-	}
-	store, err = redisStore(url)
-	return store, "a redis-server of our own (" + path + ")", stop, err
-}
-
-func redisStore(url string) (sessions.Store, error) {
-	client, err := sessions.Dial(url)
-	if err != nil {
-		return nil, err
-	}
-	return sessions.NewRedis(client), nil
-}
-
-// redisChild runs a private redis-server until stop.
-func redisChild(ctx context.Context, path string) (url string, stop func(), err error) {
-	dir, err := os.MkdirTemp("", "outdial-redis-")
-	if err != nil {
-		return "", func() {}, err
-	}
-	socket := filepath.Join(dir, "redis.sock")
-	cmd := exec.Command(path, redisbin.Args(dir, socket)...)
-	cmd.SysProcAttr = childAttr()
-	if err := cmd.Start(); err != nil {
-		_ = os.RemoveAll(dir)
-		return "", func() {}, fmt.Errorf("start redis-server: %w", err)
-	}
-	stop = func() {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
-		_ = os.RemoveAll(dir)
-	}
-	store, err := redisStore(redisbin.URL(socket))
-	for deadline := time.Now().Add(5 * time.Second); err == nil; {
-		e := errors.New("no socket")
-		if _, statErr := os.Stat(socket); statErr == nil {
-			_, e = store.Missing(ctx)
-		}
-		if e == nil {
-			return redisbin.URL(socket), stop, nil
-		}
-		if time.Now().After(deadline) {
-			err = fmt.Errorf("redis-server did not answer: %w", e)
-			break
-		}
-		select {
-		case <-ctx.Done():
-			err = ctx.Err()
-		case <-time.After(10 * time.Millisecond):
-		}
-	}
-	stop()
-	return "", func() {}, err
 }
 
 // DesktopToken checks a desktop's token against the configuration; nil when

@@ -11,7 +11,6 @@ const (
 	agentInfix = "}:agent:"
 	hintInfix  = "}:hint:"
 	readyInfix = "}:ready:"
-	indexTail  = "}:agents"
 
 	// No tenant can be called so: a token has no dot.
 	epochKey = "outdial:{.sessions}:epoch"
@@ -28,7 +27,6 @@ func readyKeys(tenant string) string         { return keyPrefix + tenant + ready
 func agentKeyOf(tenant, agent string) string { return agentKeys(tenant) + agent }
 func hintKeyOf(tenant, agent string) string  { return hintKeys(tenant) + agent }
 func readyKeyOf(tenant, group string) string { return readyKeys(tenant) + group }
-func indexKeyOf(tenant string) string        { return keyPrefix + tenant + indexTail }
 
 // agentOfKey is the inverse of agentKeyOf; false for keys that are not ours.
 func agentOfKey(key string) (agentKey, bool) {

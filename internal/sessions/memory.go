@@ -1,7 +1,6 @@
 package sessions
 
 import (
-	"cmp"
 	"context"
 	"iter"
 	"slices"
@@ -27,7 +26,7 @@ type Memory struct {
 	mu         sync.Mutex
 	agents     map[agentKey]Agent
 	hints      map[agentKey]memoryHint
-	epoch      Epoch
+	epoch      epoch
 	rebuilds   int // how many were begun; the last one's number is its lock
 	rebuilding int // the number of the one at work, 0 when none is
 }
@@ -54,11 +53,11 @@ func (m *Memory) Flush() {
 func (m *Memory) clear() {
 	m.agents = map[agentKey]Agent{}
 	m.hints = map[agentKey]memoryHint{}
-	m.epoch = Epoch{}
+	m.epoch = epoch{}
 	m.rebuilding = 0
 }
 
-// Apply implements Projection.
+// Apply implements Store.
 func (m *Memory) Apply(_ context.Context, a Agent) (bool, error) {
 	a, err := a.canonical()
 	if err != nil {
@@ -82,7 +81,7 @@ func (m *Memory) apply(a Agent) bool {
 	return true
 }
 
-// Ready implements Projection.
+// Ready implements Store.
 func (m *Memory) Ready(_ context.Context, tenant, huntGroup string, limit int) ([]string, error) {
 	if err := queueNames(tenant, huntGroup); err != nil {
 		return nil, err
@@ -91,7 +90,7 @@ func (m *Memory) Ready(_ context.Context, tenant, huntGroup string, limit int) (
 	defer m.mu.Unlock()
 	var waiting []Agent
 	for key, a := range m.agents {
-		if key.tenant == tenant && a.Free() && slices.Contains(a.HuntGroups, huntGroup) && m.holder(key) == "" {
+		if key.tenant == tenant && a.Free && slices.Contains(a.HuntGroups, huntGroup) && m.holder(key) == "" {
 			waiting = append(waiting, a)
 		}
 	}
@@ -103,41 +102,7 @@ func (m *Memory) Ready(_ context.Context, tenant, huntGroup string, limit int) (
 	return ids, nil
 }
 
-// Get implements Projection.
-func (m *Memory) Get(_ context.Context, tenant, agent string) (Agent, bool, error) {
-	if err := names(tenant, agent); err != nil {
-		return Agent{}, false, err
-	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	a, found := m.agents[agentKey{tenant, agent}]
-	return a.clone(), found, nil
-}
-
-// List implements Projection.
-func (m *Memory) List(_ context.Context, tenant string) ([]Agent, error) {
-	if err := names(tenant, "any"); err != nil {
-		return nil, err
-	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	var all []Agent
-	for key, a := range m.agents {
-		if key.tenant == tenant {
-			all = append(all, a.clone())
-		}
-	}
-	slices.SortFunc(all, func(a, b Agent) int { return cmp.Compare(a.Agent, b.Agent) })
-	return all, nil
-}
-
-// clone keeps callers from reaching into the store through the slice.
-func (a Agent) clone() Agent {
-	a.HuntGroups = slices.Clone(a.HuntGroups)
-	return a
-}
-
-// Hint implements Hints.
+// Hint implements Store.
 func (m *Memory) Hint(_ context.Context, tenant, agent, call string, ttl time.Duration) (bool, string, error) {
 	if err := hintable(tenant, agent, call, ttl); err != nil {
 		return false, "", err
@@ -167,34 +132,19 @@ func wholeMillis(d time.Duration) time.Duration {
 	return (d + time.Millisecond - 1).Truncate(time.Millisecond)
 }
 
-// Unhint implements Hints.
-func (m *Memory) Unhint(_ context.Context, tenant, agent, call string) error {
-	if err := hintable(tenant, agent, call, 1); err != nil {
-		return err
-	}
+// Missing implements Store. Its queues cannot be lost, because there are none.
+func (m *Memory) Missing(_ context.Context, known iter.Seq[Agent]) (bool, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if key := (agentKey{tenant, agent}); m.hints[key].call == call {
-		delete(m.hints, key)
+	for a := range known {
+		if _, found := m.agents[agentKey{a.Tenant, a.Agent}]; a.Free && !found {
+			m.epoch = epoch{}
+		}
 	}
-	return nil
-}
-
-// Missing implements Rebuilder.
-func (m *Memory) Missing(context.Context) (bool, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
 	return m.epoch.ID == "", nil
 }
 
-// Epoch implements Rebuilder.
-func (m *Memory) Epoch(context.Context) (Epoch, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.epoch, nil
-}
-
-// Rebuild implements Rebuilder.
+// Rebuild implements Store.
 func (m *Memory) Rebuild(ctx context.Context, mark Mark, agents iter.Seq2[Agent, error]) error {
 	mark, err := mark.canonical()
 	if err != nil {
@@ -266,7 +216,7 @@ func (m *Memory) finish(lock int, mark Mark, yielded map[agentKey]bool) error {
 			delete(m.hints, key)
 		}
 	}
-	m.epoch = Epoch{Mark: mark, ID: strconv.Itoa(lock)}
+	m.epoch = epoch{Mark: mark, ID: strconv.Itoa(lock)}
 	return nil
 }
 

@@ -2,12 +2,14 @@ package sessions_test
 
 import (
 	"context"
+	"errors"
 	"net"
 	"path/filepath"
 	"testing"
 	"time"
 
 	"github.com/outdial/outdial/internal/sessions"
+	"github.com/outdial/outdial/test/exams/redistest"
 )
 
 // Redis that is gone, silent, loading or read-only costs a worker no more than
@@ -48,7 +50,7 @@ func TestRedisThatDoesNotServe(t *testing.T) {
 		r.store = sessions.NewRedis(r.client)
 		ctx, cancel := context.WithCancel(context.Background())
 		cancel()
-		_, _, err := r.store.Get(ctx, "acme", "ann")
+		_, err := r.store.Ready(ctx, "acme", "sales", 9)
 		wantTransient(t, err)
 	})
 }
@@ -81,4 +83,33 @@ func answering(t *testing.T, reply string) string {
 		}
 	}()
 	return l.Addr().String()
+}
+
+// What a full Redis does is seen before it is full.
+func TestEviction(t *testing.T) {
+	t.Parallel()
+	client := dial(t, redistest.Start(t))
+	for _, tc := range []struct {
+		memory, policy string
+		bad            bool
+	}{
+		{"0", "noeviction", false}, {"0", "allkeys-lru", false}, {"100mb", "noeviction", false},
+		{"100mb", "volatile-ttl", false}, {"100mb", "allkeys-lru", true}, {"100mb", "allkeys-random", true},
+	} {
+		for name, value := range map[string]string{"maxmemory": tc.memory, "maxmemory-policy": tc.policy} {
+			if err := client.ConfigSet(t.Context(), name, value).Err(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		policy, err := sessions.Eviction(t.Context(), client)
+		if errors.Is(err, sessions.ErrEvicts) != tc.bad || policy != tc.policy {
+			t.Errorf("%s with %s: %q, %v", tc.policy, tc.memory, policy, err)
+		}
+	}
+	if err := client.Do(t.Context(), "ACL", "SETUSER", "default", "-info").Err(); err != nil {
+		t.Fatal(err)
+	}
+	if policy, err := sessions.Eviction(t.Context(), client); policy != "" || err != nil {
+		t.Errorf("what is forbidden to see: %q, %v", policy, err)
+	}
 }

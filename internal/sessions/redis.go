@@ -5,6 +5,7 @@ import (
 	_ "embed"
 	"encoding/json"
 	"errors"
+	"iter"
 	"slices"
 	"strings"
 	"time"
@@ -23,33 +24,24 @@ var (
 	applyLua string
 	//go:embed lua/ready.lua
 	readyLua string
-	//go:embed lua/list.lua
-	listLua string
-	//go:embed lua/check.lua
-	checkLua string
+	//go:embed lua/missing.lua
+	missingLua string
 	//go:embed lua/hint.lua
 	hintLua string
-	//go:embed lua/release.lua
-	releaseLua string
 	//go:embed lua/sweep.lua
 	sweepLua string
-	//go:embed lua/rebuild_begin.lua
-	beginLua string
-	//go:embed lua/rebuild_renew.lua
-	renewLua string
-	//go:embed lua/rebuild_finish.lua
-	finishLua string
+	//go:embed lua/lock.lua
+	lockLua string
 )
 
 // scripts are the transitions, ready to run by their digest.
 type scripts struct {
-	apply, ready, list, check, hint, release, sweep, begin, renew, finish *redis.Script
+	apply, ready, missing, hint, sweep, lock *redis.Script
 }
 
 // What may be found damaged in Redis and is then dropped, by kind.
 const (
 	DroppedAgent = "agent" // an agent's record
-	DroppedIndex = "index" // the set of a tenant's agents
 	DroppedReady = "ready" // a ready queue, or an agent's place in one
 	DroppedHint  = "hint"
 	DroppedEpoch = "epoch"
@@ -63,7 +55,7 @@ type Redis struct {
 	client  redis.UniversalClient
 	run     scripts
 	dropped func(kind string)
-	lockTTL time.Duration
+	lockTTL time.Duration // for how long a rebuilder that died keeps others out
 }
 
 var _ Store = (*Redis)(nil)
@@ -71,17 +63,11 @@ var _ Store = (*Redis)(nil)
 // A RedisOption changes what NewRedis makes.
 type RedisOption func(*Redis)
 
-// OnDropped has f called for each damaged thing that was dropped, with one of
-// the Dropped kinds: good for a counter's label, and reason for an alarm. It
-// may be called by several goroutines at once.
+// OnDropped has f called when something was found damaged and dropped, or found
+// gone, with one of the Dropped kinds. It may be called by several goroutines at
+// once.
 func OnDropped(f func(kind string)) RedisOption {
 	return func(r *Redis) { r.dropped = f }
-}
-
-// RebuildLease sets for how long a rebuilder that died keeps others from
-// rebuilding; a live one renews. The default is 15 seconds.
-func RebuildLease(d time.Duration) RedisOption {
-	return func(r *Redis) { r.lockTTL = d }
 }
 
 // NewRedis makes the projection in Redis 6.0 to 7, or what is compatible with
@@ -93,10 +79,8 @@ func NewRedis(client redis.UniversalClient, opts ...RedisOption) *Redis {
 		lockTTL: 15 * time.Second,
 		run: scripts{
 			apply: redis.NewScript(recordLua + applyLua), ready: redis.NewScript(recordLua + readyLua),
-			list: redis.NewScript(recordLua + listLua), check: redis.NewScript(recordLua + checkLua),
-			hint: redis.NewScript(recordLua + hintLua), release: redis.NewScript(releaseLua),
-			sweep: redis.NewScript(recordLua + sweepLua), begin: redis.NewScript(recordLua + beginLua),
-			renew: redis.NewScript(renewLua), finish: redis.NewScript(finishLua),
+			missing: redis.NewScript(recordLua + missingLua), hint: redis.NewScript(recordLua + hintLua),
+			sweep: redis.NewScript(recordLua + sweepLua), lock: redis.NewScript(recordLua + lockLua),
 		},
 	}
 	for _, o := range opts {
@@ -116,9 +100,10 @@ func unavailable(op string, err error) error {
 // that one is lost with it.
 func (r *Redis) settle(ctx context.Context, kinds []string) error {
 	gap := false
-	for _, kind := range kinds {
+	slices.Sort(kinds)
+	for _, kind := range slices.Compact(kinds) {
 		r.dropped(kind)
-		gap = gap || kind == DroppedAgent || kind == DroppedIndex || kind == DroppedReady
+		gap = gap || kind == DroppedAgent || kind == DroppedReady
 	}
 	if !gap {
 		return nil
@@ -129,7 +114,7 @@ func (r *Redis) settle(ctx context.Context, kinds []string) error {
 	return nil
 }
 
-// Apply implements Projection.
+// Apply implements Store.
 func (r *Redis) Apply(ctx context.Context, a Agent) (bool, error) {
 	a, err := a.canonical()
 	if err != nil {
@@ -144,7 +129,7 @@ func (r *Redis) apply(ctx context.Context, a Agent, rebuild string) (bool, error
 	if err != nil {
 		return false, fault.New(fault.Permanent, "project agent", "bad_agent", err)
 	}
-	keys := []string{agentKeyOf(a.Tenant, a.Agent), indexKeyOf(a.Tenant), hintKeyOf(a.Tenant, a.Agent), readyKeys(a.Tenant)}
+	keys := []string{agentKeyOf(a.Tenant, a.Agent), hintKeyOf(a.Tenant, a.Agent), readyKeys(a.Tenant)}
 	yes, kinds, err := flagAndKinds(r.run.apply.Run(ctx, r.client, keys, a.Agent, text, rebuild))
 	if err != nil {
 		return false, unavailable("project agent", err)
@@ -152,7 +137,7 @@ func (r *Redis) apply(ctx context.Context, a Agent, rebuild string) (bool, error
 	return yes, r.settle(ctx, kinds)
 }
 
-// Ready implements Projection.
+// Ready implements Store.
 func (r *Redis) Ready(ctx context.Context, tenant, huntGroup string, limit int) ([]string, error) {
 	if err := queueNames(tenant, huntGroup); err != nil {
 		return nil, err
@@ -168,88 +153,7 @@ func (r *Redis) Ready(ctx context.Context, tenant, huntGroup string, limit int) 
 	return ids, r.settle(ctx, kinds)
 }
 
-// Get implements Projection.
-func (r *Redis) Get(ctx context.Context, tenant, agent string) (Agent, bool, error) {
-	if err := names(tenant, agent); err != nil {
-		return Agent{}, false, err
-	}
-	text, err := r.client.Get(ctx, agentKeyOf(tenant, agent)).Result()
-	switch {
-	case errors.Is(err, redis.Nil):
-		return Agent{}, false, nil
-	case wrongType(err):
-		return Agent{}, false, r.check(ctx, tenant, agent, "")
-	case err != nil:
-		return Agent{}, false, unavailable("get agent", err)
-	}
-	a, err := read(tenant, agent, text)
-	if err != nil {
-		return Agent{}, false, r.check(ctx, tenant, agent, text)
-	}
-	return a, true, nil
-}
-
-// check has a record that could not be read looked at again, and dropped.
-func (r *Redis) check(ctx context.Context, tenant, agent, text string) error {
-	keys := []string{agentKeyOf(tenant, agent), indexKeyOf(tenant)}
-	kinds, err := r.run.check.Run(ctx, r.client, keys, agent, text).StringSlice()
-	if err != nil {
-		return unavailable("check agent", err)
-	}
-	return r.settle(ctx, kinds)
-}
-
-// listChunk is how many records are asked for at once.
-const listChunk = 500
-
-// List implements Projection.
-func (r *Redis) List(ctx context.Context, tenant string) ([]Agent, error) {
-	if err := names(tenant, "any"); err != nil {
-		return nil, err
-	}
-	ids, kinds, err := idsAndKinds(r.run.list.Run(ctx, r.client, []string{indexKeyOf(tenant)}))
-	if err != nil {
-		return nil, unavailable("list agents", err)
-	}
-	if err := r.settle(ctx, kinds); err != nil {
-		return nil, err
-	}
-	slices.Sort(ids)
-	var all []Agent
-	for chunk := range slices.Chunk(ids, listChunk) {
-		some, err := r.getAll(ctx, tenant, chunk)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, some...)
-	}
-	return all, nil
-}
-
-// getAll returns the agents whose records are there and sound.
-func (r *Redis) getAll(ctx context.Context, tenant string, ids []string) ([]Agent, error) {
-	keys := make([]string, len(ids))
-	for i, id := range ids {
-		keys[i] = agentKeyOf(tenant, id)
-	}
-	values, err := r.client.MGet(ctx, keys...).Result()
-	if err != nil {
-		return nil, unavailable("list agents", err)
-	}
-	var all []Agent
-	for i, value := range values {
-		text, _ := value.(string) // nil: gone by now, or not a string at all
-		a, err := read(tenant, ids[i], text)
-		if err == nil {
-			all = append(all, a)
-		} else if err := r.check(ctx, tenant, ids[i], text); err != nil {
-			return nil, err
-		}
-	}
-	return all, nil
-}
-
-// Hint implements Hints.
+// Hint implements Store.
 func (r *Redis) Hint(ctx context.Context, tenant, agent, call string, ttl time.Duration) (bool, string, error) {
 	if err := hintable(tenant, agent, call, ttl); err != nil {
 		return false, "", err
@@ -264,42 +168,55 @@ func (r *Redis) Hint(ctx context.Context, tenant, agent, call string, ttl time.D
 	return reply[0] == call, reply[0], r.settle(ctx, reply[1:])
 }
 
-// Unhint implements Hints.
-func (r *Redis) Unhint(ctx context.Context, tenant, agent, call string) error {
-	if err := hintable(tenant, agent, call, 1); err != nil {
-		return err
+// Missing implements Store.
+func (r *Redis) Missing(ctx context.Context, known iter.Seq[Agent]) (bool, error) {
+	whole, err := r.rebuilt(ctx)
+	if err != nil || !whole {
+		return !whole, err
 	}
-	if err := r.run.release.Run(ctx, r.client, []string{hintKeyOf(tenant, agent)}, call).Err(); err != nil {
-		return unavailable("unhint agent", err)
+	queues := map[[2]string][]any{}
+	for a := range known {
+		for _, g := range a.HuntGroups {
+			if q := [2]string{a.Tenant, g}; a.Free {
+				queues[q] = append(queues[q], a.Agent)
+			}
+		}
 	}
-	return nil
+	for q, agents := range queues {
+		for some := range slices.Chunk(agents, 1000) {
+			keys := []string{readyKeyOf(q[0], q[1]), agentKeys(q[0])}
+			kinds, err := r.run.missing.Run(ctx, r.client, keys, append([]any{q[1]}, some...)...).StringSlice()
+			if err != nil {
+				return false, unavailable("compare ready queue", err)
+			}
+			if len(kinds) > 0 {
+				return true, r.settle(ctx, kinds)
+			}
+		}
+	}
+	return false, nil
 }
 
-// Missing implements Rebuilder.
-func (r *Redis) Missing(ctx context.Context) (bool, error) {
-	e, err := r.Epoch(ctx)
-	return e.ID == "", err
-}
-
-// Epoch implements Rebuilder.
-func (r *Redis) Epoch(ctx context.Context) (Epoch, error) {
+// rebuilt reports whether a whole rebuild is on record and nothing was found
+// damaged since.
+func (r *Redis) rebuilt(ctx context.Context) (bool, error) {
 	text, err := r.client.Get(ctx, epochKey).Result()
 	if errors.Is(err, redis.Nil) {
-		return Epoch{}, nil
+		return false, nil
 	}
 	if err != nil && !wrongType(err) {
-		return Epoch{}, unavailable("read epoch", err)
+		return false, unavailable("read epoch", err)
 	}
-	var e Epoch
+	var e epoch
 	if err == nil && json.Unmarshal([]byte(text), &e) == nil && e.ID != "" {
 		if _, err := e.canonical(); err == nil {
-			return e, nil
+			return true, nil
 		}
 	}
 	if err := r.client.Del(ctx, epochKey).Err(); err != nil {
-		return Epoch{}, unavailable("drop epoch", err)
+		return false, unavailable("drop epoch", err)
 	}
-	return Epoch{}, r.settle(ctx, []string{DroppedEpoch})
+	return false, r.settle(ctx, []string{DroppedEpoch})
 }
 
 // wrongType reports whether a key holds another type than was asked for.

@@ -4,8 +4,8 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
+	"errors"
 	"iter"
-	"sync"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -13,100 +13,38 @@ import (
 	"github.com/outdial/outdial/pkg/events/fault"
 )
 
-// Rebuild implements Rebuilder.
-//
-// The lock is a token in Redis itself: a flush takes it away, it is renewed but
-// never taken again, and the epoch is only written by who holds it. So an epoch
-// says that nothing was flushed between the rebuild's begin and its end. In a
-// cluster that loses one shard the epoch may be on another one; the full
-// compare finds that.
+// A rebuilder holds the lock: a token in Redis itself. A flush takes it away, it
+// is renewed but never taken again, and the epoch is only written by who holds
+// it. So an epoch says that nothing was flushed between the rebuild's begin and
+// its end. In a cluster that loses one shard the epoch may be on another one;
+// comparing the queues finds that.
+type rebuilder struct {
+	*Redis
+	token string
+	kept  time.Time // when the lock was last taken or renewed
+}
+
+// Rebuild implements Store.
 func (r *Redis) Rebuild(ctx context.Context, mark Mark, agents iter.Seq2[Agent, error]) error {
 	mark, err := mark.canonical()
 	if err != nil {
 		return err
 	}
-	token := rand.Text()
+	b := &rebuilder{Redis: r, token: rand.Text(), kept: time.Now()}
 	// Whatever happens, the next one need not wait for the lease to run out.
 	// Only a lock with our token is given back, and after finish there is none.
 	defer func() {
 		cleanup, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 		defer cancel()
-		_ = r.run.release.Run(cleanup, r.client, []string{lockKey}, token).Err()
+		_ = b.lock(cleanup, "leave", "")
 	}()
-	if err := r.begin(ctx, mark, token); err != nil {
+	if err := b.lock(ctx, "take", r.lockTTL.Milliseconds(), mark.Incarnation); err != nil {
 		return err
 	}
-	held, release := r.hold(ctx, token)
-	yielded, err := r.applyAll(held, mark, agents)
-	if err == nil {
-		err = r.sweepAll(held, mark, yielded)
-	}
-	if lost := release(); lost != nil {
-		return lost
-	}
-	if err != nil {
-		return err
-	}
-	return r.finish(ctx, mark, token)
-}
-
-// begin takes the lock.
-func (r *Redis) begin(ctx context.Context, mark Mark, token string) error {
-	reply, err := r.run.begin.Run(ctx, r.client, []string{lockKey, epochKey},
-		token, r.lockTTL.Milliseconds(), mark.Incarnation).StringSlice()
-	if err != nil || len(reply) == 0 {
-		return unavailable("rebuild sessions", err)
-	}
-	if err := r.settle(ctx, reply[1:]); err != nil {
-		return err
-	}
-	switch reply[0] {
-	case "taken":
-		return nil
-	case "old":
-		return ErrOldIncarnation
-	}
-	return ErrRebuilding
-}
-
-// hold renews the lock in the background until release is called. The context
-// it returns ends when the lock is lost, and release then says so.
-func (r *Redis) hold(ctx context.Context, token string) (held context.Context, release func() error) {
-	held, cancel := context.WithCancel(ctx)
-	var lost error
-	var wg sync.WaitGroup
-	wg.Go(func() {
-		tick := time.NewTicker(r.lockTTL / 3)
-		defer tick.Stop()
-		for {
-			select {
-			case <-held.Done():
-				return
-			case <-tick.C:
-			}
-			// A renewal that fails is tried again at the next tick: there is
-			// room for two failures, and finish has the last word.
-			mine, err := r.run.renew.Run(held, r.client, []string{lockKey}, token, r.lockTTL.Milliseconds()).Int()
-			if err == nil && mine == 0 {
-				lost = ErrRebuildLost
-				cancel()
-				return
-			}
-		}
-	})
-	return held, func() error {
-		cancel()
-		wg.Wait()
-		return lost
-	}
-}
-
-// applyAll applies what agents yields and returns whom it yielded.
-func (r *Redis) applyAll(ctx context.Context, mark Mark, agents iter.Seq2[Agent, error]) (map[agentKey]bool, error) {
 	yielded := map[agentKey]bool{}
 	for a, err := range agents {
 		if err == nil {
-			err = ctx.Err()
+			err = b.keep(ctx)
 		}
 		if err == nil {
 			a, err = mark.admit(a)
@@ -116,16 +54,61 @@ func (r *Redis) applyAll(ctx context.Context, mark Mark, agents iter.Seq2[Agent,
 			_, err = r.apply(ctx, a, "1")
 		}
 		if err != nil {
-			return nil, err
+			return err
 		}
 	}
-	return yielded, nil
+	if err := b.sweepAll(ctx, mark, yielded); err != nil {
+		return err
+	}
+	text, err := json.Marshal(epoch{Mark: mark, ID: b.token})
+	if err != nil {
+		return fault.New(fault.Permanent, "rebuild sessions", "bad_mark", err)
+	}
+	return b.lock(ctx, "finish", string(text))
+}
+
+// lock does what the verb says with the lock.
+func (b *rebuilder) lock(ctx context.Context, verb string, args ...any) error {
+	reply, err := b.run.lock.Run(ctx, b.client, []string{lockKey, epochKey}, append([]any{verb, b.token}, args...)...).StringSlice()
+	if err != nil || len(reply) == 0 {
+		return unavailable("rebuild sessions", err)
+	}
+	if err := b.settle(ctx, reply[1:]); err != nil {
+		return err
+	}
+	switch reply[0] {
+	case "mine":
+		return nil
+	case "old":
+		return ErrOldIncarnation
+	case "busy":
+		return ErrRebuilding
+	}
+	return ErrRebuildLost
+}
+
+// keep renews the lock when a third of its time is gone. A renewal that cannot
+// be asked for is tried again with the next agent: finish has the last word.
+func (b *rebuilder) keep(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if time.Since(b.kept) < b.lockTTL/3 {
+		return nil
+	}
+	err := b.lock(ctx, "keep", b.lockTTL.Milliseconds())
+	if err == nil {
+		b.kept = time.Now()
+	}
+	if errors.Is(err, ErrRebuildLost) {
+		return err
+	}
+	return nil
 }
 
 // sweepAll removes the agents the log does not know. It looks through all keys,
-// which no other operation does, because an agent nobody lists is among those
-// it has to find.
-func (r *Redis) sweepAll(ctx context.Context, mark Mark, yielded map[agentKey]bool) error {
+// which no other operation does, because nobody lists the records.
+func (b *rebuilder) sweepAll(ctx context.Context, mark Mark, yielded map[agentKey]bool) error {
 	each := func(ctx context.Context, node redis.Cmdable) error {
 		found := node.Scan(ctx, 0, everyAgent, 1000).Iterator()
 		for found.Next(ctx) {
@@ -133,7 +116,7 @@ func (r *Redis) sweepAll(ctx context.Context, mark Mark, yielded map[agentKey]bo
 			if !ours || yielded[key] {
 				continue
 			}
-			if err := r.sweep(ctx, mark, key); err != nil {
+			if err := errors.Join(b.keep(ctx), b.sweep(ctx, mark, key)); err != nil {
 				return err
 			}
 		}
@@ -142,38 +125,20 @@ func (r *Redis) sweepAll(ctx context.Context, mark Mark, yielded map[agentKey]bo
 		}
 		return nil
 	}
-	if cluster, many := r.client.(*redis.ClusterClient); many {
+	if cluster, many := b.client.(*redis.ClusterClient); many {
 		return cluster.ForEachMaster(ctx, func(ctx context.Context, node *redis.Client) error {
 			return each(ctx, node)
 		})
 	}
-	return each(ctx, r.client)
+	return each(ctx, b.client)
 }
 
 // sweep removes one agent unless it is newer than the mark.
-func (r *Redis) sweep(ctx context.Context, mark Mark, key agentKey) error {
-	keys := []string{
-		agentKeyOf(key.tenant, key.agent), indexKeyOf(key.tenant), hintKeyOf(key.tenant, key.agent), readyKeys(key.tenant),
-	}
-	_, kinds, err := flagAndKinds(r.run.sweep.Run(ctx, r.client, keys, key.agent, mark.Incarnation, seqText(mark.Seq)))
+func (b *rebuilder) sweep(ctx context.Context, mark Mark, key agentKey) error {
+	keys := []string{agentKeyOf(key.tenant, key.agent), hintKeyOf(key.tenant, key.agent), readyKeys(key.tenant)}
+	_, kinds, err := flagAndKinds(b.run.sweep.Run(ctx, b.client, keys, key.agent, mark.Incarnation, seqText(mark.Seq)))
 	if err != nil {
 		return unavailable("sweep agents", err)
 	}
-	return r.settle(ctx, kinds)
-}
-
-// finish writes the epoch, if the lock has never been lost.
-func (r *Redis) finish(ctx context.Context, mark Mark, token string) error {
-	text, err := json.Marshal(Epoch{Mark: mark, ID: token})
-	if err != nil {
-		return fault.New(fault.Permanent, "rebuild sessions", "bad_mark", err)
-	}
-	mine, err := r.run.finish.Run(ctx, r.client, []string{lockKey, epochKey}, token, string(text)).Int()
-	if err != nil {
-		return unavailable("rebuild sessions", err)
-	}
-	if mine == 0 {
-		return ErrRebuildLost
-	}
-	return nil
+	return b.settle(ctx, kinds)
 }

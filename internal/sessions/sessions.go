@@ -1,6 +1,6 @@
 // Package sessions is the projection of the agents' log (stream AGENTS) that
-// answers quickly: what an agent is doing, and which agent of a hunt group has
-// been ready longest.
+// answers one question quickly: which agent of a hunt group has been ready
+// longest.
 //
 //	AGENTS ──fold──▶ Apply ─▶ agent records ─▶ ready queues ──Ready──▶ who next?
 //	   ▲                                                                 │
@@ -28,49 +28,23 @@ import (
 	"github.com/outdial/outdial/pkg/events/fault"
 )
 
-// What an agent may be doing. Only Ready puts an agent into the queues; the
-// others are told apart for those who ask.
-const (
-	Offline     = "offline"
-	NotReady    = "not_ready"
-	Ready       = "ready"
-	OnCall      = "on_call"
-	ForeignCall = "foreign_call" // a call that is not ours
-	WrapUp      = "wrap_up"
-	Lost        = "lost"    // the session ended without saying so
-	Removed     = "removed" // off the roster; the record stays as a fence
-)
-
-// An Agent is the state of one agent after the last event of its log. It holds
-// no personal data: ids are the provider's or ours, never names or numbers.
+// An Agent is what the projection keeps of one agent after the last event of
+// its log. It holds no personal data: ids are ours, never names or numbers.
 type Agent struct {
-	Tenant        string `json:"tenant"`
-	Agent         string `json:"agent"`
-	Connection    string `json:"connection,omitempty"`
-	Kind          string `json:"kind,omitempty"` // of the connection: tcn, webexcc, …
-	ProviderAgent string `json:"providerAgent,omitempty"`
-	Session       string `json:"session,omitempty"` // the provider's, or the desktop's
-
-	HuntGroups []string `json:"huntGroups,omitempty"`
-
-	Presence    string    `json:"presence"`        // one of the constants above
-	Since       time.Time `json:"since"`           // when this presence began
-	Claim       string    `json:"claim,omitempty"` // the call that holds the agent
-	Quarantined bool      `json:"quarantined,omitempty"`
-	Reason      string    `json:"reason,omitempty"`
+	Tenant, Agent string
+	HuntGroups    []string
+	// Free says that the agent may be offered a call: ready, held by no call
+	// and not quarantined. Such agents, and no others, are in the ready queues.
+	Free  bool
+	Since time.Time // when this presence began: the place in the queues
+	Claim string    // the call that holds the agent
 
 	// Incarnation is the instant the AGENTS stream was created, RFC 3339 with
 	// or without a fraction; it is kept as Incarnation writes it. A stream that
 	// was made anew starts its sequences again, and this tells them apart.
-	Incarnation string `json:"incarnation"`
+	Incarnation string
 	// Seq is the stream sequence of the agent's last event, 1 or more.
-	Seq uint64 `json:"seq"`
-}
-
-// Free reports whether the agent may be offered a call: ready, held by no call
-// and not quarantined. Such agents, and no others, are in the ready queues.
-func (a Agent) Free() bool {
-	return a.Presence == Ready && a.Claim == "" && !a.Quarantined
+	Seq uint64
 }
 
 // incarnationForm pads the fraction, so that the text sorts as the time does.
@@ -107,16 +81,8 @@ func (a Agent) canonical() (Agent, error) {
 	if err := names(a.Tenant, a.Agent); err != nil {
 		return Agent{}, err
 	}
-	for field, text := range map[string]string{
-		"connection": a.Connection, "kind": a.Kind, "providerAgent": a.ProviderAgent,
-		"session": a.Session, "claim": a.Claim, "reason": a.Reason,
-	} {
-		if !utf8.ValidString(text) {
-			return bad(field + " is not UTF-8")
-		}
-	}
-	if !events.IsToken(a.Presence) {
-		return bad("presence is not a token")
+	if !utf8.ValidString(a.Claim) {
+		return bad("claim is not UTF-8")
 	}
 	if a.Seq == 0 {
 		return bad("seq is 0: sequences begin at 1")
@@ -125,6 +91,7 @@ func (a Agent) canonical() (Agent, error) {
 	if a.Incarnation, err = canonicalIncarnation(a.Incarnation); err != nil {
 		return bad(err.Error())
 	}
+	a.Free = a.Free && a.Claim == ""
 	a.Since = a.Since.UTC().Round(0)
 	if y := a.Since.Year(); y < 1 || y > 9999 {
 		return bad("since is outside the years 1 to 9999")

@@ -8,13 +8,22 @@ import (
 	"github.com/outdial/outdial/pkg/events/fault"
 )
 
-// A Projection is the agents' state as far as it has been applied.
+// A Store is the projection: Redis or Memory.
 //
 // All errors are faults: Permanent for arguments that cannot be right,
-// Transient when the store cannot be reached. A Transient failure of any
-// method of this package may be repeated as it is, even when it had happened
-// all the same; no caller's decision is unsafe without an answer.
-type Projection interface {
+// Transient when the store cannot be reached. A Transient failure may be
+// repeated as it is, even when it had happened all the same; no caller's
+// decision is unsafe without an answer.
+//
+// What is lost comes back like this: Missing says that Redis was flushed,
+// restarted empty, or lacks something. From then on hints and queues are
+// incomplete, so whoever sees it goes by the log alone and calls Rebuild; one
+// worker gets to do it, the others hear ErrRebuilding and look again later.
+// Apply goes on meanwhile at every worker, because fences make the order
+// irrelevant. That all is there again is written last, and only if nothing was
+// lost since the rebuild began; else the answer is ErrRebuildLost and it has to
+// be done again.
+type Store interface {
 	// Apply records the agent's state after its event at a.Seq. It changes
 	// nothing and reports false when the store has that event or a later one,
 	// or a newer incarnation of the log; so events may come twice, late and in
@@ -30,55 +39,17 @@ type Projection interface {
 	// whom nobody holds a hint, longest idle first, ties by id.
 	Ready(ctx context.Context, tenant, huntGroup string, limit int) ([]string, error)
 
-	// Get returns what is known of an agent, and whether anything is.
-	Get(ctx context.Context, tenant, agent string) (a Agent, found bool, err error)
-
-	// List returns every agent of the tenant, ordered by id, those with
-	// presence Removed included.
-	List(ctx context.Context, tenant string) ([]Agent, error)
-}
-
-// Hints tell workers which agent another worker is about to claim.
-type Hints interface {
 	// Hint asks for the agent on behalf of call. mine says that call holds the
 	// hint now, for ttl from now (rounded up to a millisecond, by the store's
 	// own clock); asking again renews it. Otherwise holder is the call that
 	// does. A hint is advice: the claim itself is an append to the log.
 	Hint(ctx context.Context, tenant, agent, call string, ttl time.Duration) (mine bool, holder string, err error)
 
-	// Unhint gives the hint back if call holds it, and else does nothing.
-	Unhint(ctx context.Context, tenant, agent, call string) error
-}
-
-// A Mark is a place in the agents' log.
-type Mark struct {
-	Incarnation string `json:"incarnation"` // as in Agent
-	Seq         uint64 `json:"seq"`         // the stream's last sequence then; 0 for an empty log
-}
-
-// An Epoch says from where in the log the projection was last rebuilt.
-type Epoch struct {
-	Mark
-	ID string `json:"id"` // differs for each rebuild: one who sees it change knows of a loss
-}
-
-// A Rebuilder makes a lost projection again.
-//
-// The protocol, for a worker: Missing says that Redis was flushed, restarted
-// empty, or found damaged. From then on hints and queues are incomplete, so
-// whoever sees it goes by the log alone and calls Rebuild; one worker gets to
-// do it, the others hear ErrRebuilding and look again later. Apply goes on
-// meanwhile at every worker, because fences make the order irrelevant. The
-// epoch is written last, and only if nothing was lost since the rebuild began;
-// else the answer is ErrRebuildLost and it has to be done again. A rebuild of a
-// projection that is not missing is the full compare: it repairs what a
-// failover to an old replica left behind and may be run every few minutes.
-type Rebuilder interface {
-	// Missing reports whether the projection has to be rebuilt.
-	Missing(ctx context.Context) (bool, error)
-
-	// Epoch returns the last rebuild's, or the zero Epoch while Missing.
-	Epoch(ctx context.Context) (Epoch, error)
+	// Missing reports whether the projection has to be rebuilt: it was never
+	// built, lost, or found damaged, or one of the Free agents among known has
+	// no record, or no place in a queue that the record says it waits in. The
+	// caller names in known only whom Apply has been given a while ago.
+	Missing(ctx context.Context, known iter.Seq[Agent]) (bool, error)
 
 	// Rebuild applies every agent of the log. The caller notes the stream's
 	// incarnation and last sequence first, as mark, and then reads the agents:
@@ -92,11 +63,16 @@ type Rebuilder interface {
 	Rebuild(ctx context.Context, mark Mark, agents iter.Seq2[Agent, error]) error
 }
 
-// A Store is the whole projection: Redis or Memory.
-type Store interface {
-	Projection
-	Hints
-	Rebuilder
+// A Mark is a place in the agents' log.
+type Mark struct {
+	Incarnation string `json:"incarnation"` // as in Agent
+	Seq         uint64 `json:"seq"`         // the stream's last sequence then; 0 for an empty log
+}
+
+// An epoch says from where in the log the projection was last rebuilt whole.
+type epoch struct {
+	Mark
+	ID string `json:"id"` // differs for each rebuild
 }
 
 // ErrRebuilding says that another worker is rebuilding: look again later.

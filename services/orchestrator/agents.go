@@ -97,10 +97,8 @@ func (s *Service) project(ctx context.Context, d worker.Delivery) ([]log.Step, e
 // session is the agent as Redis keeps it.
 func (s *Service) session(a *lifecycle.Agent) sessions.Agent {
 	out := sessions.Agent{
-		Tenant: a.Tenant, Agent: a.ID, Connection: a.State.Connection, Kind: a.State.Kind,
-		ProviderAgent: a.State.ProviderAgent, Session: a.State.Session, HuntGroups: a.State.HuntGroups,
-		Presence: string(a.State.Presence), Since: a.State.Since, Reason: a.State.Reason,
-		Quarantined: a.State.Quarantine != nil, Incarnation: s.incarnation(), Seq: a.Last.Seq,
+		Tenant: a.Tenant, Agent: a.ID, HuntGroups: a.State.HuntGroups, Free: a.Claimable(), Since: a.State.Since,
+		Incarnation: s.incarnation(), Seq: a.Last.Seq,
 	}
 	if a.State.Claim != nil {
 		out.Claim = a.State.Claim.Call

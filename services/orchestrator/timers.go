@@ -3,6 +3,7 @@ package orchestrator
 import (
 	"context"
 	"errors"
+	"iter"
 	"time"
 
 	"github.com/outdial/outdial/internal/log"
@@ -153,7 +154,7 @@ func (s *Service) dropClaim(tenant, agent, call string) log.Step {
 // when what it holds is of a past that was given up. The mark is taken before
 // the agents are listed, so whatever comes later comes by the projector.
 func (s *Service) rebuild(ctx context.Context) {
-	missing, err := s.Sessions.Missing(ctx)
+	missing, err := s.Sessions.Missing(ctx, s.known())
 	st := s.Standing()
 	if err != nil || !missing && s.rebuilt == st.Epoch {
 		return // Redis away: the index serves meanwhile
@@ -169,12 +170,27 @@ func (s *Service) rebuild(ctx context.Context) {
 			}
 		}
 	})
-	if err != nil && !errors.Is(err, sessions.ErrRebuilding) && ctx.Err() == nil {
-		s.Logger.WarnContext(ctx, "rebuild sessions", "code", fault.Code(err))
+	if err != nil {
+		if !errors.Is(err, sessions.ErrRebuilding) && ctx.Err() == nil {
+			s.Logger.WarnContext(ctx, "rebuild sessions", "code", fault.Code(err))
+		}
 		return
 	}
-	if err == nil {
-		s.rebuilt = st.Epoch
-	}
+	s.rebuilt = st.Epoch
 	s.Logger.InfoContext(ctx, "sessions rebuilt", "agents", len(agents))
+}
+
+// known are the agents whose last event is older than the sweep before this
+// one: time enough for the projector.
+func (s *Service) known() iter.Seq[sessions.Agent] {
+	upTo := s.swept
+	seq, agents := s.index.AgentsAt()
+	s.swept = seq
+	return func(yield func(sessions.Agent) bool) {
+		for _, a := range agents {
+			if a.Last.Seq <= upTo && !yield(s.session(a)) {
+				return
+			}
+		}
+	}
 }

@@ -2,13 +2,12 @@
 -- on record. Running it twice changes nothing the second time.
 --
 -- KEYS[1]  the agent's record
--- KEYS[2]  the set of the tenant's agents
--- KEYS[3]  the agent's hint
--- KEYS[4]  what the names of the tenant's ready queues begin with
+-- KEYS[2]  the agent's hint
+-- KEYS[3]  what the names of the tenant's ready queues begin with
 -- ARGV[1]  the agent's id
 -- ARGV[2]  the new record
 -- ARGV[3]  "1" in a rebuild: an event on record is written once more, and the
---          set and queues are made to agree with whatever is on record
+--          queues are made to agree with whatever is on record
 --
 -- Returns 1 or 0 for applied, then the kinds of what was dropped.
 local id, new = ARGV[1], parse(ARGV[2])
@@ -28,13 +27,11 @@ else
   return {0, unpack(dropped)}
 end
 
-expect('index', KEYS[2], 'set')
-redis.call('SADD', KEYS[2], id)
 if was then
-  leave(was, KEYS[4], id)
-  if was.claim ~= '' and was.claim ~= now.claim and held_by(KEYS[3]) == was.claim then
-    redis.call('DEL', KEYS[3])
+  leave(was, KEYS[3], id)
+  if was.claim ~= '' and was.claim ~= now.claim and held_by(KEYS[2]) == was.claim then
+    redis.call('DEL', KEYS[2])
   end
 end
-enter(now, KEYS[4], id)
+enter(now, KEYS[3], id)
 return {applied and 1 or 0, unpack(dropped)}

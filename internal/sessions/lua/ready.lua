@@ -15,19 +15,6 @@ if not expect('ready', KEYS[1], 'zset') then
   return {found, dropped}
 end
 
--- belongs: does the agent's record say that it waits in this queue?
-local function belongs(id)
-  local r = load(KEYS[2] .. id)
-  if r and r.queued then
-    for _, g in ipairs(r.groups) do
-      if g == group then
-        return true
-      end
-    end
-  end
-  return false
-end
-
 while #found < limit do
   local ids = redis.call('ZRANGE', KEYS[1], at, at + 63)
   if #ids == 0 then
@@ -38,7 +25,7 @@ while #found < limit do
     if #found == limit then
       break
     end
-    if not belongs(id) then
+    if not waits(load(KEYS[2] .. id), group) then
       void[#void + 1] = id
     elseif not held_by(KEYS[3] .. id) then
       found[#found + 1] = id

@@ -9,7 +9,6 @@
 --   groups  hunt groups
 --   score   place in the queues: microseconds as decimal text
 --   claim   the call that holds the agent, or empty
---   agent   the whole agent, for Go alone
 -- Both texts consist of digits and fixed separators at fixed places, so the
 -- order is the same in every locale Redis may run in.
 
@@ -42,7 +41,7 @@ local function parse(text)
       or type(r.seq) ~= 'string' or not string.match(r.seq, '^%d+$') or #r.seq ~= 20
       or type(r.queued) ~= 'boolean' or type(r.groups) ~= 'table'
       or type(r.score) ~= 'string' or not string.match(r.score, '^%-?%d+$')
-      or type(r.claim) ~= 'string' or type(r.agent) ~= 'table' then
+      or type(r.claim) ~= 'string' then
     return nil
   end
   for _, group in ipairs(r.groups) do
@@ -71,6 +70,18 @@ local function later(inc, seq, r)
     return inc > r.inc
   end
   return seq > r.seq
+end
+
+-- waits: does the record say that its agent waits in the group's queue?
+local function waits(r, group)
+  if r and r.queued then
+    for _, g in ipairs(r.groups) do
+      if g == group then
+        return true
+      end
+    end
+  end
+  return false
 end
 
 -- leave takes the agent out of the queues of the record's groups.

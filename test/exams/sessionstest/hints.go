@@ -4,8 +4,6 @@ import (
 	"context"
 	"testing"
 	"time"
-
-	"github.com/outdial/outdial/internal/sessions"
 )
 
 // hints are advice with one holder and an end.
@@ -28,21 +26,6 @@ func hints(t *testing.T, s Subject) {
 				t.Error("the holder lost it by asking again")
 			}
 		}},
-		{"given back, so the next has it", func(t *testing.T) {
-			hint(t, s, "ann", "c1", time.Hour)
-			unhint(t, s, "ann", "c1")
-			unhint(t, s, "ann", "c1")
-			if mine, _ := hint(t, s, "ann", "c2", time.Hour); !mine {
-				t.Error("the next did not get it")
-			}
-		}},
-		{"given back by somebody who never had it", func(t *testing.T) {
-			hint(t, s, "ann", "c1", time.Hour)
-			unhint(t, s, "ann", "c2")
-			if mine, _ := hint(t, s, "ann", "c2", time.Hour); mine {
-				t.Error("another call's hint was given away")
-			}
-		}},
 		{"an agent nobody has heard of can be hinted", func(t *testing.T) {
 			if mine, _ := hint(t, s, "nobody", "c1", time.Hour); !mine {
 				t.Error("no hint for an unknown agent")
@@ -63,19 +46,17 @@ func hintsAndClaims(t *testing.T, s Subject) {
 		story string
 		tell  func(t *testing.T)
 	}{
-		{"hinted, so passed over; given back, so offered", func(t *testing.T) {
+		{"hinted, so passed over", func(t *testing.T) {
 			apply(t, s, an("ann", 1))
 			apply(t, s, an("bob", 2))
 			hint(t, s, "ann", "c1", time.Hour)
 			wantReady(t, s, "sales", "bob")
-			unhint(t, s, "ann", "c1")
-			wantReady(t, s, "sales", "ann", "bob")
 		}},
 		{"claimed and released: the hint goes with the claim", func(t *testing.T) {
 			apply(t, s, an("ann", 1))
 			hint(t, s, "ann", "c1", time.Hour)
 			apply(t, s, an("ann", 2, claimedBy("c1")))
-			apply(t, s, an("ann", 3, claimedBy("c1"), being(sessions.OnCall)))
+			apply(t, s, an("ann", 3, claimedBy("c1"), busy))
 			if mine, _ := hint(t, s, "ann", "c2", time.Hour); mine {
 				t.Error("the hint went before the claim did")
 			}
@@ -110,13 +91,6 @@ func hintsAndClaims(t *testing.T, s Subject) {
 			flush(t, s)
 			tc.tell(t)
 		})
-	}
-}
-
-func unhint(t *testing.T, s sessions.Store, agent, call string) {
-	t.Helper()
-	if err := s.Unhint(context.Background(), "acme", agent, call); err != nil {
-		t.Fatalf("Unhint(%s, %s): %v", agent, call, err)
 	}
 }
 

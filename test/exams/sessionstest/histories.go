@@ -53,8 +53,7 @@ func (m *model) head(incarnation string) (sessions.Mark, map[string]sessions.Age
 func (m *model) queue(group string) []string {
 	var free []sessions.Agent
 	for _, a := range m.known {
-		ready := a.Presence == sessions.Ready && a.Claim == "" && !a.Quarantined
-		if ready && slices.Contains(a.HuntGroups, group) && m.hints[a.Agent] == "" {
+		if a.Free && a.Claim == "" && slices.Contains(a.HuntGroups, group) && m.hints[a.Agent] == "" {
 			free = append(free, a)
 		}
 	}
@@ -72,25 +71,22 @@ func (m *model) queue(group string) []string {
 }
 
 var (
-	someAgent    = rapid.SampledFrom([]string{"ann", "bob", "cyd"})
-	someCall     = rapid.SampledFrom([]string{"c1", "c2"})
-	somePresence = rapid.SampledFrom([]string{sessions.Ready, sessions.Ready, sessions.NotReady, sessions.OnCall, sessions.Removed})
-	someGroups   = rapid.SliceOfNDistinct(rapid.SampledFrom([]string{"sales", "support", "night"}), 0, 3, rapid.ID)
+	someAgent  = rapid.SampledFrom([]string{"ann", "bob", "cyd"})
+	someCall   = rapid.SampledFrom([]string{"c1", "c2"})
+	someGroups = rapid.SliceOfNDistinct(rapid.SampledFrom([]string{"sales", "support", "night"}), 0, 3, rapid.ID)
 )
 
 // someEvent draws an agent's state after the next event.
 func someEvent(t *rapid.T, incarnation string, seq uint64) sessions.Agent {
 	since := dawn.Add(time.Duration(rapid.IntRange(0, 4).Draw(t, "since")) * time.Microsecond)
-	a := an(someAgent.Draw(t, "agent"), seq, of(incarnation), being(somePresence.Draw(t, "presence")), idleSince(since))
+	a := an(someAgent.Draw(t, "agent"), seq, of(incarnation), idleSince(since))
+	a.Free = rapid.Bool().Draw(t, "free")
 	a.HuntGroups = nil // a store tells none from empty no more
 	if groups := someGroups.Draw(t, "groups"); len(groups) > 0 {
 		a.HuntGroups = slices.Clone(groups)
 	}
 	if rapid.IntRange(0, 2).Draw(t, "claimed") == 0 {
 		a.Claim = someCall.Draw(t, "claim")
-	}
-	if a.Quarantined = rapid.IntRange(0, 4).Draw(t, "quarantined") == 0; a.Quarantined {
-		a.Reason = "presumed"
 	}
 	return a
 }
@@ -126,15 +122,6 @@ func histories(t *testing.T, s Subject) {
 					t.Fatalf("%s's hint is held by %q, want %q", agent, holder, m.hints[agent])
 				}
 			},
-			"a hint is given back": func(t *rapid.T) {
-				agent, call := someAgent.Draw(t, "agent"), someCall.Draw(t, "call")
-				if m.hints[agent] == call {
-					delete(m.hints, agent)
-				}
-				if err := s.Unhint(context.Background(), "acme", agent, call); err != nil {
-					t.Fatalf("Unhint: %v", err)
-				}
-			},
 			"everything is lost": func(t *rapid.T) {
 				flush(t, s)
 				m.forget()
@@ -150,14 +137,12 @@ func histories(t *testing.T, s Subject) {
 		})
 		// Whatever was lost on the way, the log brings it back.
 		rebuildBoth(t, s, m, incarnation)
-		_, head := m.head(incarnation)
-		wantAgents(t, s, "acme", values(head)...)
+		wantModel(t, s, m)
 	})
 }
 
 // wantModel compares everything that can be asked.
 func wantModel(t *rapid.T, s sessions.Store, m *model) {
-	wantAgents(t, s, "acme", values(m.known)...)
 	for _, group := range []string{"sales", "support", "night"} {
 		wantReady(t, s, group, m.queue(group)...)
 	}

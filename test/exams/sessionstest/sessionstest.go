@@ -9,11 +9,8 @@ import (
 	"iter"
 	"maps"
 	"slices"
-	"strings"
 	"testing"
 	"time"
-
-	"github.com/google/go-cmp/cmp"
 
 	"github.com/outdial/outdial/internal/sessions"
 )
@@ -40,6 +37,7 @@ func Run(t *testing.T, fresh func(testing.TB) Subject) {
 		{"rebuild", rebuilds},
 		{"rebuilds that do not end well", rebuildsThatFail},
 		{"sweep", sweeps},
+		{"known agents", knownAgents},
 		{"one rebuilder at a time", oneRebuilder},
 		{"a flush during a rebuild", flushDuringRebuild},
 		{"random histories agree with the model", histories},
@@ -72,8 +70,7 @@ type fataler interface {
 // for each event, and changed by each of the changes.
 func an(agent string, seq uint64, changes ...func(*sessions.Agent)) sessions.Agent {
 	a := sessions.Agent{
-		Tenant: "acme", Agent: agent, Connection: "tcn-main", Kind: "tcn",
-		HuntGroups: []string{"sales"}, Presence: sessions.Ready,
+		Tenant: "acme", Agent: agent, HuntGroups: []string{"sales"}, Free: true,
 		Since: dawn.Add(time.Duration(seq) * time.Minute), Incarnation: first, Seq: seq,
 	}
 	for _, c := range changes {
@@ -82,9 +79,11 @@ func an(agent string, seq uint64, changes ...func(*sessions.Agent)) sessions.Age
 	return a
 }
 
-func being(presence string) func(*sessions.Agent) {
-	return func(a *sessions.Agent) { a.Presence = presence }
+func being(free bool) func(*sessions.Agent) {
+	return func(a *sessions.Agent) { a.Free = free }
 }
+
+func busy(a *sessions.Agent) { a.Free = false }
 
 func claimedBy(call string) func(*sessions.Agent) {
 	return func(a *sessions.Agent) { a.Claim = call }
@@ -101,8 +100,6 @@ func idleSince(at time.Time) func(*sessions.Agent) {
 func of(incarnation string) func(*sessions.Agent) {
 	return func(a *sessions.Agent) { a.Incarnation = incarnation }
 }
-
-func quarantined(a *sessions.Agent) { a.Quarantined, a.Reason = true, "presumed" }
 
 // apply applies and says what came of it.
 func apply(t fataler, s sessions.Store, a sessions.Agent) bool {
@@ -123,35 +120,12 @@ func wantReady(t fataler, s sessions.Store, group string, want ...string) {
 	}
 }
 
-// wantAgents checks all of the tenant, by List and by Get.
-func wantAgents(t fataler, s sessions.Store, tenant string, want ...sessions.Agent) {
-	t.Helper()
-	ctx := context.Background()
-	got, err := s.List(ctx, tenant)
-	if err != nil {
-		t.Fatalf("List(%s): %v", tenant, err)
-	}
-	slices.SortFunc(want, func(a, b sessions.Agent) int { return strings.Compare(a.Agent, b.Agent) })
-	if diff := cmp.Diff(want, got); diff != "" && len(want)+len(got) > 0 {
-		t.Fatalf("List(%s) differs (-want +got):\n%s", tenant, diff)
-	}
-	for _, w := range want {
-		g, found, err := s.Get(ctx, tenant, w.Agent)
-		if diff := cmp.Diff(w, g); err != nil || !found || diff != "" {
-			t.Fatalf("Get(%s) found %v, %v, differs (-want +got):\n%s", w.Agent, found, err, diff)
-		}
-	}
-}
-
-// wantMissing checks Missing and Epoch, which must agree.
+// wantMissing checks Missing.
 func wantMissing(t fataler, s sessions.Store, want bool) {
 	t.Helper()
-	got, err := s.Missing(context.Background())
+	got, err := s.Missing(context.Background(), slices.Values[[]sessions.Agent](nil))
 	if err != nil || got != want {
 		t.Fatalf("Missing() = %v, %v; want %v", got, err, want)
-	}
-	if e, err := s.Epoch(context.Background()); err != nil || (e == sessions.Epoch{}) != want {
-		t.Fatalf("Epoch() = %+v, %v while Missing is %v", e, err, want)
 	}
 }
 

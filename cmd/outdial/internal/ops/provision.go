@@ -174,4 +174,13 @@ func (d *doctor) redis(ctx context.Context, cfg *config.Config) {
 		err = client.Ping(ctx).Err()
 	}
 	d.say("Redis", err, "answers")
+	if err != nil {
+		return
+	}
+	policy, err := sessions.Eviction(ctx, client)
+	if err == nil && policy == "" {
+		fmt.Fprintln(d.out, "  !  Redis' memory  whether it throws keys away when it is full cannot be seen; see that maxmemory-policy is noeviction")
+		return
+	}
+	d.say("Redis' memory", err, "keeps what it is given: "+policy)
 }
