@@ -184,7 +184,7 @@ func (f *Follower) Join(family events.Family, past int, after uint64, take func(
 func (f *Follower) call(r events.Record) {
 	ref := RefOf(r)
 	c := f.calls[ref]
-	if c != nil && r.Seq > c.Seq() && r.After > 0 && r.After != c.Seq() {
+	if c != nil && r.Seq > c.Seq() && r.After != c.Seq() {
 		f.unread[events.CallFamily][ref] = r.Seq // what came between was never heard
 	}
 	_, unread := f.unread[events.CallFamily][ref]

@@ -31,6 +31,7 @@ const (
 	CodeAppendUnknown = "append_unknown"  // Uncertain: maybe stored, could not be read back
 	CodeUnknownEvent  = "unknown_event"   // Permanent: the log holds a type nobody here knows
 	CodeUndecodable   = "undecodable"     // Permanent: the log holds an event that cannot be read
+	CodeCut           = "log_cut"         // Permanent: the beginning of a call's log has aged out
 	CodeTooLarge      = "too_large"       // Permanent: above MaxBody or the server's limit
 	CodeLogFull       = "log_full"        // Permanent: too many events of one kind on one call
 	CodeNoRoom        = "no_room"         // Transient: the stream, or the server's disk, is full
@@ -139,8 +140,9 @@ type Leader interface {
 	// Append stores the draft if the log still ends at d.After. Its errors
 	// are faults with the codes of this package.
 	Append(ctx context.Context, d Draft) (Appended, error)
-	// Read returns the whole log in order. first is the sequence of its
-	// first event where known; 0 costs more. An empty log is not an error.
+	// Read returns the whole log in order. An empty log is not an error; a
+	// call's log of which only the end is left is one. first is not needed
+	// any more.
 	Read(ctx context.Context, f events.Family, tenant, key string, first uint64) ([]events.Record, error)
 	// Last returns the last event, or ErrNone.
 	Last(ctx context.Context, f events.Family, tenant, key string) (events.Record, error)

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -33,7 +34,6 @@ type stored struct {
 type getRequest struct {
 	Seq  uint64 `json:"seq,omitempty"`
 	Last string `json:"last_by_subj,omitempty"`
-	Next string `json:"next_by_subj,omitempty"`
 }
 
 // get asks the leader for one message. It speaks to the API itself rather than
@@ -94,13 +94,20 @@ func LastSequence(ctx context.Context, js jetstream.JetStream, stream, filter st
 }
 
 // AfterOf is the sequence that an event was appended after, as its writer told
-// the broker, which keeps it with the event; 0 for the first, or none.
+// the broker, which keeps it with the event; 0 for the first of a log, and for
+// one whose writer did not say.
 func AfterOf(h events.Header) uint64 {
 	if v := h[jetstream.ExpectedLastSubjSeqHeader]; len(v) > 0 {
 		n, _ := strconv.ParseUint(v[0], 10, 64)
 		return n
 	}
 	return 0
+}
+
+// compared says that the writer of an event said which one it follows.
+func (m stored) compared() bool {
+	h, err := m.header()
+	return err == nil && len(h[jetstream.ExpectedLastSubjSeqHeader]) > 0
 }
 
 func (m stored) header() (events.Header, error) {
@@ -171,50 +178,44 @@ func (l *JetStream) At(ctx context.Context, f events.Family, seq uint64) (events
 	return l.record(m)
 }
 
-// Read implements Leader. A read from a known first sequence is many times
-// cheaper, so for a call whose first is not known its last event is asked: every
-// event of a call says where the call's log begins.
-func (l *JetStream) Read(ctx context.Context, f events.Family, tenant, key string, first uint64) ([]events.Record, error) {
-	filter := events.LogFilter(f, tenant, key)
-	if first == 0 && f == events.CallFamily {
-		m, err := l.fetch(ctx, StreamOf(f), getRequest{Last: filter})
-		if errors.Is(err, ErrNone) {
-			return nil, nil
-		}
-		if err != nil {
-			return nil, err
-		}
-		first = firstOf(m)
+// Read implements Leader. It walks back from the last event: each says which
+// one it follows, so that every step is one look at a place that is known. A
+// search for what comes next on a call's subjects costs seconds where a
+// million calls are kept.
+//
+// A call of which only the end is left is an error of code "log_cut"; of an
+// agent's log the oldest events make room, and what is left is returned.
+func (l *JetStream) Read(ctx context.Context, f events.Family, tenant, key string, _ uint64) ([]events.Record, error) {
+	m, err := l.fetch(ctx, StreamOf(f), getRequest{Last: events.LogFilter(f, tenant, key)})
+	if errors.Is(err, ErrNone) {
+		return nil, nil
 	}
-	var log []events.Record
-	for from := max(first, 1); len(log) < maxLog; {
-		m, err := l.fetch(ctx, StreamOf(f), getRequest{Seq: from, Next: filter})
-		if errors.Is(err, ErrNone) {
-			return log, nil
-		}
-		if err != nil {
-			return nil, err
-		}
+	if err != nil {
+		return nil, err
+	}
+	var log []events.Record // the last first
+	for len(log) < maxLog {
 		r, err := l.record(m)
 		if err != nil {
 			return nil, err
 		}
+		if r.Tenant != tenant || r.Key != key {
+			return nil, permanent("read log", CodeCut, fmt.Errorf("sequence %d is of another log", r.Seq))
+		}
 		log = append(log, r)
-		from = m.Sequence + 1
+		if r.After > 0 {
+			m, err = l.fetch(ctx, StreamOf(f), getRequest{Seq: r.After})
+		}
+		switch {
+		case r.After > 0 && err == nil:
+			continue
+		case err != nil && !errors.Is(err, ErrNone):
+			return nil, err
+		case f == events.CallFamily && (r.After > 0 || !m.compared()):
+			return nil, permanent("read log", CodeCut, fmt.Errorf("what comes before sequence %d is gone", r.Seq))
+		}
+		slices.Reverse(log)
+		return log, nil
 	}
 	return nil, permanent("read log", CodeLogFull, fmt.Errorf("more than %d events", maxLog))
-}
-
-// firstOf is where the call's log begins, by its last event; 0 = not said.
-func firstOf(m stored) uint64 {
-	if strings.HasSuffix(m.Subject, "."+string(events.Orchestrator)+"."+string(events.Requested)) {
-		return m.Sequence
-	}
-	var body struct {
-		Refs events.Refs `json:"refs"`
-	}
-	if json.Unmarshal(m.Data, &body) != nil {
-		return 0
-	}
-	return body.Refs.Requested
 }

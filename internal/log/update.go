@@ -3,6 +3,7 @@ package log
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/outdial/outdial/pkg/events"
 	"github.com/outdial/outdial/pkg/events/fault"
@@ -55,8 +56,16 @@ func (l *Log) Call(ctx context.Context, ref Ref) (*lifecycle.Call, error) {
 	return l.LatestCall(ctx, ref)
 }
 
-// LatestCall is a call as the leader knows it.
+// LatestCall is a call as the leader knows it. Of a call that is held only
+// what is missing is read.
 func (l *Log) LatestCall(ctx context.Context, ref Ref) (*lifecycle.Call, error) {
+	if l.view != nil {
+		if held := l.view.Call(ref); held != nil {
+			if c, err := l.further(ctx, held); c != nil || err != nil {
+				return c, err
+			}
+		}
+	}
 	c, err := Call(ctx, l.Leader, ref.Tenant, ref.ID, 0)
 	if err == nil && l.view != nil {
 		for _, r := range c.Log {
@@ -66,9 +75,32 @@ func (l *Log) LatestCall(ctx context.Context, ref Ref) (*lifecycle.Call, error) 
 	return c, err
 }
 
+// further reads on from what is held of a call: back from its last event. Nil
+// says that the leader's log is not what is held and more.
+func (l *Log) further(ctx context.Context, held *lifecycle.Call) (*lifecycle.Call, error) {
+	last := held.Last()
+	r, err := l.Last(ctx, events.CallFamily, held.Tenant, held.ID)
+	var missing []events.Record
+	for ; err == nil && r.Seq > last.Seq; r, err = l.At(ctx, events.CallFamily, r.After) {
+		missing = append(missing, r)
+	}
+	if err != nil && !errors.Is(err, ErrNone) {
+		return nil, err
+	}
+	if err != nil || r.Seq != last.Seq || r.ID != last.ID {
+		return nil, nil // the store went back, or somebody wrote without comparing
+	}
+	for _, r := range slices.Backward(missing) {
+		l.view.Learn(r)
+		held = follow(held, r)
+	}
+	return own(held)
+}
+
 // own is a copy that its holder may change.
 func own(c *lifecycle.Call) (*lifecycle.Call, error) {
 	copied := *c
+	copied.Log, copied.Faults = slices.Clip(c.Log), slices.Clip(c.Faults)
 	if len(c.Faults) > 0 {
 		return &copied, fault.New(fault.Permanent, "fold call", "illegal_event", errors.New(c.Faults[0]))
 	}

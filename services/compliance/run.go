@@ -13,7 +13,7 @@ import (
 func Run(ctx context.Context, h *runtime.Host, c Config) error {
 	c.Log, c.Facts, c.Notes, c.Directory = h.Log, h, h, h.Directory
 	c.LastCall = func(ctx context.Context) (uint64, error) {
-		return log.LastSequence(ctx, h.JS, events.StreamCalls, "calls.>")
+		return log.LastSequence(ctx, h.JS, events.StreamCalls, ">")
 	}
 	c.Offset, c.Now, c.Logger = h.Clock.Offset(), h.Now, h.Logger
 	s := New(c)
