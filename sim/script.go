@@ -15,7 +15,14 @@ const (
 	NoAnswer Outcome = "no_answer"
 	Busy     Outcome = "busy"
 	Fails    Outcome = "fail" // the network gives up
+
+	// Transfers: the agent talks, then hands the customer on. Five9 does not say so.
+	Transfers Outcome = "transfer"
+	// Machine: a machine answers. Only a desktop says so; elsewhere it talks.
+	Machine Outcome = "machine"
 )
+
+func outcomes() []Outcome { return []Outcome{"", Talks, NoAnswer, Busy, Fails, Transfers, Machine} }
 
 // A Part says how one number behaves, in every dialect.
 type Part struct {
@@ -39,7 +46,7 @@ func (s *Script) Set(p Part) error {
 	if p.Number == "" {
 		return fmt.Errorf("a part needs a number")
 	}
-	if !slices.Contains([]Outcome{"", Talks, NoAnswer, Busy, Fails}, p.Outcome) {
+	if !slices.Contains(outcomes(), p.Outcome) {
 		return fmt.Errorf("unknown outcome %q", p.Outcome)
 	}
 	s.mu.Lock()

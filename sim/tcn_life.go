@@ -13,6 +13,7 @@ const (
 	tcnLocked   = "OUTBOUND_LOCKED"
 	tcnPeered   = "PEERED"
 	tcnHeld     = "PEERED_WITH_CALL_ON_HOLD"
+	tcnCold     = "COLD_AGENT_TRANSFER_STARTED"
 	tcnWrapUp   = "WRAPUP"
 	tcnUndone   = "PREPARING_AFTER_DIAL_CANCEL"
 )
@@ -69,7 +70,7 @@ func (t *TCN) live(a *tcnAgent) {
 		t.become(a, tcnLocked)
 		t.witness(a, Ring, "")
 		t.later(a, choose(part.Ring, t.opts.Pace.Ring), func() {
-			if part.Outcome == Talks {
+			if part.Outcome == Talks || part.Outcome == Transfers || part.Outcome == Machine {
 				t.talk(a, choose(part.Talk, t.opts.Pace.Talk))
 				return
 			}
@@ -84,7 +85,7 @@ func (t *TCN) talk(a *tcnAgent, d time.Duration) {
 	t.become(a, tcnPeered)
 	t.witness(a, Talk, "")
 	if a.call == nil || !a.call.part.Hold {
-		t.later(a, d, func() { t.wrap(a, "completed") })
+		t.leave(a, d)
 		return
 	}
 	t.later(a, d, func() {
@@ -92,8 +93,20 @@ func (t *TCN) talk(a *tcnAgent, d time.Duration) {
 		t.witness(a, Hold, "")
 		t.later(a, d, func() {
 			t.become(a, tcnPeered)
-			t.later(a, d, func() { t.wrap(a, "completed") })
+			t.leave(a, d)
 		})
+	})
+}
+
+// leave ends the agent's part after d: with the call, or with a cold transfer.
+func (t *TCN) leave(a *tcnAgent, d time.Duration) {
+	if a.call == nil || a.call.part.Outcome != Transfers {
+		t.later(a, d, func() { t.wrap(a, "completed") })
+		return
+	}
+	t.later(a, d, func() {
+		t.become(a, tcnCold)
+		t.later(a, d, func() { t.wrap(a, "transferred") })
 	})
 }
 

@@ -2,6 +2,7 @@ package desktopsim
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/rand"
 	_ "embed"
 	"encoding/hex"
@@ -92,13 +93,13 @@ func newTeller(cfg Config, number string) *teller {
 	if cfg.Kind == providers.WebexCC {
 		t.id = uuid()
 		t.sample = strings.NewReplacer(webexInteraction, t.id, webexNumber, number,
-			webexAgent, bus.First(agent, webexAgent)).Replace(webexSample)
+			webexAgent, cmp.Or(agent, webexAgent)).Replace(webexSample)
 		return t
 	}
 	t.id = "3" + digits(14)
 	_, national, _ := bus.National(number)
 	t.sample = strings.NewReplacer(five9Call, t.id, five9Interaction, hexID(), five9Session, hexID(),
-		five9Number, national, five9Agent, bus.First(agent, five9Agent)).Replace(five9Sample)
+		five9Number, national, five9Agent, cmp.Or(agent, five9Agent)).Replace(five9Sample)
 	return t
 }
 

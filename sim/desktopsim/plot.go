@@ -50,9 +50,13 @@ func webexPlot(p sim.Part, pace time.Duration) []step {
 	case sim.Fails:
 		return []step{offer, {after: ring, event: "DROPPED", state: "new", over: true, kind: sim.End}}
 	}
+	answer := "CustAnswered"
+	if p.Outcome == sim.Machine {
+		answer = "machine"
+	}
 	steps := []step{
 		offer,
-		{after: ring, event: "CustAnswered", state: "connected", agent: true, customer: true, kind: sim.Answer},
+		{after: ring, event: answer, state: "connected", agent: true, customer: true, kind: sim.Answer},
 		{after: pace, event: "eCallRecordingStarted", state: "connected", agent: true, customer: true, kind: sim.Talk},
 	}
 	if p.Hold {
@@ -60,7 +64,11 @@ func webexPlot(p sim.Part, pace time.Duration) []step {
 			step{after: pace, event: "eAgentContactHeld", state: "connected", agent: true, customer: true, kind: sim.Hold},
 			step{after: pace, event: "eAgentContactUnheld", state: "connected", agent: true, customer: true, kind: sim.Talk})
 	}
-	steps = append(steps, step{after: talk, event: "eAgentContactEnded", state: "connected", agent: true, customer: true, over: true, kind: sim.End})
+	ended := step{after: talk, event: "eAgentContactEnded", state: "connected", agent: true, customer: true, over: true, kind: sim.End}
+	if p.Outcome == sim.Transfers {
+		ended.event, ended.over = "eAgentBlindTransferred", false
+	}
+	steps = append(steps, ended)
 	return append(steps, after(true)...)
 }
 

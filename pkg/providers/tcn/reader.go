@@ -47,7 +47,7 @@ func (Reader) Read(raw events.ProviderRaw, v providers.View) ([]providers.Observ
 		r.presence(events.SessionLost, "keepalive")
 		return r.out, nil
 	}
-	r.readCall() // before the presence: a ready agent closes what is still open
+	r.readCall(raw.ReceivedAt) // before the presence: a ready agent closes what is still open
 	r.readPresence()
 	return r.out, nil
 }

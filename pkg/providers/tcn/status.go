@@ -44,6 +44,9 @@ func phases() map[string]phase {
 	}
 }
 
+// cold is how TCN's words for a blind transfer begin.
+const cold = "COLD_"
+
 // phaseOf understands a statusDesc. The families of transfers and intercom are
 // known by their first word: TCN keeps adding to them.
 func phaseOf(desc text) phase {
@@ -51,7 +54,7 @@ func phaseOf(desc text) phase {
 	if p, ok := phases()[word]; ok {
 		return p
 	}
-	for _, family := range []string{"WARM_", "COLD_", "CALLER_TRANSFER_", "INTERCOM"} {
+	for _, family := range []string{"WARM_", cold, "CALLER_TRANSFER_", "INTERCOM"} {
 		if strings.HasPrefix(word, family) {
 			return consulting
 		}

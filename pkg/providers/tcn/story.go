@@ -2,6 +2,7 @@ package tcn
 
 import (
 	"strings"
+	"time"
 
 	"github.com/outdial/outdial/pkg/events"
 	"github.com/outdial/outdial/pkg/providers"
@@ -15,7 +16,7 @@ const (
 
 // readCall says what the status means for the claiming call. Reserved,
 // prepared, dialing and cancelled write nothing: those are said by others.
-func (r *reading) readCall() {
+func (r *reading) readCall(receivedAt time.Time) {
 	if r.phase == unheardOf {
 		r.out = append(r.out, r.unknown())
 		return
@@ -35,9 +36,9 @@ func (r *reading) readCall() {
 	case p == wrapping:
 		r.readWrapUp()
 	case p == wrapped, p.free():
-		r.readFree()
+		r.readFree(receivedAt)
 	case p == gone && r.ours() && r.started():
-		r.call(events.Ended, "agent_lost", "", legDown)
+		r.call(events.Ended, events.EndAgentLost, "", legDown)
 	}
 }
 
@@ -54,29 +55,57 @@ func (r *reading) readWrapUp() {
 	if r.v.CallState == events.WrappedUp || r.v.CallState == events.Closed {
 		return
 	}
-	if !r.v.Talked && !r.over() {
+	switch {
+	case r.over():
+	case r.handedOn():
+		r.call(events.Ended, events.EndTransferred, legUp, legDown)
+	case !r.v.Talked:
 		r.call(events.Ended, failureOf(r.s), legDown, legUp)
 	}
-	r.call(events.WrapUp, "", legDown, legUp)
+	r.call(events.WrapUp, "", r.customer(), legUp)
 }
 
+// handedOn says whether the agent was giving the call away when last heard: a
+// cold transfer leaves the customer with somebody else. After a warm one the
+// customer may as well have hung up, and nothing tells which.
+func (r *reading) handedOn() bool {
+	return r.v.CallState == events.Consulting && strings.HasPrefix(strings.ToUpper(r.v.Said), cold)
+}
+
+// customer is the leg of a customer whose agent is out of the call.
+func (r *reading) customer() string {
+	if r.v.Transferred || r.handedOn() {
+		return ""
+	}
+	return legDown
+}
+
+// soon is how long after it became free an agent seen free was surely polled
+// before: one seen later may have been in after-call work that nobody saw.
+const soon = 5 * time.Second
+
 // readFree: the agent is free again, so the call is over. Polling may have
-// missed everything since the start.
-func (r *reading) readFree() {
+// missed everything since the start, and then nobody knows when it ended.
+func (r *reading) readFree(receivedAt time.Time) {
 	switch r.v.CallState {
 	case events.WrapUp, events.Ended:
-		r.call(events.WrappedUp, "", legDown, "")
+		r.call(events.WrappedUp, "", r.customer(), "")
 		return
 	}
 	if !r.started() || r.over() {
 		return
 	}
-	reason := "unknown"
-	if r.v.Talked {
-		reason = "completed"
+	switch {
+	case r.handedOn():
+		r.call(events.Ended, events.EndTransferred, legUp, legDown)
+	case r.v.Talked:
+		r.call(events.Ended, events.EndCompleted, legDown, "")
+	default:
+		r.call(events.Ended, events.EndUnknown, legDown, "")
 	}
-	r.call(events.Ended, reason, legDown, "")
-	r.call(events.WrappedUp, "", legDown, "")
+	last := &r.out[len(r.out)-1]
+	last.Inferred = r.phase == wrapped || !last.At.IsZero() && receivedAt.Sub(last.At) > soon
+	r.call(events.WrappedUp, "", r.customer(), "")
 }
 
 // started says whether the provider is known to have taken the call: an agent
@@ -95,15 +124,15 @@ func (r *reading) started() bool {
 func failureOf(s statusAnswer) string {
 	switch s.LastSipCode {
 	case 486, 600:
-		return "busy"
+		return events.EndBusy
 	case 404, 410, 484, 604:
-		return "invalid_number"
+		return events.EndInvalid
 	case 403, 603, 607, 608:
-		return "rejected"
+		return events.EndRejected
 	case 500, 502, 503, 504:
-		return "provider_failed"
+		return events.EndProvider
 	}
-	return "no_answer"
+	return events.EndNoAnswer
 }
 
 // reasonOf makes a reason of TCN's word.

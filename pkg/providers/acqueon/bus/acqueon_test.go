@@ -172,11 +172,15 @@ func TestNoHistoryNoConversation(t *testing.T) {
 		if o.Call == events.WrapUp {
 			t.Fatal("wrap-up of a call that never was")
 		}
-		if o.Call == events.Ended && (o.Reason == Completed || o.Reason == "") {
+		if o.Call == events.Ended && (o.Reason == events.EndCompleted || o.Reason == "") {
 			t.Fatalf("a call without a conversation ended %q", o.Reason)
 		}
-		if talked := Judge(m, History{Talked: true}); talked.Call == events.Ended && m != Missed && m != Failed && talked.Reason != Completed {
+		if talked := Judge(m, History{Talked: true}); talked.Call == events.Ended && m != Missed && m != Failed && m != Transferred && talked.Reason != events.EndCompleted {
 			t.Fatalf("a conversation ended %q", talked.Reason)
+		}
+		h.Machine = true
+		if o := Judge(m, h); o.Call == events.WrapUp || o.Call == events.Ended && o.Reason == events.EndCompleted {
+			t.Fatalf("a machine's call is %s(%s)", o.Call, o.Reason)
 		}
 	})
 }

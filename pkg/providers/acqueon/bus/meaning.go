@@ -18,11 +18,14 @@ const (
 	Offered                     // offered to the agent
 	Ringing                     // the customer's telephone rings
 	Answered                    // the customer's leg is up
+	Human                       // so it is, by a person
 	Machine                     // so it is, by a machine
 	Talking                     // both are
 	Held                        // on hold
 	Consulting                  // with a third party
+	ConsultOver                 // who is gone again; the customer still waits
 	Conferencing                // all three
+	Transferred                 // the customer was handed on, the agent is out of it
 	Missed                      // the agent did not take it
 	Failed                      // the provider could not place it
 	Over                        // the call is over
@@ -47,38 +50,29 @@ func (n Names) Of(event string) Meaning {
 
 // History is what is known of the call a message is about.
 type History struct {
-	Talked bool // customer and agent have been connected
-	Rang   bool // the customer's telephone rang, or the agent was waiting for it to be picked up
-	Over   bool // the call has ended already
+	Talked      bool // customer and agent have been connected, and no machine
+	Rang        bool // the customer's telephone rang, or the agent was waiting for it to be picked up
+	Over        bool // the call has ended already
+	Consulting  bool // the agent is with a third party
+	Machine     bool // a machine answered
+	Transferred bool // the agent handed the customer on
 }
 
 // HistoryOf reads the history from the record.
 func HistoryOf(v providers.View) History {
-	h := History{Talked: v.Talked}
+	h := History{Talked: v.Talked, Machine: v.Machine, Transferred: v.Transferred}
 	switch v.CallState {
 	case events.Ringing:
 		h.Rang = true
 	case events.Talking, events.Held, events.Consulting, events.Conferencing:
-		h.Talked = true
+		h.Talked, h.Consulting = !v.Machine, v.CallState == events.Consulting
 	case events.WrapUp:
-		h.Talked, h.Over = true, true
+		h.Talked, h.Over = !v.Machine, true
 	case events.Ended, events.WrappedUp:
 		h.Over = true
 	}
 	return h
 }
-
-// Reasons of an ended call, from the neutral vocabulary.
-const (
-	Completed      = "completed"
-	NoAnswer       = "no_answer"
-	AgentMissed    = "agent_missed"
-	ProviderFailed = "provider_failed"
-	MachineAnswer  = "machine"
-	Busy           = "busy"
-	Rejected       = "rejected"
-	InvalidNumber  = "invalid_number"
-)
 
 // Judge says what an event means for a call with this history. Wrap-up, the
 // end and the end of wrap-up are a failed call unless it had been talking:
@@ -97,29 +91,39 @@ func Judge(m Meaning, h History) providers.Observation {
 		o.Call, o.Legs = events.Ringing, events.Legs{Customer: "ringing"}
 	case Answered:
 		o.Call, o.Legs = events.Answered, events.Legs{Customer: "up"}
+	case Human:
+		o.Call, o.Legs, o.Reason = events.Answered, events.Legs{Customer: "up"}, events.ByHuman
 	case Machine:
-		o.Call, o.Legs, o.Reason = events.Answered, events.Legs{Customer: "up"}, MachineAnswer
+		o.Call, o.Legs, o.Reason = events.Answered, events.Legs{Customer: "up"}, events.EndMachine
 	case Talking:
 		o.Call, o.Legs = events.Talking, up
 	case Held:
 		o.Call, o.Legs = events.Held, up
 	case Consulting:
 		o.Call, o.Legs = events.Consulting, up
+	case ConsultOver:
+		o.Call, o.Legs = events.Annotated, up
+		if h.Consulting {
+			o.Call = events.Held
+		}
 	case Conferencing:
 		o.Call, o.Legs = events.Conferencing, up
+	case Transferred:
+		o = providers.Observation{Call: events.Ended, Reason: events.EndTransferred, Legs: events.Legs{Customer: "up", Agent: "down"}}
 	case Missed:
-		o = providers.Observation{Call: events.Ended, Reason: AgentMissed, Legs: events.Legs{Agent: "none"}}
+		o = providers.Observation{Call: events.Ended, Reason: events.EndAgentMissed, Legs: events.Legs{Agent: "none"}}
 	case Failed:
-		o = providers.Observation{Call: events.Ended, Reason: ProviderFailed, Legs: down}
+		o = providers.Observation{Call: events.Ended, Reason: events.EndProvider, Legs: down}
 	case Over:
 		o = providers.Observation{Call: events.Ended, Reason: h.end(), Legs: down}
 	case AfterCall:
-		o = providers.Observation{Call: events.WrapUp, Presence: events.WrapUp, Legs: down}
-		if !h.Talked {
+		o = providers.Observation{Call: events.WrapUp, Presence: events.WrapUp, Legs: h.left()}
+		if !h.Talked && !h.Transferred {
 			o.Call, o.Reason = events.Ended, h.end()
 		}
 	case Done:
-		o = providers.Observation{Call: events.WrappedUp, Legs: events.Legs{Customer: "down", Agent: "down"}}
+		o = providers.Observation{Call: events.WrappedUp, Legs: h.left()}
+		o.Legs.Agent = "down"
 		if !h.Talked && !h.Over {
 			o.Call, o.Reason = events.Ended, h.end()
 		}
@@ -136,12 +140,23 @@ func Judge(m Meaning, h History) providers.Observation {
 // end is the reason of a call that ends now.
 func (h History) end() string {
 	switch {
+	case h.Machine:
+		return events.EndMachine
 	case h.Talked:
-		return Completed
+		return events.EndCompleted
 	case h.Rang:
-		return NoAnswer
+		return events.EndNoAnswer
 	}
-	return ProviderFailed
+	return events.EndProvider
+}
+
+// left are the legs once the agent is out of it: of a customer who was handed
+// on her work tells nothing.
+func (h History) left() events.Legs {
+	if h.Transferred {
+		return events.Legs{}
+	}
+	return events.Legs{Customer: "down"}
 }
 
 // Foreign reads a call that cannot be ours, e.g. of another channel on the

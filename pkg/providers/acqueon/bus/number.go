@@ -1,6 +1,7 @@
 package bus
 
 import (
+	"cmp"
 	"strconv"
 	"strings"
 
@@ -56,7 +57,7 @@ func FromInternational(number, region string) string {
 			return s
 		}
 	}
-	return First(abroad, home)
+	return cmp.Or(abroad, home)
 }
 
 // FromNational reads a number that carries no country code (Five9), or that

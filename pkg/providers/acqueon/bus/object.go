@@ -146,13 +146,3 @@ func (o Object) Millis(keys ...string) time.Time {
 	}
 	return time.UnixMilli(ms).UTC()
 }
-
-// First is the first text that is not empty.
-func First(texts ...string) string {
-	for _, t := range texts {
-		if t != "" {
-			return t
-		}
-	}
-	return ""
-}

@@ -11,6 +11,7 @@ import (
 	"github.com/outdial/outdial/pkg/events"
 	"github.com/outdial/outdial/pkg/events/fault"
 	"github.com/outdial/outdial/pkg/providers"
+	"github.com/outdial/outdial/test/exams/providertest"
 )
 
 func TestARequestIsTheDocumentsMessage(t *testing.T) { // F9-01, F9-02, F9-04
@@ -126,7 +127,7 @@ func TestLivesOfACall(t *testing.T) { // F9-08 to F9-13
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			if got := strings.Join(replay(t, view(), tc.say...), " "); got != tc.want {
+			if got, _ := providertest.Replay(t, reader(), view(), tc.say...); got != tc.want {
 				t.Errorf("got  %s\nwant %s", got, tc.want)
 			}
 		})

@@ -1,6 +1,7 @@
 package five9
 
 import (
+	"cmp"
 	"strings"
 	"time"
 
@@ -65,20 +66,20 @@ type wire struct {
 func dissect(call bus.Object) wire {
 	w := wire{call: call, fields: call.Object("ResponseFields")}
 	w.data = w.fields.Unwrapped("interactionData")
-	w.state = bus.First(w.fields.Text("CallState"), w.data.Text("callState"))
-	w.event = bus.First(call.Text("event"), w.state)
+	w.state = cmp.Or(w.fields.Text("CallState"), w.data.Text("callState"))
+	w.event = cmp.Or(call.Text("event"), w.state)
 	return w
 }
 
 // base is what the message holds besides its event.
 func (r Reader) base(w wire, v providers.View) providers.Observation {
-	region := bus.First(v.HomeRegion, r.HomeRegion)
-	address := bus.First(w.fields.Text("fromAddress"), w.clicked())
+	region := cmp.Or(v.HomeRegion, r.HomeRegion)
+	address := cmp.Or(w.fields.Text("fromAddress"), w.clicked())
 	o := providers.Observation{
 		Event:    bus.Clip(w.event),
 		State:    bus.Clip(w.state),
-		CallKey:  bus.Clip(bus.First(w.call.Text("id"), w.data.Text("callId"))),
-		Agent:    bus.Clip(bus.First(w.data.Text("agentId"), w.fields.Text("CallAgent"))),
+		CallKey:  bus.Clip(cmp.Or(w.call.Text("id"), w.data.Text("callId"))),
+		Agent:    bus.Clip(cmp.Or(w.data.Text("agentId"), w.fields.Text("CallAgent"))),
 		Customer: bus.FromNational(address, region),
 	}
 	o.Unread = o.Customer == "" && address != ""
@@ -130,7 +131,7 @@ func (w wire) attrs(customer string, mismatch bool) map[string]string {
 		"agentExtension", "agentName"} {
 		a.Add(key, w.data.Text(key))
 	}
-	a.Add("agentLogin", bus.First(w.data.Text("agent"), w.fields.Text("CallAgent")))
+	a.Add("agentLogin", cmp.Or(w.data.Text("agent"), w.fields.Text("CallAgent")))
 	a.Add("user_name", vars.Text("user_name"))
 	a.Add("full_name", vars.Text("full_name"))
 	if at := w.data.Millis("startTime"); !at.IsZero() {

@@ -93,26 +93,6 @@ func one(t testing.TB, body []byte, v providers.View) providers.Observation {
 	return got[0]
 }
 
-// replay reads messages one after the other, as a record that grows.
-func replay(t testing.TB, v providers.View, bodies ...[]byte) (story []string) {
-	t.Helper()
-	for _, b := range bodies {
-		for _, o := range read(t, b, v) {
-			word := string(o.Call)
-			if o.Reason != "" {
-				word += "(" + o.Reason + ")"
-			}
-			story = append(story, word)
-			if o.Call == events.Annotated {
-				continue
-			}
-			v.Talked = v.Talked || o.Call == events.Talking
-			v.CallState = o.Call
-		}
-	}
-	return story
-}
-
 // A desk records what is sent to it.
 type desk struct {
 	message []byte

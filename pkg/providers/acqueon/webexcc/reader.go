@@ -1,6 +1,7 @@
 package webexcc
 
 import (
+	"cmp"
 	"strconv"
 	"strings"
 	"time"
@@ -23,17 +24,20 @@ func names() bus.Names {
 	return bus.Names{
 		"agentcontactreserved": bus.Placing, "initiate": bus.Placing, "started": bus.Placing,
 		"agentoffercontact": bus.Offered, "ringing": bus.Ringing, "ringingonotherside": bus.Ringing,
-		"custanswered": bus.Answered, "answered": bus.Answered, "human": bus.Answered,
+		"custanswered": bus.Answered, "answered": bus.Answered, "human": bus.Human,
 		"machine": bus.Machine, "agentcontactassigned": bus.Assigned,
 		"agentcontactheld": bus.Held, "hold": bus.Held, "agentcontactunheld": bus.Talking,
 		"unhold": bus.Talking, "agentconsultcreated": bus.Consulting, "agentofferconsult": bus.Consulting,
 		"agentconsulting": bus.Consulting, "consult": bus.Consulting, "swapped": bus.Consulting,
+		"agentconsultended":       bus.ConsultOver,
 		"agentconsultconferenced": bus.Conferencing, "agentconsultconferencing": bus.Conferencing,
 		"participantjoinedconference": bus.Conferencing, "conference": bus.Conferencing,
 		"agentoffercontactrona": bus.Missed, "agentcontactofferrona": bus.Missed,
 		"agentinvitefailed": bus.Missed, "agentcontactassignfailed": bus.Missed,
-		"agentoutboundfailed": bus.Failed,
-		"agentcontactended":   bus.Over, "contactended": bus.Over, "dropped": bus.Over,
+		"agentblindtransferred": bus.Transferred, "agentconsulttransferred": bus.Transferred,
+		"agentvteamtransferred": bus.Transferred, "agentvteamtransfer": bus.Transferred,
+		"agentconferencetransferred": bus.Transferred, "agentoutboundfailed": bus.Failed,
+		"agentcontactended": bus.Over, "contactended": bus.Over, "dropped": bus.Over,
 		"agentwrapup": bus.AfterCall, "acw": bus.AfterCall, "wrapup": bus.AfterCall,
 		"agentwrappedup": bus.Done, "clearcontact": bus.Done,
 		"callrecordingstarted": bus.RecordingOn, "contactrecordingstarted": bus.RecordingOn,
@@ -93,7 +97,7 @@ func dissect(call bus.Object) wire {
 	if w.inter == nil {
 		w.inter = w.data
 	}
-	w.state = bus.First(w.fields.Text("CallState"), w.inter.Text("state"))
+	w.state = cmp.Or(w.fields.Text("CallState"), w.inter.Text("state"))
 	w.event = call.Text("event")
 	if inner := w.data.Text("type"); w.event == "" && bus.Fold(inner) != "routingmessage" {
 		w.event = inner
@@ -104,7 +108,7 @@ func dissect(call bus.Object) wire {
 	}
 	for _, p := range people {
 		joined, _ := p.Bool("hasJoined")
-		switch bus.Fold(bus.First(p.Text("pType"), p.Text("type"))) {
+		switch bus.Fold(cmp.Or(p.Text("pType"), p.Text("type"))) {
 		case "customer":
 			if w.customer == nil {
 				w.customer = p
@@ -144,22 +148,23 @@ func (r Reader) observe(w wire, v providers.View) []providers.Observation {
 	base := r.base(w, v)
 	meaning, history := w.meaning(), bus.HistoryOf(v)
 	// Webex CC has no talking of its own: answered is as far as it goes.
-	history.Talked = history.Talked || v.CallState == events.Answered
+	history.Talked = history.Talked || v.CallState == events.Answered && !v.Machine
 	history.Rang = history.Rang || w.agentJoined && w.customer != nil
 
 	var out []providers.Observation
 	say := func(m bus.Meaning) { out = append(out, merge(bus.Judge(m, history), base, w)) }
 
-	proof := w.customerJoined() && w.agentJoined && !history.Talked
+	proof := w.customerJoined() && w.agentJoined && !history.Talked && !history.Machine
 	switch meaning {
-	case bus.Talking, bus.Answered, bus.Machine, bus.Held, bus.Consulting, bus.Conferencing,
-		bus.Missed, bus.Failed:
+	case bus.Talking, bus.Answered, bus.Human, bus.Machine, bus.Held, bus.Consulting, bus.ConsultOver,
+		bus.Conferencing, bus.Transferred, bus.Missed, bus.Failed:
 		proof = false
 	case bus.Offered:
 		say(meaning)
 	}
 	if proof {
 		say(bus.Talking)
+		out[len(out)-1].Inferred = true // when they were joined is not in this message
 		history.Talked = true
 	}
 	if meaning != bus.Offered && !(proof && (meaning == bus.Placing || meaning == bus.Assigned)) {
@@ -175,7 +180,7 @@ func (r Reader) observe(w wire, v providers.View) []providers.Observation {
 func (r Reader) wrapUp(w wire, base providers.Observation, m bus.Meaning, h bus.History, v providers.View) []providers.Observation {
 	in, _ := w.agent.Bool("isWrapUp")
 	done, _ := w.agent.Bool("isWrappedUp")
-	silent := m == bus.Over || m == bus.Other || m == bus.RecordingOff
+	silent := m == bus.Over || m == bus.Transferred || m == bus.Other || m == bus.RecordingOff
 	if !silent || (!in && !done) || v.CallState == events.WrappedUp || (!h.Talked && m == bus.Over) {
 		return nil
 	}
@@ -188,11 +193,11 @@ func (r Reader) wrapUp(w wire, base providers.Observation, m bus.Meaning, h bus.
 
 // base is what every observation of the message shares.
 func (r Reader) base(w wire, v providers.View) providers.Observation {
-	region := bus.First(v.HomeRegion, r.HomeRegion)
+	region := cmp.Or(v.HomeRegion, r.HomeRegion)
 	o := providers.Observation{
-		Event:    bus.Clip(bus.First(w.event, w.state)),
+		Event:    bus.Clip(cmp.Or(w.event, w.state)),
 		State:    bus.Clip(w.state),
-		Agent:    bus.Clip(bus.First(w.data.Text("agentId"), w.inter.Text("owner"))),
+		Agent:    bus.Clip(cmp.Or(w.data.Text("agentId"), w.inter.Text("owner"))),
 		Customer: bus.FromInternational(w.address(), region),
 		At:       w.data.Millis("eventTime"),
 	}
@@ -204,7 +209,7 @@ func (r Reader) base(w wire, v providers.View) providers.Observation {
 			o.IDs[name] = bus.Clip(id)
 		}
 	}
-	o.CallKey = bus.Clip(bus.First(w.data.Text("interactionId"), w.inter.Text("interactionId")))
+	o.CallKey = bus.Clip(cmp.Or(w.data.Text("interactionId"), w.inter.Text("interactionId")))
 	if shared := w.call.Text("id"); o.CallKey == "" && shared != "" && o.Customer != "" {
 		o.CallKey = bus.FallbackKey(shared, o.Customer)
 	} else {
@@ -220,11 +225,11 @@ func (r Reader) base(w wire, v providers.View) providers.Observation {
 // one comes from.
 func (w wire) address() string {
 	details := w.inter.Object("callProcessingDetails")
-	direction := bus.First(w.inter.Object("contactDirection").Text("type"), w.fields.Text("Type"))
+	direction := cmp.Or(w.inter.Object("contactDirection").Text("type"), w.fields.Text("Type"))
 	if bus.Fold(direction) == "inbound" {
-		return bus.First(w.fields.Text("fromAddress"), w.actual.Text("fromAddress"), details.Text("ani"))
+		return cmp.Or(w.fields.Text("fromAddress"), w.actual.Text("fromAddress"), details.Text("ani"))
 	}
-	return bus.First(w.fields.Text("toAddress"), w.actual.Text("toAddress"), details.Text("dnis"), w.customer.Text("id"))
+	return cmp.Or(w.fields.Text("toAddress"), w.actual.Text("toAddress"), details.Text("dnis"), w.customer.Text("id"))
 }
 
 // attrs are the details that are nobody's secret: the variables, the agent's
@@ -235,7 +240,7 @@ func (w wire) attrs(customer string) map[string]string {
 	media := w.inter.Object("mediaProperties")
 	a.Add("callType", strings.ToLower(w.call.Text("CallType")))
 	a.Add("callState", canonicalState(w.state))
-	a.Add("virtualTeamName", bus.First(vars.Text("virtualTeamName"), details.Text("virtualTeamName")))
+	a.Add("virtualTeamName", cmp.Or(vars.Text("virtualTeamName"), details.Text("virtualTeamName")))
 	if bus.FromInternational(vars.Text("ani"), "") != customer {
 		a.Add("ani", vars.Text("ani")) // of the agent, on a call that goes out
 	}
@@ -250,12 +255,12 @@ func (w wire) attrs(customer string) map[string]string {
 		}
 	}
 	for _, key := range []string{"teamName", "teamId", "siteId", "queueId"} {
-		a.Add(key, bus.First(w.agent.Text(key), media.Text(key)))
+		a.Add(key, cmp.Or(w.agent.Text(key), media.Text(key)))
 	}
 	a.Add("agentName", w.agent.Text("name"))
-	a.Add("queueManager", bus.First(w.data.Text("queueMgr"), w.agent.Text("queueMgrId"),
+	a.Add("queueManager", cmp.Or(w.data.Text("queueMgr"), w.agent.Text("queueMgrId"),
 		media.Text("QMrgName", "QueueMrgid", "queuemrg")))
-	a.Add("entryPoint", bus.First(details.Text("EP_ID"), w.actual.Text("Ep_id")))
+	a.Add("entryPoint", cmp.Or(details.Text("EP_ID"), w.actual.Text("Ep_id")))
 	a.Add("workflowName", details.Text("workflowName"))
 	a.Add("mohFileName", details.Text("mohFileName"))
 	for _, key := range []string{"outdialTransferToQueueEnabled", "participantInviteTimeout"} {

@@ -11,6 +11,7 @@ import (
 	"github.com/outdial/outdial/pkg/events"
 	"github.com/outdial/outdial/pkg/events/fault"
 	"github.com/outdial/outdial/pkg/providers"
+	"github.com/outdial/outdial/test/exams/providertest"
 )
 
 func TestTheSampleIsAnOfferOfOneCall(t *testing.T) { // WXC-14, 16, 18, 19, 23, 25, 30
@@ -87,15 +88,23 @@ func TestLivesOfACall(t *testing.T) { // WXC-09, 10, 11, 13, 26, 35, 38
 		"consult and conference":                         {[][]byte{sample("CustAnswered"), sample("eAgentConsulting"), sample("AgentConsultConferenced"), sample("ContactEnded")}, "answered consulting conferencing ended(completed)"},
 		"the agent misses it, in both spellings":         {[][]byte{sample("AgentOfferContactRona"), sample("AgentContactOfferRona")}, "ended(agent_missed) ended(agent_missed)"},
 		"it cannot be placed":                            {[][]byte{sample("eAgentOutboundFailed")}, "ended(provider_failed)"},
-		"a machine answers":                              {[][]byte{sample("Machine")}, "answered(machine)"},
-		"what nobody knows is kept (X-06)":               {[][]byte{sample("eSomethingNew")}, "annotated"},
-		"recording moves nothing":                        {[][]byte{sample("ContactRecordingPaused"), sample("ContactRecordingResumed")}, "recording_stopped recording_started"},
-		"started tells nothing new":                      {[][]byte{sample("Initiate"), sample("Started")}, ""},
+		"a machine answers": {[][]byte{sample("Machine"), sample("eAgentContactEnded", both), sample("acw", both), sample("AgentWrappedUp")},
+			"answered(machine) ended(machine) ended(machine) wrapped_up"},
+		"a person does after all":           {[][]byte{sample("Machine"), sample("Human"), sample("eAgentContactEnded", both)}, "answered(machine) answered(human) ended(completed)"},
+		"a consultation that was given up":  {[][]byte{sample("CustAnswered"), sample("AgentContactHeld"), sample("AgentConsulting"), sample("AgentConsultEnded"), sample("AgentContactUnheld")}, "answered held consulting held talking"},
+		"its end is heard when all is over": {[][]byte{sample("CustAnswered"), sample("ContactEnded"), sample("AgentConsultEnded")}, "answered ended(completed) annotated"},
+		"a blind transfer": {[][]byte{sample("CustAnswered"), sample("eAgentBlindTransferred"), sample("AgentWrapup"), sample("AgentWrappedUp"), sample("ContactEnded")},
+			"answered ended(transferred) wrap_up wrapped_up ended(completed)"},
+		"to a queue":                       {[][]byte{sample("CustAnswered"), sample("AgentVteamTransferred", wrapFlag)}, "answered ended(transferred) wrap_up"},
+		"after a consultation":             {[][]byte{sample("CustAnswered"), sample("AgentConsulting"), sample("AgentConsultTransferred")}, "answered consulting ended(transferred)"},
+		"a transfer that did not work":     {[][]byte{sample("CustAnswered"), sample("AgentBlindTransferFailed")}, "answered annotated"},
+		"what nobody knows is kept (X-06)": {[][]byte{sample("eSomethingNew")}, "annotated"},
+		"recording moves nothing":          {[][]byte{sample("ContactRecordingPaused"), sample("ContactRecordingResumed")}, "recording_stopped recording_started"},
+		"started tells nothing new":        {[][]byte{sample("Initiate"), sample("Started")}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			story, _ := replay(t, view(), tc.say...)
-			if got := strings.Join(story, " "); got != tc.want {
+			if got, _ := providertest.Replay(t, reader(), view(), tc.say...); got != tc.want {
 				t.Errorf("got  %s\nwant %s", got, tc.want)
 			}
 		})

@@ -109,31 +109,6 @@ func one(t testing.TB, body []byte, v providers.View) providers.Observation {
 	return got[0]
 }
 
-// replay reads messages one after the other, as a record that grows.
-func replay(t testing.TB, v providers.View, bodies ...[]byte) (story []string, v2 providers.View) {
-	t.Helper()
-	for _, b := range bodies {
-		for _, o := range read(t, b, v) {
-			if o.Call == "" {
-				continue
-			}
-			word := string(o.Call)
-			if o.Reason != "" {
-				word += "(" + o.Reason + ")"
-			}
-			story = append(story, word)
-			switch o.Call {
-			case events.Annotated, events.RecordingStarted, events.RecordingStopped:
-				continue
-			case events.Answered, events.Talking:
-				v.Talked = true
-			}
-			v.CallState = o.Call
-		}
-	}
-	return story, v
-}
-
 // A desk records what is sent to it and answers err.
 type desk struct {
 	err      error

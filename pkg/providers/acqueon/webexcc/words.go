@@ -1,6 +1,7 @@
 package webexcc
 
 import (
+	"cmp"
 	"regexp"
 	"strings"
 
@@ -20,7 +21,7 @@ func canonicalState(s string) string {
 
 // reason is the provider's word for a failure, wherever this version has it.
 func (w wire) reason() string {
-	return bus.First(w.data.Text("reason"), w.actual.Text("reason"), w.inter.Text("terminationReason"))
+	return cmp.Or(w.data.Text("reason"), w.actual.Text("reason"), w.inter.Text("terminationReason"))
 }
 
 var codeShape = regexp.MustCompile(`^[A-Za-z][A-Za-z _-]{0,63}$`)
@@ -37,15 +38,15 @@ func code(reason string) string {
 func failure(reason string) string {
 	f := bus.Fold(reason)
 	for _, r := range []struct{ has, means string }{
-		{"busy", bus.Busy},
-		{"noanswer", bus.NoAnswer}, {"notanswered", bus.NoAnswer}, {"unanswered", bus.NoAnswer},
-		{"invalid", bus.InvalidNumber}, {"reject", bus.Rejected}, {"declin", bus.Rejected},
+		{"busy", events.EndBusy},
+		{"noanswer", events.EndNoAnswer}, {"notanswered", events.EndNoAnswer}, {"unanswered", events.EndNoAnswer},
+		{"invalid", events.EndInvalid}, {"reject", events.EndRejected}, {"declin", events.EndRejected},
 	} {
 		if strings.Contains(f, r.has) {
 			return r.means
 		}
 	}
-	return bus.ProviderFailed
+	return events.EndProvider
 }
 
 // merge puts what an event means into what its message holds. The event's own
@@ -53,8 +54,8 @@ func failure(reason string) string {
 func merge(judged, base providers.Observation, w wire) providers.Observation {
 	base.Call, base.Presence, base.Reason, base.Legs = judged.Call, judged.Presence, judged.Reason, judged.Legs
 	legs := legsOf(w)
-	base.Legs.Customer = bus.First(base.Legs.Customer, legs.Customer)
-	base.Legs.Agent = bus.First(base.Legs.Agent, legs.Agent)
+	base.Legs.Customer = cmp.Or(base.Legs.Customer, legs.Customer)
+	base.Legs.Agent = cmp.Or(base.Legs.Agent, legs.Agent)
 	return base
 }
 
