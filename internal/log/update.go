@@ -162,6 +162,16 @@ func (l *Log) UpdateAgent(ctx context.Context, ref Ref, decide func(*lifecycle.A
 	})
 }
 
+// Begin appends the first event of a log that is believed to be empty, without
+// asking first. ErrConflict says that it is not.
+func (l *Log) Begin(ctx context.Context, d Draft) (Appended, error) {
+	a, err := send(ctx, l, d)
+	if fault.Code(err) == CodeAppendUnknown {
+		err = transient("append", CodeAppendUnknown, err)
+	}
+	return a, err
+}
+
 func (l *Log) update(ctx context.Context, decide func() (*Draft, error)) (Appended, error) {
 	for try := 1; ; try++ {
 		d, err := decide()

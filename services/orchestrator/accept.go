@@ -2,6 +2,7 @@ package orchestrator
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/outdial/outdial/internal/log"
@@ -11,15 +12,15 @@ import (
 	"github.com/outdial/outdial/pkg/events/lifecycle"
 )
 
-// accept reads a tenant's requests. A good one becomes requested; a bad one is
-// refused with every fault; the same one again is folded into its call.
-func (s *Service) accept(t tenants.Tenant) worker.Handler {
+// OnRequest reads a tenant's requests. A good one becomes requested; a bad one
+// is refused with every fault; the same one again is folded into its call.
+func (s *Service) OnRequest(t tenants.Tenant) worker.Handler {
 	return func(ctx context.Context, d worker.Delivery) ([]log.Step, error) {
 		if !s.room.forNewCalls() {
 			return nil, worker.Snooze(roomEvery, "the log has no room for new calls")
 		}
 		// The lane is the tenant's own: whoever waits here holds up nobody else.
-		if err := s.pace.Wait(ctx, t.Name, 1); err != nil {
+		if err := s.Pace(ctx, t.Name, 1); err != nil {
 			return nil, worker.Snooze(time.Second, "the tenant's pace")
 		}
 		var lookup error // a roster that could not be read decides nothing
@@ -33,7 +34,7 @@ func (s *Service) accept(t tenants.Tenant) worker.Handler {
 		if len(faults) > 0 {
 			return nil, s.refuse(ctx, t, d, in, faults, who)
 		}
-		return []log.Step{s.request(t, d, in, who)}, nil
+		return nil, s.request(ctx, t, d, in, who)
 	}
 }
 
@@ -47,14 +48,20 @@ func tooEarly(faults []events.Fault, age time.Duration) bool {
 	return len(faults) == 1 && faults[0].Code == events.FaultUnknownHuntGroup && age < lag
 }
 
-// roster is what the request is checked against. The agents it may name are
-// looked up in the log, because a request may follow its agent.put at once.
+// roster is what the request is checked against. The leader is asked for an
+// agent who is not on the roster by what was heard here, because a request may
+// follow its agent.put at once. One taken off it a moment ago is let pass, and
+// the request waits until it has expired.
 func (s *Service) roster(ctx context.Context, t tenants.Tenant, d worker.Delivery, failed *error) events.RequestContext {
 	return events.RequestContext{
 		Tenant: t.Name, Now: s.Now(), Stored: d.Stored, CallsAge: s.CallsAge,
 		CallerIDs: t.CallerIDs, DefaultFrom: t.DefaultFrom(),
 		Known: func(agent string) bool {
-			a, err := log.Agent(ctx, s.Log, t.Name, events.AgentToken(agent))
+			ref := log.Ref{Tenant: t.Name, ID: events.AgentToken(agent)}
+			a, err := s.Log.Agent(ctx, ref)
+			if err == nil && !a.Enrolled() {
+				a, err = s.Log.LatestAgent(ctx, ref)
+			}
 			if err != nil {
 				*failed = err
 				return true
@@ -77,7 +84,7 @@ func (s *Service) roster(ctx context.Context, t tenants.Tenant, d worker.Deliver
 // accepted: that one may have expired since.
 func (s *Service) refuse(ctx context.Context, t tenants.Tenant, d worker.Delivery, in events.Intake, faults []events.Fault, who events.Identity) error {
 	if in.Call != "" {
-		c, err := log.Call(ctx, s.Log, t.Name, in.Call, 0)
+		c, err := s.Log.Call(ctx, log.Ref{Tenant: t.Name, ID: in.Call})
 		if err != nil {
 			return err
 		}
@@ -101,43 +108,52 @@ func (s *Service) reject(t tenants.Tenant, d worker.Delivery, faults []events.Fa
 
 // request appends requested, or finds it there. One that is found is another
 // delivery's, or another request's under the same identity: the event's id comes
-// from the identity alone.
-func (s *Service) request(t tenants.Tenant, d worker.Delivery, in events.Intake, who events.Identity) log.Step {
-	tried := false
-	return log.Step{
-		Make: func(ctx context.Context) (*log.Draft, error) {
-			if tried || d.Tries > 1 {
-				c, err := log.Call(ctx, s.Log, t.Name, in.Call, 0)
-				if err != nil {
-					return nil, err
-				}
-				if c.Request != nil {
-					return nil, s.duplicate(ctx, t, d, c, in, who)
-				}
-			}
-			tried = true
-			return s.requested(t, d, in)
-		},
-		Then: func(ctx context.Context, done log.Appended) ([]log.Step, error) {
-			was, ok := done.Record.Body.(*events.CallRequested)
-			if done.Won || !ok {
-				return nil, nil
-			}
-			return nil, s.duplicate(ctx, t, d, &lifecycle.Call{ID: in.Call, Request: was}, in, who)
-		},
+// from the identity alone. A request that is delivered for the first time is
+// taken for new without asking; that it is not, the append says.
+func (s *Service) request(ctx context.Context, t tenants.Tenant, d worker.Delivery, in events.Intake, who events.Identity) error {
+	ref := log.Ref{Tenant: t.Name, ID: in.Call}
+	draft, err := s.requested(t, d, in)
+	if err != nil {
+		return err
 	}
+	if d.Tries <= 1 {
+		done, err := s.Log.Begin(ctx, *draft)
+		if !errors.Is(err, log.ErrConflict) {
+			return s.folded(ctx, t, d, done, err, in, who)
+		}
+	}
+	var was *events.CallRequested
+	done, err := s.Log.Update(ctx, ref, func(c *lifecycle.Call) (*log.Draft, error) {
+		if was = c.Request; was != nil {
+			return nil, nil
+		}
+		return draft, nil
+	})
+	if err == nil && was != nil {
+		return s.duplicate(ctx, t, d, was, in, who)
+	}
+	return s.folded(ctx, t, d, done, err, in, who)
+}
+
+// folded looks whether the event that was appended is another request's.
+func (s *Service) folded(ctx context.Context, t tenants.Tenant, d worker.Delivery, done log.Appended, err error, in events.Intake, who events.Identity) error {
+	was, ok := done.Record.Body.(*events.CallRequested)
+	if err != nil || done.Won || !ok {
+		return err
+	}
+	return s.duplicate(ctx, t, d, was, in, who)
 }
 
 // duplicate folds a request that is on record, or refuses another body under
 // the same identity.
-func (s *Service) duplicate(ctx context.Context, t tenants.Tenant, d worker.Delivery, c *lifecycle.Call, in events.Intake, who events.Identity) error {
-	if c.Request.Digest != in.Digest {
+func (s *Service) duplicate(ctx context.Context, t tenants.Tenant, d worker.Delivery, was *events.CallRequested, in events.Intake, who events.Identity) error {
+	if was.Digest != in.Digest {
 		return s.reject(t, d, []events.Fault{{Pointer: "/ce-id", Code: "id_reuse",
 			Message: "this source and id were used before with another body; use a new id for a new request"}}, who)
 	}
-	if c.Request.RequestSeq != d.Seq && s.Notes != nil {
+	if was.RequestSeq != d.Seq && s.Notes != nil {
 		return s.Notes.Ops(ctx, events.Ops{Event: "duplicate", Service: "orchestrator", Tenant: t.Name,
-			What: "request folded into its call", Call: c.ID, At: s.Now()})
+			What: "request folded into its call", Call: in.Call, At: s.Now()})
 	}
 	return nil
 }

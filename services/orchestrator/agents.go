@@ -11,82 +11,83 @@ import (
 	"github.com/outdial/outdial/pkg/events/lifecycle"
 )
 
-// onAgent hears what became of an agent: it may end the call that holds it,
+// OnAgent hears what became of an agent: it may end the call that holds it,
 // lift a quarantine, or give a waiting call its turn.
-func (s *Service) onAgent(ctx context.Context, d worker.Delivery) ([]log.Step, error) {
+func (s *Service) OnAgent(ctx context.Context, d worker.Delivery) ([]log.Step, error) {
 	r := *d.Record
 	switch r.Name {
 	case events.Ready, events.NotReady:
-		if p, ok := r.Body.(*events.AgentPresence); ok && (p.State.Claim != nil || p.State.Quarantine != nil) {
-			// A release follows, and with it the next call's turn.
-			return []log.Step{s.proven(r), s.unquarantine(r)}, nil
+		p, ok := r.Body.(*events.AgentPresence)
+		if !ok {
+			return nil, nil
 		}
-		return s.serve(ctx, r.Tenant, r.Key)
+		// A release follows either, and with it the next call's turn.
+		if p.State.Claim != nil {
+			return nil, s.endProven(ctx, r, p)
+		}
+		if p.State.Quarantine != nil {
+			return nil, s.unquarantine(ctx, r, p)
+		}
+		return nil, s.serve(ctx, log.RefOf(r), r.Seq)
 	case events.Released, events.Enrolled:
-		return s.serve(ctx, r.Tenant, r.Key)
+		return nil, s.serve(ctx, log.RefOf(r), r.Seq)
 	}
 	return nil, nil
 }
 
-// proven closes the call that holds the agent, if the agent's readiness proves
-// it over.
-func (s *Service) proven(r events.Record) log.Step {
-	return log.Step{Make: func(ctx context.Context) (*log.Draft, error) {
-		p, ok := r.Body.(*events.AgentPresence)
-		if !ok || p.State.Claim == nil {
-			return nil, nil
+// heardAgent is an agent as this process knows it, with at least its event at
+// seq.
+func (s *Service) heardAgent(ctx context.Context, ref log.Ref, seq uint64) (*lifecycle.Agent, error) {
+	a, err := s.Log.Agent(ctx, ref)
+	if err != nil || a.Last.Seq >= seq {
+		return a, err
+	}
+	return s.Log.LatestAgent(ctx, ref)
+}
+
+// endProven closes the call that holds the agent, if the agent's readiness
+// proves it over.
+func (s *Service) endProven(ctx context.Context, r events.Record, p *events.AgentPresence) error {
+	ref := log.Ref{Tenant: r.Tenant, ID: p.State.Claim.Call}
+	// What the presence says of the call's log was on record by then.
+	c, err := s.heard(ctx, ref, p.CallSeq)
+	if err != nil {
+		return err
+	}
+	if c.State == lifecycle.Closed { // and a crash came before the release
+		return s.releaseAgent(ctx, log.RefOf(r), c, "closed")
+	}
+	if p.Call != ref.ID {
+		return nil
+	}
+	_, err = s.Log.Update(ctx, ref, func(c *lifecycle.Call) (*log.Draft, error) {
+		if end, ok := ProvesOver(c, p.CallSeq, p.Evidence == "poll"); ok {
+			return s.draft(c, end)
 		}
-		c, err := log.Call(ctx, s.Log, r.Tenant, p.State.Claim.Call, 0)
-		if err != nil {
-			return nil, err
-		}
-		if c.State == lifecycle.Closed { // closed, and a crash came before the release
-			return s.releaseClaim(ctx, r.Tenant, r.Key, c, "closed")
-		}
-		if p.Call != c.ID {
-			return nil, nil
-		}
-		m, ok := Proof(c, p.CallSeq, p.Evidence == "poll")
-		if !ok {
-			return nil, nil
-		}
-		return s.draft(c, m)
-	}}
+		return nil, nil
+	})
+	return err
 }
 
 // unquarantine frees an agent whom the provider has proved free.
-func (s *Service) unquarantine(r events.Record) log.Step {
-	return log.Step{Make: func(ctx context.Context) (*log.Draft, error) {
-		p, ok := r.Body.(*events.AgentPresence)
-		if !ok || p.State.Quarantine == nil || p.Reason == "on_call" {
-			return nil, nil // a desktop amid a call is not free
+func (s *Service) unquarantine(ctx context.Context, r events.Record, p *events.AgentPresence) error {
+	if p.Reason == "on_call" {
+		return nil // a desktop amid a call is not free
+	}
+	if _, err := s.heardAgent(ctx, log.RefOf(r), r.Seq); err != nil {
+		return err
+	}
+	_, err := s.Log.UpdateAgent(ctx, log.RefOf(r), func(a *lifecycle.Agent) (*log.Draft, error) {
+		if a.State.Quarantine == nil || a.Fence > r.Seq {
+			return nil, nil
 		}
-		a, err := log.Agent(ctx, s.Log, r.Tenant, r.Key)
-		if err != nil || a.State.Quarantine == nil || a.Fence > r.Seq {
-			return nil, err
-		}
-		now := s.Now()
-		after, _ := a.After(events.Released, a.State.Quarantine.Call, "proved_free", now)
-		return log.NextOfAgent(a, events.Orchestrator, events.Released, now,
-			&events.AgentReleased{Call: a.State.Quarantine.Call, Cause: "proved_free", State: after}), nil
-	}}
+		return s.released(a, events.AgentReleased{Call: a.State.Quarantine.Call, Cause: "proved_free"}), nil
+	})
+	return err
 }
 
-// serve gives the agent to the waiting call whose turn it is.
-func (s *Service) serve(ctx context.Context, tenant, agent string) ([]log.Step, error) {
-	a, err := log.Agent(ctx, s.Log, tenant, agent)
-	if err != nil || !a.Claimable() {
-		return nil, err
-	}
-	next, ok := s.index.NextFor(a, s.Now())
-	if !ok {
-		return nil, nil
-	}
-	return []log.Step{s.advance(tenant, next.ID, next.First)}, nil
-}
-
-// project keeps Redis in step with the agents' log.
-func (s *Service) project(ctx context.Context, d worker.Delivery) ([]log.Step, error) {
+// Project keeps Redis in step with the agents' log.
+func (s *Service) Project(ctx context.Context, d worker.Delivery) ([]log.Step, error) {
 	a := lifecycle.FoldAgent(d.Record.Tenant, d.Record.Key, *d.Record)
 	if _, err := s.Sessions.Apply(ctx, s.session(a)); err != nil {
 		return nil, fault.New(fault.Transient, "project agent", "sessions_down", err)

@@ -21,27 +21,108 @@ import (
 // agent. It is comfort only; the agent's log decides.
 const hintAge = 5 * time.Second
 
+// tries is how often a race for an agent is run again.
+const tries = 4
+
+func agentRef(a *lifecycle.Agent) log.Ref { return log.Ref{Tenant: a.Tenant, ID: a.ID} }
+
+func callRef(c *lifecycle.Call) log.Ref { return log.Ref{Tenant: c.Tenant, ID: c.ID} }
+
+// seek finds an agent for a call and gives it to the call; without one the call
+// waits. Whoever is giving the call an agent already is left to it.
+func (s *Service) seek(ctx context.Context, c *lifecycle.Call) error {
+	ref, known := callRef(c), c.Seq()
+	if !s.index.Reserve(ref) {
+		return nil
+	}
+	defer func() { s.index.GiveBack(ref, known) }()
+	for range tries {
+		a, err := s.pick(ctx, c)
+		if err != nil {
+			return err
+		}
+		if a == nil {
+			break
+		}
+		at, err := s.give(ctx, c, a)
+		if known = max(known, at); err != nil || at > 0 {
+			return err
+		}
+	}
+	waits, err := s.Log.Update(ctx, ref, s.waitForAgent)
+	known = max(known, waits.Record.Seq)
+	return err
+}
+
+// serve offers an agent who may be ready, knowing at least its event at seq, to
+// the call that comes first.
+func (s *Service) serve(ctx context.Context, agent log.Ref, seq uint64) error {
+	for range tries {
+		a, err := s.heardAgent(ctx, agent, seq)
+		if err != nil || !a.Claimable() || !s.reached(a) {
+			return err
+		}
+		ref, ok := s.index.Offer(a, s.Now())
+		if !ok {
+			return nil
+		}
+		known, err := s.offer(ctx, ref, a)
+		s.index.GiveBack(ref, known)
+		switch {
+		case err != nil && fault.Of(err) == fault.Permanent && ctx.Err() == nil:
+			// That call is a person's business, and the next one's turn comes.
+			s.Logger.WarnContext(ctx, "a call that has its turn cannot be read", "call", ref.ID, "code", fault.Code(err))
+			s.index.Hold(ref, fault.Code(err))
+		case err != nil:
+			return err
+		}
+	}
+	return nil
+}
+
+// offer gives an agent to a call if it still seeks one, and says how far the
+// call's log is known then.
+func (s *Service) offer(ctx context.Context, ref log.Ref, a *lifecycle.Agent) (known uint64, err error) {
+	c, err := s.Log.Call(ctx, ref)
+	if err != nil {
+		return 0, err
+	}
+	if s.plan(c, s.Now()).Do != Claim || !s.fits(a, c) {
+		return c.Seq(), nil
+	}
+	at, err := s.give(ctx, c, a)
+	return max(at, c.Seq()), err
+}
+
 // pick finds an agent that may be claimed for the call, or that is claimed for
-// it already. Nil: nobody now.
+// it already. Nil: nobody now. An agent for whom others wait whose turn comes
+// before is offered to those.
 func (s *Service) pick(ctx context.Context, c *lifecycle.Call) (*lifecycle.Agent, error) {
 	q := c.Request.Request
-	if q.Agent != "" {
-		a, err := log.Agent(ctx, s.Log, c.Tenant, events.AgentToken(q.Agent))
-		if err != nil || !s.fits(a, c) {
-			return nil, err
-		}
-		return a, nil
+	ids := []string{events.AgentToken(q.Agent)}
+	if q.Agent == "" {
+		ids = s.candidates(ctx, c)
 	}
-	for _, id := range s.candidates(ctx, c) {
-		a, err := log.Agent(ctx, s.Log, c.Tenant, id)
-		if fault.Of(err) == fault.Permanent && err != nil {
+	for _, id := range ids {
+		a, err := s.Log.Agent(ctx, log.Ref{Tenant: c.Tenant, ID: id})
+		if fault.Of(err) == fault.Permanent && err != nil && q.Agent == "" {
 			s.Logger.ErrorContext(ctx, "an agent's log cannot be read; others take its calls", "agent", id, "code", fault.Code(err))
 			continue
 		}
 		if err != nil {
 			return nil, err
 		}
-		if s.fits(a, c) && slices.Contains(a.State.HuntGroups, q.HuntGroup) && s.hinted(ctx, a, c.ID) {
+		switch {
+		case !s.fits(a, c) || q.Agent == "" && !slices.Contains(a.State.HuntGroups, q.HuntGroup):
+			continue
+		case a.State.Claim != nil: // for this very call
+			return a, nil
+		case s.index.Precedes(a, c, s.Now()):
+			if err := s.serve(ctx, agentRef(a), 0); err != nil {
+				return nil, err
+			}
+			continue
+		case q.Agent != "" || s.hinted(ctx, a, c.ID):
 			return a, nil
 		}
 	}
@@ -54,25 +135,29 @@ func (s *Service) fits(a *lifecycle.Agent, c *lifecycle.Call) bool {
 	if want := c.Request.Request.Connection; want != "" && a.State.Connection != want {
 		return false
 	}
-	if s.leased(a) && a.State.Session == "" {
-		return false // ready by somebody's word, and there is no desktop to reach
+	if !s.reached(a) {
+		return false
 	}
-	if a.State.Presence == events.Ready && unused(a, c) {
+	if a.State.Presence == events.Ready && claimPending(a, c) {
 		return true
 	}
 	return a.Claimable()
 }
 
-// unused reports whether the agent's claim is the call's and may still become
+// reached reports whether there is a way to the agent: one may be ready by
+// somebody's word, and have no desktop to reach.
+func (s *Service) reached(a *lifecycle.Agent) bool { return !s.leased(a) || a.State.Session != "" }
+
+// claimPending reports whether the agent's claim is the call's and may still become
 // its assignment.
-func unused(a *lifecycle.Agent, c *lifecycle.Call) bool {
+func claimPending(a *lifecycle.Agent, c *lifecycle.Call) bool {
 	return a.State.Claim != nil && a.State.Claim.Call == c.ID && a.State.Claim.CallSeq == c.Seq()
 }
 
-// needed reports whether the agent's claim is the call's assignment, or may
+// claimInUse reports whether the agent's claim is the call's assignment, or may
 // still become it. A claim of a later place than the call was read at is
 // somebody's who knows more.
-func needed(a *lifecycle.Agent, c *lifecycle.Call) bool {
+func claimInUse(a *lifecycle.Agent, c *lifecycle.Call) bool {
 	if !c.Open() {
 		return false
 	}
@@ -110,33 +195,44 @@ func (s *Service) claim(c *lifecycle.Call, a *lifecycle.Agent) (*log.Draft, erro
 	return d, nil
 }
 
-// assign writes the claimed agent into the call, at the place the claim was
-// decided at, or gives it back if the call went on without it.
-func (s *Service) assign(tenant, call string, first, at uint64, a *lifecycle.Agent, fence uint64) log.Step {
-	return log.Step{
-		Make: func(ctx context.Context) (*log.Draft, error) {
-			c, err := log.Call(ctx, s.Log, tenant, call, first)
-			if err != nil {
-				return nil, err
-			}
-			if c.Assigned != nil && c.Assigned.Agent == a.ID && c.Assigned.Fence == fence {
-				return nil, nil // a run before this one got as far
-			}
-			if c.Seq() != at {
-				return s.releaseClaim(ctx, tenant, a.ID, c, "claim_unused")
-			}
-			if m := s.plan(c, s.Now(), s.Limits); m.Verb != Claim {
-				return s.draft(c, m) // its time ran out in between
-			}
-			return s.assignment(c, a, fence)
-		},
-		Then: func(_ context.Context, done log.Appended) ([]log.Step, error) {
-			if done.Record.Name == events.Assigned || done.Record.Family == events.AgentFamily {
+// give claims an agent for a call and makes it the call's, or gives it back if
+// the call went on without it. The answer is the place up to which the call's
+// log is known then; 0 without an error says that others were faster to take
+// the agent, and nothing has changed.
+func (s *Service) give(ctx context.Context, c *lifecycle.Call, a *lifecycle.Agent) (known uint64, err error) {
+	if a.State.Claim == nil { // else it is ours, from a run that ended before the assignment
+		claimed, err := s.Log.UpdateAgent(ctx, agentRef(a), func(a *lifecycle.Agent) (*log.Draft, error) {
+			if a.State.Claim != nil || !s.fits(a, c) {
 				return nil, nil
 			}
-			return []log.Step{s.assign(tenant, call, first, at, a, fence)}, nil
-		},
+			return s.claim(c, a)
+		})
+		if err != nil || claimed.Record.Seq == 0 {
+			return 0, err
+		}
+		a = lifecycle.FoldAgent(a.Tenant, a.ID, claimed.Record)
 	}
+	assigned, err := s.Log.Update(ctx, callRef(c), func(now *lifecycle.Call) (*log.Draft, error) {
+		known = now.Seq()
+		if now.Assigned != nil && now.Assigned.Agent == a.ID && now.Assigned.Fence == a.Fence {
+			return nil, nil // a run before this one got as far
+		}
+		if known != c.Seq() {
+			return nil, nil
+		}
+		if p := s.plan(now, s.Now()); p.Do != Claim {
+			return s.draft(now, p) // its time ran out in between
+		}
+		return s.assignment(now, a, a.Fence)
+	})
+	if known = max(known, assigned.Record.Seq); err != nil || assigned.Record.Name == events.Assigned {
+		return known, err
+	}
+	now, err := s.heard(ctx, callRef(c), known)
+	if err != nil {
+		return known, err
+	}
+	return known, s.releaseAgent(ctx, agentRef(a), now, "claim_unused")
 }
 
 func (s *Service) assignment(c *lifecycle.Call, a *lifecycle.Agent, fence uint64) (*log.Draft, error) {
@@ -156,60 +252,81 @@ func (s *Service) assignment(c *lifecycle.Call, a *lifecycle.Agent, fence uint64
 	return d, err
 }
 
-// releaseClaim drafts the agent's release (or quarantine) if this call holds
-// it by a claim that can no longer become an assignment.
-func (s *Service) releaseClaim(ctx context.Context, tenant, agent string, c *lifecycle.Call, cause string) (*log.Draft, error) {
-	a, err := log.Agent(ctx, s.Log, tenant, agent)
-	if err != nil {
-		return nil, err
+// releaseAgent frees an agent (or holds it back) whom a call holds by a claim
+// that cannot become an assignment any more, and is none.
+//
+// The call may have moved on since it was read, and that is harmless: closed
+// stays closed; a claim is good for one place alone, so what once came after
+// that place stays there; and an assignment that a wait has ended is not taken
+// up again. Only a claim made for a later place is not judged by an older view.
+func (s *Service) releaseAgent(ctx context.Context, agent log.Ref, c *lifecycle.Call, cause string) error {
+	holds := func(a *lifecycle.Agent) bool { return a.State.Claim != nil && a.State.Claim.Call == c.ID }
+	a, err := s.Log.Agent(ctx, agent)
+	if err == nil && !holds(a) { // or the claim was not heard of yet
+		a, err = s.Log.LatestAgent(ctx, agent)
 	}
-	if a.State.Claim == nil || a.State.Claim.Call != c.ID || needed(a, c) {
-		return nil, nil
+	if err != nil || !holds(a) {
+		return err
 	}
-	now := s.Now()
-	if c.Closed != nil && c.Closed.Quarantine {
-		after, _ := a.After(events.Quarantined, c.ID, c.Closed.Reason, now)
-		return log.NextOfAgent(a, events.Orchestrator, events.Quarantined, now,
-			&events.AgentQuarantined{Call: c.ID, Reason: c.Closed.Reason, State: after}), nil
-	}
-	after, _ := a.After(events.Released, c.ID, cause, now)
-	return log.NextOfAgent(a, events.Orchestrator, events.Released, now,
-		&events.AgentReleased{Call: c.ID, Cause: cause, State: after}), nil
+	_, err = s.Log.UpdateAgent(ctx, agent, func(a *lifecycle.Agent) (*log.Draft, error) {
+		switch {
+		case !holds(a) || claimInUse(a, c):
+			return nil, nil
+		case c.Closed != nil && c.Closed.Quarantine:
+			return s.quarantined(a, c.ID, c.Closed.Reason), nil
+		}
+		return s.released(a, events.AgentReleased{Call: c.ID, Cause: cause}), nil
+	})
+	return err
 }
 
-// letGo frees the agent that a call held once the call can no longer dial with
-// it: it is closed, or waits again.
-func (s *Service) letGo(r events.Record, cause string) log.Step {
-	return log.Step{Make: func(ctx context.Context) (*log.Draft, error) {
-		c, err := log.CallOf(ctx, s.Log, r)
-		if err != nil {
-			return nil, err
-		}
-		a := lastAssigned(c)
-		if a == nil {
+func (s *Service) released(a *lifecycle.Agent, body events.AgentReleased) *log.Draft {
+	now := s.Now()
+	body.State, _ = a.After(events.Released, body.Call, body.Cause, now)
+	return log.NextOfAgent(a, events.Orchestrator, events.Released, now, &body)
+}
+
+func (s *Service) quarantined(a *lifecycle.Agent, call, reason string) *log.Draft {
+	now := s.Now()
+	after, _ := a.After(events.Quarantined, call, reason, now)
+	return log.NextOfAgent(a, events.Orchestrator, events.Quarantined, now,
+		&events.AgentQuarantined{Call: call, Reason: reason, State: after})
+}
+
+// releaseLast frees the agent that a call held last once the call waits again.
+func (s *Service) releaseLast(ctx context.Context, ref log.Ref, seq uint64) error {
+	c, err := s.heard(ctx, ref, seq)
+	if err != nil {
+		return err
+	}
+	last := lastAssigned(c)
+	if last == nil || c.State != lifecycle.Waiting { // assigned again since
+		return nil
+	}
+	return s.releaseAgent(ctx, log.Ref{Tenant: c.Tenant, ID: last.Agent}, c, "waiting")
+}
+
+// quarantineLast holds an agent back on whose line a given-up call turned up.
+// An agent who is not free is held anyway; what holds it will find out. That
+// must not be said of one who was set free a moment ago, so the leader is asked.
+func (s *Service) quarantineLast(ctx context.Context, ref log.Ref) error {
+	c, err := s.Log.Call(ctx, ref)
+	if err != nil {
+		return err
+	}
+	last := lastAssigned(c)
+	if last == nil {
+		return nil
+	}
+	agent := log.Ref{Tenant: c.Tenant, ID: last.Agent}
+	if _, err := s.Log.LatestAgent(ctx, agent); err != nil {
+		return err
+	}
+	_, err = s.Log.UpdateAgent(ctx, agent, func(a *lifecycle.Agent) (*log.Draft, error) {
+		if a.ClaimState() != lifecycle.Free {
 			return nil, nil
 		}
-		if cause == "orphaned" {
-			return s.quarantine(ctx, c, a.Agent)
-		}
-		if c.State != lifecycle.Waiting && c.State != lifecycle.Closed {
-			return nil, nil // assigned again since
-		}
-		return s.releaseClaim(ctx, c.Tenant, a.Agent, c, cause)
-	}}
-}
-
-// quarantine holds an agent back on whose line a given-up call turned up.
-func (s *Service) quarantine(ctx context.Context, c *lifecycle.Call, agent string) (*log.Draft, error) {
-	a, err := log.Agent(ctx, s.Log, c.Tenant, agent)
-	if err != nil || a.ClaimState() != lifecycle.Free {
-		return nil, err // held anyway; what holds it will find out
-	}
-	now := s.Now()
-	after, v := a.After(events.Quarantined, c.ID, "orphaned", now)
-	if v != lifecycle.Move {
-		return nil, nil
-	}
-	return log.NextOfAgent(a, events.Orchestrator, events.Quarantined, now,
-		&events.AgentQuarantined{Call: c.ID, Reason: "orphaned", State: after}), nil
+		return s.quarantined(a, c.ID, "orphaned"), nil
+	})
+	return err
 }

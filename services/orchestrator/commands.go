@@ -49,7 +49,7 @@ func (s *Service) refer(ctx context.Context, tenant string, body []byte) (*lifec
 	if !events.IsToken(id) {
 		return nil, api.BadRequest("give call, or source and id of the request")
 	}
-	c, err := log.Call(ctx, s.Log, tenant, id, 0)
+	c, err := s.Log.LatestCall(ctx, log.Ref{Tenant: tenant, ID: id})
 	if err != nil {
 		return nil, err
 	}
@@ -108,13 +108,13 @@ func View(c *lifecycle.Call) CallView {
 		v.Outcome, v.Reason, v.Presumed, v.Durations = c.Closed.Outcome, c.Closed.Reason, c.Closed.Presumed, &c.Closed.Durations
 	}
 	for _, r := range c.Log {
-		v.Timeline = append(v.Timeline, TimelineEntry{r.Seq, r.Time, string(r.Role), string(r.Name), Says(r)})
+		v.Timeline = append(v.Timeline, TimelineEntry{r.Seq, r.Time, string(r.Role), string(r.Name), Summary(r)})
 	}
 	return v
 }
 
-// Says puts an event into a few words, never personal ones.
-func Says(r events.Record) string {
+// Summary puts an event into a few words, never personal ones.
+func Summary(r events.Record) string {
 	switch b := r.Body.(type) {
 	case *events.CallWaiting:
 		if b.Until != nil {
@@ -299,11 +299,11 @@ func (s *Service) cancelOne(ctx context.Context, tenant, id string, in cancelReq
 	if !events.IsToken(id) {
 		return out, api.BadRequest("call is not a call id")
 	}
-	err := log.Run(ctx, s.Log, log.Step{Make: func(ctx context.Context) (*log.Draft, error) {
-		c, err := log.Call(ctx, s.Log, tenant, id, 0)
-		if err != nil {
-			return nil, err
-		}
+	ref := log.Ref{Tenant: tenant, ID: id}
+	if _, err := s.Log.LatestCall(ctx, ref); err != nil { // the answer is about what was acknowledged
+		return out, err
+	}
+	_, err := s.Log.Update(ctx, ref, func(c *lifecycle.Call) (*log.Draft, error) {
 		out.State = string(c.State)
 		switch {
 		case c.Request == nil:
@@ -321,7 +321,7 @@ func (s *Service) cancelOne(ctx context.Context, tenant, id string, in cancelReq
 		}
 		return log.NextOfCall(c, events.Orchestrator, events.CancelRequested, s.Now(),
 			&events.CallCancelRequested{By: by, Reason: in.Reason})
-	}})
+	})
 	return out, err
 }
 

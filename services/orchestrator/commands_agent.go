@@ -87,29 +87,25 @@ func (s *Service) Enrol(ctx context.Context, t tenants.Tenant, in Enrolment) (*l
 	if in.ProviderAgent == "" {
 		in.ProviderAgent = in.Agent
 	}
-	id := events.AgentToken(in.Agent)
-	var out *lifecycle.Agent
-	err := log.Run(ctx, s.Log, log.Step{
-		Make: func(ctx context.Context) (*log.Draft, error) {
-			a, err := log.Agent(ctx, s.Log, t.Name, id)
-			if err != nil {
-				return nil, err
-			}
-			out = a
-			if same, err := s.sameEnrolment(ctx, t, a, in); err != nil || same {
-				return nil, err
-			}
-			if err := s.mayChange(ctx, t, a, in); err != nil {
-				return nil, err
-			}
-			return s.enrolment(t, a, in, conn)
-		},
-		Then: func(_ context.Context, done log.Appended) ([]log.Step, error) {
-			out = lifecycle.FoldAgent(t.Name, id, done.Record)
-			s.index.Learn(done.Record)
-			return nil, nil
-		},
+	ref := log.Ref{Tenant: t.Name, ID: events.AgentToken(in.Agent)}
+	out, err := s.Log.LatestAgent(ctx, ref)
+	if err != nil {
+		return out, err
+	}
+	done, err := s.Log.UpdateAgent(ctx, ref, func(a *lifecycle.Agent) (*log.Draft, error) {
+		out = a
+		if same, err := s.sameEnrolment(ctx, t, a, in); err != nil || same {
+			return nil, err
+		}
+		if err := s.mayChange(ctx, t, a, in); err != nil {
+			return nil, err
+		}
+		return s.enrolment(t, a, in, conn)
 	})
+	if err == nil && done.Record.Seq > 0 {
+		out = lifecycle.FoldAgent(t.Name, ref.ID, done.Record)
+		s.index.Learn(done.Record)
+	}
 	return out, err
 }
 
@@ -135,7 +131,7 @@ func (s *Service) enrolment(t tenants.Tenant, a *lifecycle.Agent, in Enrolment, 
 		body.Token = sealed
 	}
 	d := log.NextOfAgent(a, events.Orchestrator, events.Enrolled, now, body)
-	d.Cause = events.RandomID() // the command: two of them are never one
+	d.Cause = s.NewID() // the command: two of them are never one
 	return d, nil
 }
 
@@ -176,7 +172,7 @@ func (s *Service) agentCommand(ctx context.Context, tenant string, body []byte) 
 		return in, nil, api.BadRequest("agent is missing")
 	}
 	in.By, in.Reason = events.Showable(in.By), events.Showable(in.Reason)
-	a, err := log.Agent(ctx, s.Log, tenant, events.AgentToken(in.Agent))
+	a, err := s.Log.LatestAgent(ctx, log.Ref{Tenant: tenant, ID: events.AgentToken(in.Agent)})
 	if err == nil && a.Last.Seq == 0 {
 		err = api.NotFound("no such agent")
 	}
@@ -209,10 +205,9 @@ func (s *Service) onRemoveAgent(ctx context.Context, tenant string, body []byte)
 	if err != nil {
 		return nil, err
 	}
-	err = log.Run(ctx, s.Log, log.Step{Make: func(ctx context.Context) (*log.Draft, error) {
-		a, err := log.Agent(ctx, s.Log, tenant, a.ID)
-		if err != nil || !a.Enrolled() {
-			return nil, err
+	_, err = s.Log.UpdateAgent(ctx, agentRef(a), func(a *lifecycle.Agent) (*log.Draft, error) {
+		if !a.Enrolled() {
+			return nil, nil
 		}
 		if a.State.Claim != nil {
 			return nil, api.Conflict("the agent is on a call; release or wait")
@@ -220,7 +215,7 @@ func (s *Service) onRemoveAgent(ctx context.Context, tenant string, body []byte)
 		now := s.Now()
 		after, _ := a.After(events.Removed, "", in.Reason, now)
 		return log.NextOfAgent(a, events.Orchestrator, events.Removed, now, &events.AgentRemoved{By: in.By, State: after}), nil
-	}})
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -250,35 +245,23 @@ func (s *Service) onReleaseAgent(ctx context.Context, tenant string, body []byte
 		// left at the provider either.
 		unreadable = err != nil
 	}
-	out := a
-	err = log.Run(ctx, s.Log, log.Step{
-		Make: func(ctx context.Context) (*log.Draft, error) {
-			now, at := s.Now(), a.ID
-			a, err := log.Agent(ctx, s.Log, tenant, at)
-			if err != nil || (a.State.Claim == nil && a.State.Quarantine == nil) {
-				return nil, err
-			}
-			if a.Fence != out.Fence {
-				return nil, nil // another call's by now
-			}
-			if unreadable {
-				after, _ := a.After(events.Quarantined, a.State.Claim.Call, in.Reason, now)
-				return log.NextOfAgent(a, events.Orchestrator, events.Quarantined, now,
-					&events.AgentQuarantined{Call: a.State.Claim.Call, Reason: in.Reason, State: after}), nil
-			}
-			after, _ := a.After(events.Released, "", in.Reason, now)
-			return log.NextOfAgent(a, events.Orchestrator, events.Released, now,
-				&events.AgentReleased{Cause: in.Reason, By: in.By, State: after}), nil
-		},
-		Then: func(_ context.Context, done log.Appended) ([]log.Step, error) {
-			out = lifecycle.FoldAgent(tenant, a.ID, done.Record)
-			return nil, nil
-		},
+	fence := a.Fence
+	done, err := s.Log.UpdateAgent(ctx, agentRef(a), func(now *lifecycle.Agent) (*log.Draft, error) {
+		switch a = now; {
+		case a.Fence != fence, a.State.Claim == nil && a.State.Quarantine == nil:
+			return nil, nil // free, or another call's by now
+		case unreadable:
+			return s.quarantined(a, a.State.Claim.Call, in.Reason), nil
+		}
+		return s.released(a, events.AgentReleased{Cause: in.Reason, By: in.By}), nil
 	})
 	if err != nil {
 		return nil, err
 	}
-	return agentView(out), s.record(ctx, tenant, "agent.release", in.By, in.Reason, "", a.ID)
+	if done.Record.Seq > 0 {
+		a = lifecycle.FoldAgent(a.Tenant, a.ID, done.Record)
+	}
+	return agentView(a), s.record(ctx, tenant, "agent.release", in.By, in.Reason, "", a.ID)
 }
 
 // mayChange refuses to move an agent to another seat while a call holds it: the
@@ -297,19 +280,22 @@ func (s *Service) mayChange(ctx context.Context, t tenants.Tenant, a *lifecycle.
 
 // stopForRelease makes dialing illegal for the call that holds the agent.
 func (s *Service) stopForRelease(ctx context.Context, tenant, call string, in agentRequest) error {
-	return log.Run(ctx, s.Log, log.Step{Make: func(ctx context.Context) (*log.Draft, error) {
-		c, err := log.Call(ctx, s.Log, tenant, call, 0)
-		if err != nil || !c.Open() || c.Cancel != nil && c.Dialing == nil && !c.Touched {
-			return nil, err
-		}
-		if c.Dialing != nil || c.Touched {
+	ref := log.Ref{Tenant: tenant, ID: call}
+	if _, err := s.Log.LatestCall(ctx, ref); err != nil {
+		return err
+	}
+	_, err := s.Log.Update(ctx, ref, func(c *lifecycle.Call) (*log.Draft, error) {
+		switch {
+		case !c.Open(), c.Cancel != nil && c.Dialing == nil && !c.Touched:
+			return nil, nil
+		case c.Dialing != nil || c.Touched:
 			return nil, api.Conflict("the call that holds the agent is at the provider; cancel the call and wait for its end")
-		}
-		if c.State == lifecycle.Requested || c.State == lifecycle.Waiting {
+		case c.State == lifecycle.Requested || c.State == lifecycle.Waiting:
 			// It does not hold the agent any more, or not yet: then it must not.
 			return s.waiting(c, asBefore(c, "released"))
 		}
 		return log.NextOfCall(c, events.Orchestrator, events.CancelRequested, s.Now(),
 			&events.CallCancelRequested{By: events.ByOperator, Reason: in.Reason})
-	}})
+	})
+	return err
 }

@@ -145,7 +145,7 @@ func TestAnAgentOnACallIsNotRemoved(t *testing.T) {
 	w.work(w.s)
 	_, err := w.do("agent", "remove", `{"agent":"ann"}`)
 	wantCode(t, err, "409")
-	w.say(call, events.Orchestrator, events.Closed, &events.CallClosed{Outcome: "expired"})
+	w.say(call, events.Orchestrator, events.Closed, &events.CallClosed{Agent: "ann", Outcome: "expired"})
 	w.work(w.s)
 	for range 2 { // twice is no error
 		if _, err := w.do("agent", "remove", `{"agent":"ann","by":"boss","reason":"left"}`); err != nil {
@@ -243,7 +243,7 @@ func TestAReleaseEndsAQuarantine(t *testing.T) {
 	w, call := onACall(t)
 	w.dial(call)
 	w.say(call, events.Dialer, events.Unknown, &events.CallUnknown{})
-	w.say(call, events.Orchestrator, events.Closed, &events.CallClosed{Outcome: "failed", Reason: "outcome_unknown", Quarantine: true})
+	w.say(call, events.Orchestrator, events.Closed, &events.CallClosed{Agent: "ann", Outcome: "failed", Reason: "outcome_unknown", Quarantine: true})
 	w.work(w.s)
 	if _, err := w.do("agent", "release", release); err != nil {
 		t.Fatal(err)

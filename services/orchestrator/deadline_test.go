@@ -11,7 +11,7 @@ import (
 )
 
 // verbs are the events by which a decision is written.
-var verbs = map[Verb]events.Name{Claim: events.Waiting, Wait: events.Waiting, Cancel: events.CancelRequested, Close: events.Closed}
+var verbs = map[Deed]events.Name{Claim: events.Waiting, Wait: events.Waiting, Cancel: events.CancelRequested, Close: events.Closed}
 
 // variants are the bodies of an event that lead a decision elsewhere.
 func variants(n events.Name) []any {
@@ -103,20 +103,20 @@ func alone(t *testing.T, c *lifecycle.Call) {
 	within := noon.Add(24 * time.Hour)
 	for now := noon; c.State != lifecycle.Closed; {
 		m := Plan(c, now, Limits{}.withDefaults())
-		name := verbs[m.Verb]
-		if m.Verb == Wait && c.Touched {
+		name := verbs[m.Do]
+		if m.Do == Wait && c.Touched {
 			t.Errorf("%s: it waits while the provider may hold a preparation (after %s)", from, path)
 		}
-		if m.Verb == Nothing || m.Verb == Claim && c.State == lifecycle.Waiting {
+		if m.Do == Nothing || m.Do == Claim && c.State == lifecycle.Waiting {
 			if !m.Again.After(now) || m.Again.After(within) {
-				t.Errorf("%s has no deadline: %s in %s at %v, next look %v (after %s)", from, m.Verb, c.State, now.Sub(noon), m.Again, path)
+				t.Errorf("%s has no deadline: %s in %s at %v, next look %v (after %s)", from, m.Do, c.State, now.Sub(noon), m.Again, path)
 				return
 			}
 			now = m.Again
 			continue
 		}
 		if name == "" || c.Take(events.Record{Tenant: "acme", Key: "c1", Name: name, Seq: c.Seq() + 1, Time: now, Body: said(m)}) != lifecycle.Move {
-			t.Errorf("%s: in %s it plans to %s (after %s)", from, c.State, m.Verb, path)
+			t.Errorf("%s: in %s it plans to %s (after %s)", from, c.State, m.Do, path)
 			return
 		}
 	}
@@ -129,8 +129,8 @@ func alone(t *testing.T, c *lifecycle.Call) {
 }
 
 // said is the body by which a decision is written.
-func said(m Move) any {
-	switch m.Verb {
+func said(m Action) any {
+	switch m.Do {
 	case Close:
 		return &events.CallClosed{Outcome: m.Outcome, Reason: m.Reason, Presumed: m.Presumed, Quarantine: m.Quarantine}
 	case Cancel:

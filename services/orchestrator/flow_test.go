@@ -47,9 +47,11 @@ func TestReadyWhileTheWaitWasWritten(t *testing.T) {
 	call := w.ask("1", map[string]any{"agent": "ann"})
 	w.log.Before(events.Waiting, func() { w.presence("ann", events.Ready, "poll") })
 	w.tell()
-	if err := log.Run(context.Background(), w.log, w.s.advance("acme", call, 0)); err != nil {
+	if err := w.s.advance(context.Background(), log.Ref{Tenant: "acme", ID: call}, 0); err != nil {
 		t.Fatal(err)
 	}
+	w.tell()
+	w.handle(w.s, w.s.OnCall, w.call(call).Last()) // she is found, although nobody has heard the delivery of her word
 	w.wantCall(call, "requested waiting assigned")
 }
 
@@ -64,7 +66,7 @@ func TestTwoOrchestratorsRaceForOneCall(t *testing.T) {
 	w.tell()
 	w.log.Before(events.Assigned, func() {
 		// Meanwhile the other one has taken bob, for it knows of no claim.
-		if err := log.Run(context.Background(), w.log, takeAgent(other, w, call, "bob")); err != nil {
+		if _, err := other.give(context.Background(), w.call(call), w.agent("bob")); err != nil {
 			t.Error(err)
 		}
 	})
@@ -77,16 +79,6 @@ func TestTwoOrchestratorsRaceForOneCall(t *testing.T) {
 	w.wantAgent("bob", "enrolled claimed")
 }
 
-// takeAgent claims and assigns one agent, as advance does.
-func takeAgent(s *Service, w *world, call, agent string) log.Step {
-	return log.Step{
-		Make: func(context.Context) (*log.Draft, error) { return s.claim(w.call(call), w.agent(agent)) },
-		Then: func(_ context.Context, a log.Appended) ([]log.Step, error) {
-			return []log.Step{s.assign("acme", call, 0, w.call(call).Seq(), w.agent(agent), a.Record.Seq)}, nil
-		},
-	}
-}
-
 // Two calls want one agent at the same moment.
 func TestTwoCallsRaceForOneAgent(t *testing.T) {
 	t.Parallel()
@@ -96,11 +88,11 @@ func TestTwoCallsRaceForOneAgent(t *testing.T) {
 	first, second := w.ask("1", map[string]any{"agent": "ann"}), w.ask("2", map[string]any{"agent": "ann"})
 	w.tell()
 	w.log.Before(events.Claimed, func() {
-		if err := log.Run(context.Background(), w.log, other.advance("acme", second, 0)); err != nil {
+		if err := other.advance(context.Background(), log.Ref{Tenant: "acme", ID: second}, 0); err != nil {
 			t.Error(err)
 		}
 	})
-	if err := log.Run(context.Background(), w.log, w.s.advance("acme", first, 0)); err != nil {
+	if err := w.s.advance(context.Background(), log.Ref{Tenant: "acme", ID: first}, 0); err != nil {
 		t.Fatal(err)
 	}
 	w.wantCall(second, "requested assigned")
@@ -126,7 +118,7 @@ func TestACrashBetweenClaimAndAssignment(t *testing.T) {
 			call := w.ask("1", q)
 			w.tell()
 			w.log.Fail(events.Assigned, logtest.Down)
-			if err := log.Run(context.Background(), w.log, w.s.advance("acme", call, 0)); fault.Code(err) != log.CodeUnavailable {
+			if err := w.s.advance(context.Background(), log.Ref{Tenant: "acme", ID: call}, 0); fault.Code(err) != log.CodeUnavailable {
 				t.Fatalf("err = %v", err)
 			}
 			claimed := w.agent("ann").Fence
@@ -152,7 +144,7 @@ func TestAnAssignmentWhoseAnswerWasLost(t *testing.T) {
 		w.log.Fail(events.Claimed, f)
 		w.log.Fail(events.Assigned, f)
 		for range 3 { // redelivered until it goes through
-			if log.Run(context.Background(), w.log, w.s.advance("acme", call, 0)) == nil {
+			if w.s.advance(context.Background(), log.Ref{Tenant: "acme", ID: call}, 0) == nil {
 				break
 			}
 		}
@@ -208,7 +200,7 @@ func TestAStoppedProcessCannotUseASweptClaim(t *testing.T) {
 			t.Errorf("the sweeper left the claim: %+v", a.State.Claim)
 		}
 	})
-	if err := log.Run(context.Background(), w.log, w.s.advance("acme", call, 0)); err != nil {
+	if err := w.s.advance(context.Background(), log.Ref{Tenant: "acme", ID: call}, 0); err != nil {
 		t.Fatal(err)
 	}
 	if h := w.holders("ann"); len(h) > 1 {
@@ -241,7 +233,7 @@ func TestAStoppedProcessDoesNotGiveBackAnothersClaim(t *testing.T) {
 		w.work(other)
 		w.dial(call)
 	})
-	if err := log.Run(context.Background(), w.log, w.s.advance("acme", call, 0)); err != nil {
+	if err := w.s.advance(context.Background(), log.Ref{Tenant: "acme", ID: call}, 0); err != nil {
 		t.Fatal(err)
 	}
 	w.wantCall(call, "requested waiting assigned passed dialing")
@@ -315,7 +307,7 @@ func TestAnOldWaitDoesNotLetGoOfANewAssignment(t *testing.T) {
 	w.work(w.s)
 	w.wantCall(call, "requested waiting assigned")
 	for _, r := range w.call(call).Log { // everything comes again
-		w.handle(w.s, w.s.onCall, r)
+		w.handle(w.s, w.s.OnCall, r)
 	}
 	w.wantCall(call, "requested waiting assigned")
 	w.wantAgent("ann", "enrolled claimed")

@@ -116,7 +116,7 @@ func TestAnOlderReadinessLiftsNoNewerQuarantine(t *testing.T) {
 			second := w.ask("2", map[string]any{"agent": "ann", "expiresAt": noon.Add(time.Hour)})
 			w.work(w.s)
 			w.lose(second)
-			w.handle(w.join(), w.s.onAgent, older) // another hears it only now
+			w.handle(w.join(), w.s.OnAgent, older) // another hears it only now
 			if a := w.agent("ann"); a.State.Quarantine == nil || a.State.Quarantine.Call != second {
 				t.Errorf("an old readiness set her free: %+v", a.State)
 			}

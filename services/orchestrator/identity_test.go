@@ -7,7 +7,6 @@ import (
 
 	"pgregory.net/rapid"
 
-	"github.com/outdial/outdial/internal/log"
 	"github.com/outdial/outdial/internal/worker"
 	"github.com/outdial/outdial/pkg/events"
 )
@@ -24,10 +23,7 @@ func (w *world) structured(source, id string, data map[string]any) worker.Delive
 }
 
 func (w *world) takes(d worker.Delivery) error {
-	steps, err := w.s.accept(w.tenant())(w.t.Context(), d)
-	if err == nil {
-		err = log.Run(w.t.Context(), w.log, steps...)
-	}
+	_, err := w.s.OnRequest(w.tenant())(w.t.Context(), d)
 	return err
 }
 

@@ -1,50 +1,71 @@
 package orchestrator
 
 import (
-	"cmp"
+	"maps"
 	"slices"
 	"sync"
 	"time"
 
+	"github.com/outdial/outdial/internal/log"
 	"github.com/outdial/outdial/pkg/events"
 	"github.com/outdial/outdial/pkg/events/lifecycle"
 )
 
-// An Index is what this process remembers of the logs: open calls with their
-// next deadlines, who waits for whom, and a line about every call for
+// An Index is what this process remembers of the logs: when each open call is
+// looked at next, who waits for whom, and a line about every call for
 // call.find. It is rebuilt from the logs at every start and proves nothing:
 // whatever is done by it is decided again from the log.
+//
+// No event and no look walks the open calls: whoever waits costs memory.
 type Index struct {
-	mu     sync.Mutex
-	open   map[callKey]*lifecycle.Call
-	lines  map[callKey]Line
-	agents map[callKey]*lifecycle.Agent
-	seq    uint64 // of the last agent event taken
-	plan   func(*lifecycle.Call, time.Time, Limits) Move
+	plan func(*lifecycle.Call, time.Time) Action
+	now  func() time.Time
+	wake func() // called when something is to be looked at earlier than was known
+
+	mu      sync.Mutex
+	open    map[log.Ref]*entry
+	states  map[lifecycle.State]int64 // of the open calls
+	looks   map[string]*line[*entry]  // by tenant, the earliest first
+	queues  map[queueKey]*line[*entry]
+	lines   map[log.Ref]Line
+	closed  []log.Ref // in the order in which they closed
+	roster  roster
+	tenants []string // that have looks, in order
 }
 
-type callKey struct{ tenant, id string }
-
-// A Line is what call.find answers about one call.
-type Line struct {
-	Call      string        `json:"call"`
-	State     string        `json:"state"`
-	Outcome   string        `json:"outcome,omitempty"`
-	Reason    string        `json:"reason,omitempty"`
-	Number    events.Number `json:"number"`
-	Agent     string        `json:"agent,omitempty"`
-	HuntGroup string        `json:"huntGroup,omitempty"`
-	Campaign  string        `json:"campaign,omitempty"`
-	Reference string        `json:"reference,omitempty"`
-	Contact   string        `json:"contact,omitempty"`
-	Requested time.Time     `json:"requested"`
-	Closed    *time.Time    `json:"closed,omitempty"`
-	First     uint64        `json:"-"` // sequence of requested
+// An entry is an open call in the index.
+type entry struct {
+	call *lifecycle.Call
+	// look is when the call is looked at next, zero for never.
+	look   time.Time
+	inLook int
+	// queue is where the call waits, nil for nowhere.
+	queue   *line[*entry]
+	inQueue int
+	// taken: somebody here is giving it an agent now.
+	taken bool
+	// known is how far whoever gave it back knew the call's log. Before that
+	// is heard here, the call's place in a queue means nothing.
+	known uint64
 }
 
-// NewIndex makes an empty index.
-func NewIndex() *Index {
-	return &Index{open: map[callKey]*lifecycle.Call{}, lines: map[callKey]Line{}, agents: map[callKey]*lifecycle.Agent{}, plan: Plan}
+// late is how long after an event the index has a call looked at that the
+// event makes due. Whoever handles the event does it long before, unless it
+// was lost.
+const late = time.Second
+
+// missed is how long after it the first of a queue is looked at while an agent
+// stands ready: both may have come at once, and each been handled before the
+// other was heard.
+const missed = 100 * time.Millisecond
+
+// NewIndex makes an empty index that tells by plan what is due, and by wake
+// that it is due earlier than it said.
+func NewIndex(plan func(*lifecycle.Call, time.Time) Action, now func() time.Time, wake func()) *Index {
+	x := &Index{plan: plan, now: now, wake: wake}
+	x.forgetCalls()
+	x.forgetAgents()
+	return x
 }
 
 // forgetCalls and forgetAgents begin anew: the log is heard from its beginning
@@ -52,256 +73,161 @@ func NewIndex() *Index {
 func (x *Index) forgetCalls() {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	clear(x.open)
-	clear(x.lines)
+	x.open, x.states, x.lines, x.closed = map[log.Ref]*entry{}, map[lifecycle.State]int64{}, map[log.Ref]Line{}, nil
+	x.looks, x.queues, x.tenants = map[string]*line[*entry]{}, map[queueKey]*line[*entry]{}, nil
 }
 
 func (x *Index) forgetAgents() {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	clear(x.agents)
-	x.seq = 0
+	x.roster = newRoster()
 }
 
 // Take adds one event of either log, in the order of its stream.
 func (x *Index) Take(r events.Record) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	key := callKey{r.Tenant, r.Key}
 	if r.Family == events.AgentFamily {
-		x.agent(r)
-		x.seq = r.Seq
+		x.roster.take(r)
+		x.roster.seq = r.Seq
 		return
 	}
-	c := x.open[key]
-	if c == nil {
+	ref := log.RefOf(r)
+	e := x.open[ref]
+	if e == nil {
 		if r.Name != events.Requested {
 			return // of a call that is closed, or whose beginning has aged out
 		}
-		c = &lifecycle.Call{State: lifecycle.None}
-		x.open[key] = c
+		e = &entry{call: &lifecycle.Call{State: lifecycle.None}, inLook: -1, inQueue: -1}
+		x.open[ref] = e
+	} else {
+		x.states[e.call.State]--
 	}
-	c.Take(r)
-	x.lines[key] = line(c)
-	if c.State == lifecycle.Closed {
-		delete(x.open, key)
+	e.call.Take(r)
+	x.lines[ref] = lineOf(e.call)
+	if e.call.State == lifecycle.Closed {
+		x.leave(e)
+		if l := x.looks[ref.Tenant]; l != nil {
+			l.leave(e)
+		}
+		delete(x.open, ref)
+		x.closed = append(x.closed, ref)
+		return
+	}
+	x.states[e.call.State]++
+	x.settle(e)
+}
+
+// settle gives a call its place: in the queue of those whom it waits for, and
+// among the looks.
+func (x *Index) settle(e *entry) {
+	now := x.now()
+	m := x.plan(e.call, now)
+	x.queue(e, m)
+	switch {
+	case x.due(e, m):
+		x.lookAt(e, e.call.Last().Time.Add(late))
+	case x.hopes(e):
+		x.lookAt(e, now.Add(missed))
+	default:
+		x.lookAt(e, m.Again)
+	}
+	if first, ok := x.looks[e.call.Tenant].first(); ok && first == e {
+		x.wake()
 	}
 }
 
-// Learn adds an agent's event that this process has just appended, ahead of
-// its turn, so that a request which follows its agent.put finds the agent.
-func (x *Index) Learn(r events.Record) {
+// due reports whether there is something to be done about a call now.
+func (x *Index) due(e *entry, m Action) bool {
+	switch m.Do {
+	case Cancel, Close, Wait:
+		return true
+	case Claim:
+		return e.call.State == lifecycle.Waiting && e.call.Waiting.Until != nil
+	}
+	return false
+}
+
+// hopes reports whether a call is the first in its queue while somebody whom it
+// waits for is ready.
+func (x *Index) hopes(e *entry) bool {
+	if e.queue == nil || e.inQueue != 0 {
+		return false
+	}
+	return x.roster.anyFor(e.call)
+}
+
+func (x *Index) lookAt(e *entry, at time.Time) {
+	l := x.looks[e.call.Tenant]
+	if l == nil {
+		l = &line[*entry]{
+			before: func(a, b *entry) bool { return a.look.Before(b.look) },
+			place:  func(e *entry) *int { return &e.inLook },
+		}
+		x.looks[e.call.Tenant] = l
+		x.tenants = slices.Sorted(maps.Keys(x.looks))
+	}
+	if e.look = at; at.IsZero() {
+		l.leave(e)
+		return
+	}
+	l.put(e)
+}
+
+// Due lists calls that somebody should look at, at most so many, tenant by
+// tenant in turn: one with thousands of them at the same minute holds up nobody
+// else's. It says too when to look again; what it lists comes again a second
+// later, unless something is heard of it.
+func (x *Index) Due(now time.Time, most int) (due []log.Ref, next time.Time) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	x.agent(r)
-}
-
-func (x *Index) agent(r events.Record) {
-	key := callKey{r.Tenant, r.Key}
-	if was := x.agents[key]; was == nil || was.Last.Seq < r.Seq {
-		x.agents[key] = lifecycle.FoldAgent(r.Tenant, r.Key, r)
-	}
-}
-
-func line(c *lifecycle.Call) Line {
-	l := Line{Call: c.ID, State: string(c.State)}
-	if c.Request != nil {
-		l.Number, l.Campaign, l.Reference, l.Contact = c.Request.Number, c.Request.Campaign, c.Request.Reference, c.Request.Contact
-		l.HuntGroup = c.Request.Request.HuntGroup
-		if q := c.Request.Request.Agent; q != "" {
-			l.Agent = events.AgentToken(q)
+	for more := true; more && len(due) < most; {
+		more = false
+		for _, t := range x.tenants {
+			if len(due) == most {
+				break
+			}
+			if ref, ok := x.nextDue(x.looks[t], now); ok {
+				due, more = append(due, ref), true
+			}
 		}
-		l.Requested, l.First = c.Instants.Requested, c.Refs.Requested
 	}
-	if c.Assigned != nil {
-		l.Agent = c.Assigned.Agent
-	}
-	if c.Closed != nil {
-		l.Outcome, l.Reason, l.Closed = c.Closed.Outcome, c.Closed.Reason, &c.Instants.Closed
-	}
-	return l
-}
-
-// A Due names a call that somebody should look at.
-type Due struct {
-	Tenant string
-	ID     string
-	First  uint64
-}
-
-// Due lists the open calls whose plan is something other than to wait, and
-// when to look again at the earliest of the rest.
-func (x *Index) Due(now time.Time, l Limits) ([]Due, time.Time) {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	var due []Due
-	var next time.Time
-	for _, c := range x.open {
-		m := x.plan(c, now, l)
-		act := m.Verb == Cancel || m.Verb == Close || m.Verb == Wait ||
-			(m.Verb == Claim && c.State == lifecycle.Waiting && c.Waiting.Until != nil)
-		if act {
-			due = append(due, Due{c.Tenant, c.ID, c.Refs.Requested})
-		}
-		if !m.Again.IsZero() && m.Again.After(now) && (next.IsZero() || m.Again.Before(next)) {
-			next = m.Again
+	for _, l := range x.looks {
+		if e, ok := l.first(); ok && (next.IsZero() || e.look.Before(next)) {
+			next = e.look
 		}
 	}
 	return due, next
 }
 
-// NextFor is the waiting call whose turn it is with an agent: requests that
-// name the agent, then priority, then the earliest notBefore.
-func (x *Index) NextFor(a *lifecycle.Agent, now time.Time) (Due, bool) {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	var best *lifecycle.Call
-	for _, c := range x.open {
-		if mayTake(c, a, now) && (best == nil || before(c, best)) {
-			best = c
+// nextDue is the next call of a tenant with something to be done about it.
+func (x *Index) nextDue(l *line[*entry], now time.Time) (log.Ref, bool) {
+	for {
+		e, ok := l.first()
+		if !ok || e.look.After(now) {
+			return log.Ref{}, false
 		}
-	}
-	if best == nil {
-		return Due{}, false
-	}
-	return Due{best.Tenant, best.ID, best.Refs.Requested}, true
-}
-
-// mayTake reports whether a call waits for this agent, or one like it.
-func mayTake(c *lifecycle.Call, a *lifecycle.Agent, now time.Time) bool {
-	if c.Tenant != a.Tenant || c.Request == nil || c.State != lifecycle.Waiting || len(c.Faults) > 0 {
-		return false
-	}
-	q := c.Request.Request
-	if q.Connection != "" && q.Connection != a.State.Connection {
-		return false
-	}
-	if c.Waiting == nil || c.Waiting.Until != nil && c.Waiting.Until.After(now) {
-		return false
-	}
-	if c.Request.NotBefore.After(now) || !now.Before(c.Request.ExpiresAt) {
-		return false
-	}
-	if q.Agent != "" {
-		return events.AgentToken(q.Agent) == a.ID
-	}
-	return slices.Contains(a.State.HuntGroups, q.HuntGroup)
-}
-
-// before orders the calls that wait for one agent.
-func before(a, b *lifecycle.Call) bool {
-	p, q := a.Request, b.Request
-	named := func(r *events.CallRequested) int {
-		if r.Request.Agent != "" {
-			return 0
+		m := x.plan(e.call, now)
+		x.queue(e, m)
+		if x.due(e, m) || x.hopes(e) {
+			x.lookAt(e, now.Add(late))
+			return e.ref(), true
 		}
-		return 1
-	}
-	return cmp.Or(
-		cmp.Compare(named(p), named(q)),
-		cmp.Compare(q.Request.Priority, p.Request.Priority),
-		p.NotBefore.Compare(q.NotBefore),
-		cmp.Compare(a.Refs.Requested, b.Refs.Requested),
-	) < 0
-}
-
-// ReadyAgents lists a hunt group's claimable agents, longest idle first.
-func (x *Index) ReadyAgents(tenant, huntGroup string) []string {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	var ready []*lifecycle.Agent
-	for _, a := range x.agents {
-		if a.Tenant == tenant && a.Claimable() && (huntGroup == "" || slices.Contains(a.State.HuntGroups, huntGroup)) {
-			ready = append(ready, a)
+		if !m.Again.IsZero() && !m.Again.After(now) {
+			m.Again = now.Add(late)
 		}
+		x.lookAt(e, m.Again)
 	}
-	slices.SortFunc(ready, func(a, b *lifecycle.Agent) int {
-		return cmp.Or(a.State.Since.Compare(b.State.Since), cmp.Compare(a.ID, b.ID))
-	})
-	ids := make([]string, 0, len(ready))
-	for _, a := range ready {
-		ids = append(ids, a.ID)
-	}
-	return ids
 }
 
-// ClaimedFor lists the agents that a call holds.
-func (x *Index) ClaimedFor(tenant, call string) []string {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	var ids []string
-	for _, a := range x.agents {
-		if a.Tenant == tenant && a.State.Claim != nil && a.State.Claim.Call == call {
-			ids = append(ids, a.ID)
-		}
-	}
-	slices.Sort(ids)
-	return ids
-}
-
-// Agents lists what is known of every agent, of one tenant or of all ("").
-func (x *Index) Agents(tenant string) []*lifecycle.Agent {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	var out []*lifecycle.Agent
-	for _, a := range x.agents {
-		if tenant == "" || a.Tenant == tenant {
-			out = append(out, a)
-		}
-	}
-	slices.SortFunc(out, func(a, b *lifecycle.Agent) int {
-		return cmp.Or(cmp.Compare(a.Tenant, b.Tenant), cmp.Compare(a.ID, b.ID))
-	})
-	return out
-}
-
-// Find lists the calls of a tenant that match, newest first.
-func (x *Index) Find(tenant string, match func(Line) bool) []Line {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	var out []Line
-	for k, l := range x.lines {
-		if k.tenant == tenant && match(l) {
-			out = append(out, l)
-		}
-	}
-	slices.SortFunc(out, func(a, b Line) int { return cmp.Or(b.Requested.Compare(a.Requested), cmp.Compare(a.Call, b.Call)) })
-	return out
-}
-
-// HuntGroup reports whether any agent of a tenant is in the hunt group.
-func (x *Index) HuntGroup(tenant, group string) bool {
-	return slices.ContainsFunc(x.Agents(tenant), func(a *lifecycle.Agent) bool {
-		return a.Enrolled() && slices.Contains(a.State.HuntGroups, group)
-	})
-}
-
-// Forget drops the lines of calls that closed before a moment, as CALLS does.
-func (x *Index) Forget(before time.Time) {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	for k, l := range x.lines {
-		if l.Closed != nil && l.Closed.Before(before) {
-			delete(x.lines, k)
-		}
-	}
-}
+func (e *entry) ref() log.Ref { return log.Ref{Tenant: e.call.Tenant, ID: e.call.ID} }
 
 // Holds reports whether an open call is assigned to the agent.
 func (x *Index) Holds(tenant, call, agent string) bool {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	c := x.open[callKey{tenant, call}]
-	return c != nil && c.Assigned != nil && c.Assigned.Agent == agent
-}
-
-// AgentsAt lists every agent, and the place in the agents' log that the list
-// stands for.
-func (x *Index) AgentsAt() (uint64, []*lifecycle.Agent) {
-	x.mu.Lock()
-	seq := x.seq
-	x.mu.Unlock()
-	return seq, x.Agents("")
+	e := x.open[log.Ref{Tenant: tenant, ID: call}]
+	return e != nil && e.call.Assigned != nil && e.call.Assigned.Agent == agent
 }
 
 // OpenByState counts the open calls.
@@ -309,18 +235,21 @@ func (x *Index) OpenByState() map[string]int64 {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	out := map[string]int64{}
-	for _, c := range x.open {
-		out[string(c.State)]++
+	for state, n := range x.states {
+		if n > 0 {
+			out[string(state)] = n
+		}
 	}
 	return out
 }
 
 // Hold sets a call aside whose log cannot be read: a person has to look, and
 // nothing is gained by asking every second.
-func (x *Index) Hold(tenant, call, why string) {
+func (x *Index) Hold(ref log.Ref, why string) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	if c := x.open[callKey{tenant, call}]; c != nil {
-		c.Faults = append(c.Faults, why)
+	if e := x.open[ref]; e != nil {
+		e.call.Faults = append(e.call.Faults, why)
+		x.settle(e)
 	}
 }

@@ -5,9 +5,16 @@ import (
 	"testing"
 	"time"
 
+	"github.com/outdial/outdial/internal/log"
 	"github.com/outdial/outdial/pkg/events"
 	"github.com/outdial/outdial/pkg/events/lifecycle"
 )
+
+// newIndex is an index at noon.
+func newIndex() *Index {
+	l := Limits{}.withDefaults()
+	return NewIndex(func(c *lifecycle.Call, now time.Time) Action { return Plan(c, now, l) }, func() time.Time { return noon }, func() {})
+}
 
 // queue feeds an index with calls that wait, in the order given; the nth has
 // the id c<n> and the sequence n.
@@ -55,9 +62,9 @@ func TestWhoseTurnItIs(t *testing.T) {
 	} {
 		t.Run(story, func(t *testing.T) {
 			t.Parallel()
-			x := NewIndex()
+			x := newIndex()
 			queue(x, tc.waiting...)
-			due, ok := x.NextFor(ann, noon)
+			due, ok := x.Offer(ann, noon)
 			if due.ID != tc.turn || ok != (tc.turn != "") {
 				t.Errorf("%+v, %v; want %q", due, ok, tc.turn)
 			}
@@ -67,48 +74,52 @@ func TestWhoseTurnItIs(t *testing.T) {
 
 func TestAnAgentWithAStrangeNameHasATurnToo(t *testing.T) {
 	t.Parallel()
-	x := NewIndex()
+	x := newIndex()
 	queue(x, want("ann@example.com", "", 0, 0))
 	a := &lifecycle.Agent{Tenant: "acme", ID: events.AgentToken("ann@example.com")}
-	if due, ok := x.NextFor(a, noon); !ok || due.ID != "c1" || due.First != 1 {
+	due, ok := x.Offer(a, noon)
+	if !ok || due.ID != "c1" {
 		t.Errorf("%+v, %v", due, ok)
 	}
+	x.GiveBack(due, 0)
 	found := x.Find("acme", func(l Line) bool { return l.Agent == a.ID })
 	if len(found) != 1 {
 		t.Errorf("call.find does not find it by agent: %+v", found)
 	}
 	a.Tenant = "globex"
-	if _, ok := x.NextFor(a, noon); ok {
+	if _, ok := x.Offer(a, noon); ok {
 		t.Error("another tenant's agent got the call")
 	}
 }
 
 func TestDue(t *testing.T) {
 	t.Parallel()
-	l := Limits{}.withDefaults()
-	x := NewIndex()
+	x := newIndex()
 	queue(x, want("ann", "", 0, 0), want("ann", "", 0, 10*time.Minute))
-	due, next := x.Due(noon, l)
-	if len(due) != 1 || due[0].ID != "c2" { // it must be told that it waits for its time
+	if due, next := x.Due(noon, 9); len(due) != 0 || !next.Equal(noon.Add(late)) {
+		t.Errorf("whoever heard the event is at it: %+v, again at %v", due, next)
+	}
+	due, next := x.Due(noon.Add(late), 9)
+	if idsOf(due) != "c2" { // it must be told that it waits for its time
 		t.Errorf("due at once: %+v", due)
 	}
-	if !next.Equal(noon.Add(10 * time.Minute)) {
+	if !next.Equal(noon.Add(2 * late)) {
 		t.Errorf("next look at %v", next)
 	}
 	until := noon.Add(10 * time.Minute)
 	x.Take(events.Record{Family: events.CallFamily, Tenant: "acme", Key: "c2", Name: events.Waiting, Seq: 9, Time: noon,
 		Body: &events.CallWaiting{Reason: events.WaitNotBefore, Until: &until}})
-	if due, _ := x.Due(noon.Add(time.Minute), l); len(due) != 0 {
-		t.Errorf("told, it is due again: %+v", due)
+	if due, next := x.Due(noon.Add(time.Minute), 9); len(due) != 0 || !next.Equal(until) {
+		t.Errorf("told, it is due again: %+v, at %v", due, next)
 	}
-	if due, _ := x.Due(until, l); len(due) != 1 || due[0].ID != "c2" {
+	if due, _ := x.Due(until, 9); idsOf(due) != "c2" {
 		t.Errorf("its time has come: %+v", due)
 	}
-	if due, next := x.Due(noon.Add(time.Hour), l); len(due) != 2 || !next.IsZero() {
+	if due, next := x.Due(noon.Add(time.Hour), 9); len(due) != 2 || !next.Equal(noon.Add(time.Hour+late)) {
 		t.Errorf("both have expired: %+v, next %v", due, next)
 	}
 	x.Take(events.Record{Family: events.CallFamily, Tenant: "acme", Key: "c1", Name: events.Closed, Seq: 10, Time: noon, Body: &events.CallClosed{Outcome: "expired"}})
-	if due, _ := x.Due(noon.Add(time.Hour), l); len(due) != 1 {
+	if due, _ := x.Due(noon.Add(2*time.Hour), 9); len(due) != 1 {
 		t.Errorf("a closed call is due: %+v", due)
 	}
 	if lines := x.Find("acme", func(l Line) bool { return l.Outcome == "expired" }); len(lines) != 1 {
@@ -119,14 +130,14 @@ func TestDue(t *testing.T) {
 		t.Errorf("left after forgetting: %+v", lines)
 	}
 	x.Take(events.Record{Family: events.CallFamily, Tenant: "acme", Key: "c1", Name: events.Ringing, Seq: 11, Body: &events.CallProgress{}})
-	if _, open := x.open[callKey{"acme", "c1"}]; open {
+	if _, open := x.open[log.Ref{Tenant: "acme", ID: "c1"}]; open {
 		t.Error("late news opened a closed call")
 	}
 }
 
 func TestReadyAgentsLongestIdleFirst(t *testing.T) {
 	t.Parallel()
-	x := NewIndex()
+	x := newIndex()
 	seq := uint64(0)
 	take := func(id string, s events.AgentState) {
 		seq++

@@ -75,46 +75,26 @@ func (l *leases) silent(process string, now time.Time) bool {
 }
 
 // Alive hears that a bridge process lives.
-func (s *Service) Alive(process string) { s.leases.hear(process, time.Now()) }
+func (s *Service) Alive(process string) { s.leases.hear(process, s.Now()) }
 
 // A Link tells whether the connection is up, and how often it has been made.
 type Link func() (connected bool, made uint64)
 
-// WatchLeases ends the sessions of bridges that have fallen silent, until ctx
-// ends. Several processes may do so at once.
-func (s *Service) WatchLeases(ctx context.Context, link Link) {
-	tick := time.NewTicker(s.Limits.Lease / 10)
-	defer tick.Stop()
-	look := func() {
-		up, made := link()
-		s.leases.look(time.Now(), up, made)
-	}
-	for {
-		look()
-		s.endSilent(ctx, look)
-		look()
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
-	}
-}
-
-// endSilent ends every session whose bridge is silent. look is asked before
+// EndSilent ends every session whose bridge is silent. look is asked before
 // each, because an append may take its time.
-func (s *Service) endSilent(ctx context.Context, look func()) {
+func (s *Service) EndSilent(ctx context.Context, look func()) {
 	gone := map[[2]string]int{} // sessions, by tenant and process
 	for _, a := range s.index.Agents("") {
 		process := a.State.Bridge
-		still := func() bool { return s.leases.silent(process, time.Now()) }
+		still := func() bool { return s.leases.silent(process, s.Now()) }
 		if !s.leased(a) || !still() {
 			continue
 		}
 		look()
-		err := log.Run(ctx, s.Log, s.endSession(a.Tenant, a.ID, a.State.Session, bridgeSilent, still, func() {
+		ended, err := s.endSession(ctx, agentRef(a), a.State.Session, bridgeSilent, still)
+		if ended {
 			gone[[2]string{a.Tenant, process}]++
-		}))
+		}
 		if err != nil && ctx.Err() == nil {
 			s.Logger.WarnContext(ctx, "a silent bridge's session is not ended", "agent", a.ID, "code", fault.Code(err))
 		}
@@ -145,32 +125,28 @@ func reachable(a *lifecycle.Agent) bool {
 }
 
 // endSession ends an agent's session, if it is still the one on record and
-// still is to be ended. It moves no fence and touches no claim: what a call
-// that holds the agent needs is decided by the call.
-func (s *Service) endSession(tenant, agent, session, why string, still func() bool, ended func()) log.Step {
-	return log.Step{
-		Make: func(ctx context.Context) (*log.Draft, error) {
-			a, err := log.Agent(ctx, s.Log, tenant, agent)
-			if err != nil || a.State.Session != session || !still() {
-				return nil, err
-			}
-			return s.lostSession(a, why), nil
-		},
-		Then: func(context.Context, log.Appended) ([]log.Step, error) {
-			ended()
+// still is to be ended, and says whether it did. It moves no fence and touches
+// no claim: what a call that holds the agent needs is decided by the call.
+func (s *Service) endSession(ctx context.Context, agent log.Ref, session, why string, still func() bool) (bool, error) {
+	ended, err := s.Log.UpdateAgent(ctx, agent, func(a *lifecycle.Agent) (*log.Draft, error) {
+		if a.State.Session != session || !still() {
 			return nil, nil
-		},
-	}
+		}
+		return s.lostSession(a, why), nil
+	})
+	return ended.Record.Seq > 0, err
 }
 
-// endUnreached drafts the end of the session at which nobody listened to the
-// call's intent; nil where it is over already.
-func (s *Service) endUnreached(ctx context.Context, c *lifecycle.Call) (*log.Draft, error) {
-	a, err := log.Agent(ctx, s.Log, c.Tenant, c.Assigned.Agent)
-	if err != nil || a.State.Session != c.Assigned.Session {
-		return nil, err
+// endUnreached ends the session at which nobody listened to the call's intent.
+// The leader is asked: by an older view it might seem over already, and the
+// next call would go to the same desktop.
+func (s *Service) endUnreached(ctx context.Context, c *lifecycle.Call) error {
+	agent := log.Ref{Tenant: c.Tenant, ID: c.Assigned.Agent}
+	if _, err := s.Log.LatestAgent(ctx, agent); err != nil {
+		return err
 	}
-	return s.lostSession(a, noResponders), nil
+	_, err := s.endSession(ctx, agent, c.Assigned.Session, noResponders, func() bool { return true })
+	return err
 }
 
 func (s *Service) lostSession(a *lifecycle.Agent, why string) *log.Draft {

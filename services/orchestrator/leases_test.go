@@ -126,8 +126,8 @@ func (w *world) sit(agent, bridge string) {
 func (w *world) silence(but ...string) {
 	w.t.Helper()
 	w.tell()
-	now := time.Now()
-	w.s.leases.look(now.Add(-20*time.Second), true, 0) // long ago, by the real clock
+	now := w.Now()
+	w.s.leases.look(now.Add(-20*time.Second), true, 0) // long ago
 	w.s.leases.mu.Lock()
 	clear(w.s.leases.heard)
 	w.s.leases.looked = now
@@ -135,7 +135,7 @@ func (w *world) silence(but ...string) {
 	for _, b := range but {
 		w.s.Alive(b)
 	}
-	w.s.endSilent(context.Background(), func() {})
+	w.s.EndSilent(context.Background(), func() {})
 	w.tell()
 }
 
@@ -173,11 +173,11 @@ func TestTheSessionsOfASilentBridgeEnd(t *testing.T) {
 func TestABridgeLivesWhoseSessionHasJustBegun(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	now := time.Now()
+	now := w.Now()
 	w.s.leases.since, w.s.leases.looked = now.Add(-time.Hour), now
 	w.desk("ann", "b1", "sales")
 	w.tell()
-	w.s.endSilent(context.Background(), func() {})
+	w.s.EndSilent(context.Background(), func() {})
 	w.wantAgent("ann", "enrolled")
 }
 
@@ -325,6 +325,7 @@ func TestTheWatchdogEndsTheSessionTooBeforeItLetsTheCallWait(t *testing.T) {
 	w.unheard(call, events.ProofNoResponders)
 	s := w.join()
 	w.tell()
+	w.pass(late) // and whoever should have heard it has not
 	s.Turn(context.Background())
 	if a := w.agent("ghost"); a.State.Presence != events.Lost {
 		t.Errorf("the ghost is %s", a.State.Presence)

@@ -11,11 +11,11 @@ func Options(s runtime.Setup, store sessions.Store) RunOptions {
 	return RunOptions{
 		Config:   Config{Limits: Limits(s.Config.Timing.Orchestrator), CallsAge: s.Config.CallsAge, PerSecond: s.Config.Limits.RequestsPerSecond},
 		Sessions: store,
-		Roster:   roster(s.Config),
+		Roster:   enrolments(s.Config),
 	}
 }
 
-func roster(c *config.Config) map[string][]Enrolment {
+func enrolments(c *config.Config) map[string][]Enrolment {
 	out := map[string][]Enrolment{}
 	for _, a := range c.Agents {
 		out[a.Tenant] = append(out[a.Tenant], Enrolment{

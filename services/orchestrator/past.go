@@ -26,16 +26,16 @@ func Forsakes(s marks.Standing, c *lifecycle.Call) bool {
 
 // Forsake brings such a call to its end. What the provider may hold of it is
 // withdrawn first, and whoever owes an answer is waited for, as ever.
-func Forsake(c *lifecycle.Call, now time.Time, l Limits) Move {
+func Forsake(c *lifecycle.Call, now time.Time, l Limits) Action {
 	if len(c.Faults) > 0 {
-		return Move{Verb: Nothing}
+		return Action{Do: Nothing}
 	}
 	end := forsaken(c)
 	switch c.State {
 	case lifecycle.None, lifecycle.Closed:
-		return Move{Verb: Nothing}
+		return Action{Do: Nothing}
 	case lifecycle.Preparing, lifecycle.Cleared:
-		return Move{Verb: Cancel, Reason: WentBack}
+		return Action{Do: Cancel, Reason: WentBack}
 	case lifecycle.Stopping, lifecycle.Dialing:
 		return Plan(c, now, l)
 	case lifecycle.Failed, lifecycle.Withheld, lifecycle.Undone, lifecycle.Cancelling, lifecycle.Cancelled,
@@ -47,17 +47,17 @@ func Forsake(c *lifecycle.Call, now time.Time, l Limits) Move {
 
 // forsaken is the end itself. Whoever was lent to the call may be on the
 // telephone with it, and is held back until the provider proves otherwise.
-func forsaken(c *lifecycle.Call) Move {
-	return Move{Verb: Close, Outcome: events.OutcomeFailed, Reason: WentBack,
+func forsaken(c *lifecycle.Call) Action {
+	return Action{Do: Close, Outcome: events.OutcomeFailed, Reason: WentBack,
 		Presumed: c.Dialing != nil, Quarantine: lastAssigned(c) != nil}
 }
 
 // plan decides about a call, by the life it leads or by the store it was in.
-func (s *Service) plan(c *lifecycle.Call, now time.Time, l Limits) Move {
+func (s *Service) plan(c *lifecycle.Call, now time.Time) Action {
 	if Forsakes(s.Standing(), c) {
-		return Forsake(c, now, l)
+		return Forsake(c, now, s.Limits)
 	}
-	return Plan(c, now, l)
+	return Plan(c, now, s.Limits)
 }
 
 // incarnation is the fence of Redis. A store that was accepted after it went
@@ -81,16 +81,12 @@ func (s *Service) holdBack(ctx context.Context) {
 		if !lostSight(st, a) {
 			continue
 		}
-		err := log.Run(ctx, s.Log, log.Step{Make: func(ctx context.Context) (*log.Draft, error) {
-			a, err := log.Agent(ctx, s.Log, a.Tenant, a.ID)
-			if err != nil || !lostSight(st, a) {
-				return nil, err
+		_, err := s.Log.UpdateAgent(ctx, agentRef(a), func(a *lifecycle.Agent) (*log.Draft, error) {
+			if !lostSight(st, a) {
+				return nil, nil
 			}
-			now := s.Now()
-			after, _ := a.After(events.Quarantined, "", WentBack, now)
-			return log.NextOfAgent(a, events.Orchestrator, events.Quarantined, now,
-				&events.AgentQuarantined{Reason: WentBack, State: after}), nil
-		}})
+			return s.quarantined(a, "", WentBack), nil
+		})
 		if err != nil && ctx.Err() == nil {
 			s.Logger.WarnContext(ctx, "an agent is not held back yet", "agent", a.ID, "code", fault.Code(err))
 		}

@@ -44,21 +44,21 @@ func (l Limits) withDefaults() Limits {
 	return l
 }
 
-// A Verb is what the orchestrator does next about a call.
-type Verb string
+// A Deed is what the orchestrator does next about a call.
+type Deed string
 
-// The verbs.
+// The deeds.
 const (
-	Nothing Verb = "nothing"
-	Claim   Verb = "claim" // find an agent and take it
-	Wait    Verb = "wait"
-	Cancel  Verb = "cancel" // ask for the call to be withdrawn
-	Close   Verb = "close"
+	Nothing Deed = "nothing"
+	Claim   Deed = "claim" // find an agent and take it
+	Wait    Deed = "wait"
+	Cancel  Deed = "cancel" // ask for the call to be withdrawn
+	Close   Deed = "close"
 )
 
-// A Move is the orchestrator's decision about one call at one instant.
-type Move struct {
-	Verb       Verb
+// An Action is the orchestrator's decision about one call at one instant.
+type Action struct {
+	Do         Deed
 	Reason     string
 	Outcome    string
 	Until      *time.Time // of a wait
@@ -74,14 +74,14 @@ type Move struct {
 //
 // A body that cannot be, from a newer or a broken writer, must not take every
 // other call down with it: the call is held like one whose log is illegal.
-func Plan(c *lifecycle.Call, now time.Time, l Limits) (m Move) {
+func Plan(c *lifecycle.Call, now time.Time, l Limits) (m Action) {
 	defer func() {
 		if recover() != nil {
-			m = Move{Verb: Nothing}
+			m = Action{Do: Nothing}
 		}
 	}()
 	if c.Request == nil || len(c.Faults) > 0 {
-		return Move{Verb: Nothing} // a held call waits for a person
+		return Action{Do: Nothing} // a held call waits for a person
 	}
 	switch c.State {
 	case lifecycle.Requested, lifecycle.Waiting:
@@ -89,7 +89,7 @@ func Plan(c *lifecycle.Call, now time.Time, l Limits) (m Move) {
 	case lifecycle.Assigned:
 		return planAssigned(c, now)
 	case lifecycle.Preparing, lifecycle.Cleared:
-		return expire(c, now, Move{Verb: Cancel, Reason: "expired"})
+		return expire(c, now, Action{Do: Cancel, Reason: "expired"})
 	case lifecycle.Failed, lifecycle.Withheld, lifecycle.Undone:
 		return bounded(c, planRefused(c, now, l))
 	case lifecycle.Stopping: // compliance answers long before, if one lives
@@ -99,7 +99,7 @@ func Plan(c *lifecycle.Call, now time.Time, l Limits) (m Move) {
 	case lifecycle.Cancelling, lifecycle.Cancelled:
 		return undone(c, now, l, cancelled(c))
 	case lifecycle.Refused, lifecycle.NotPlaced, lifecycle.Withdrawn:
-		return undone(c, now, l, Move{Verb: Close, Outcome: events.OutcomeFailed, Reason: givenUpReason(c)})
+		return undone(c, now, l, Action{Do: Close, Outcome: events.OutcomeFailed, Reason: givenUpReason(c)})
 	}
 	return planPlaced(c, now, l)
 }
@@ -109,11 +109,11 @@ func Plan(c *lifecycle.Call, now time.Time, l Limits) (m Move) {
 const maxWaits = 60
 
 // bounded closes a call instead of letting it wait once more without end.
-func bounded(c *lifecycle.Call, m Move) Move {
-	if m.Verb != Wait || waits(c) < maxWaits {
+func bounded(c *lifecycle.Call, m Action) Action {
+	if m.Do != Wait || waits(c) < maxWaits {
 		return m
 	}
-	return Move{Verb: Close, Outcome: events.OutcomeFailed, Reason: "tried_too_often", Presumed: m.Presumed, Quarantine: m.Quarantine}
+	return Action{Do: Close, Outcome: events.OutcomeFailed, Reason: "tried_too_often", Presumed: m.Presumed, Quarantine: m.Quarantine}
 }
 
 func waits(c *lifecycle.Call) int {
@@ -126,25 +126,25 @@ func waits(c *lifecycle.Call) int {
 	return n
 }
 
-func planWaiting(c *lifecycle.Call, now time.Time) Move {
+func planWaiting(c *lifecycle.Call, now time.Time) Action {
 	if !now.Before(c.Request.ExpiresAt) {
-		return Move{Verb: Close, Outcome: expiredOutcome(c), Reason: expiredReason(c)}
+		return Action{Do: Close, Outcome: expiredOutcome(c), Reason: expiredReason(c)}
 	}
 	again := c.Request.ExpiresAt
 	if c.Request.NotBefore.After(now) {
 		until := c.Request.NotBefore
 		if c.State == lifecycle.Waiting && c.Waiting.Reason == events.WaitNotBefore {
-			return Move{Verb: Nothing, Again: until}
+			return Action{Do: Nothing, Again: until}
 		}
-		return Move{Verb: Wait, Reason: events.WaitNotBefore, Until: &until, Again: until}
+		return Action{Do: Wait, Reason: events.WaitNotBefore, Until: &until, Again: until}
 	}
 	if c.State == lifecycle.Waiting && c.Waiting.Until != nil && c.Waiting.Until.After(now) {
-		return Move{Verb: Nothing, Again: earlier(again, *c.Waiting.Until)}
+		return Action{Do: Nothing, Again: earlier(again, *c.Waiting.Until)}
 	}
 	if attempts(c) >= maxAttempts {
-		return Move{Verb: Close, Outcome: events.OutcomeFailed, Reason: "too_many_attempts"}
+		return Action{Do: Close, Outcome: events.OutcomeFailed, Reason: "too_many_attempts"}
 	}
-	return Move{Verb: Claim, Again: again}
+	return Action{Do: Claim, Again: again}
 }
 
 // maxAttempts bounds how often a call is assigned: a log keeps 64 events of a
@@ -188,43 +188,43 @@ func expiredReason(c *lifecycle.Call) string {
 	return "expired"
 }
 
-func planAssigned(c *lifecycle.Call, now time.Time) Move {
-	return expire(c, now, Move{Verb: Close, Outcome: events.OutcomeExpired, Reason: "expired"})
+func planAssigned(c *lifecycle.Call, now time.Time) Action {
+	return expire(c, now, Action{Do: Close, Outcome: events.OutcomeExpired, Reason: "expired"})
 }
 
-func expire(c *lifecycle.Call, now time.Time, then Move) Move {
+func expire(c *lifecycle.Call, now time.Time, then Action) Action {
 	if now.Before(c.Request.ExpiresAt) {
-		return Move{Verb: Nothing, Again: c.Request.ExpiresAt}
+		return Action{Do: Nothing, Again: c.Request.ExpiresAt}
 	}
 	return then
 }
 
 // undone lets the dialer withdraw what the provider may hold before then.
-func undone(c *lifecycle.Call, now time.Time, l Limits, then Move) Move {
+func undone(c *lifecycle.Call, now time.Time, l Limits, then Action) Action {
 	if !c.Touched {
 		return then
 	}
 	if at := c.Since().Add(l.Undo); now.Before(at) {
-		return Move{Verb: Nothing, Again: at}
+		return Action{Do: Nothing, Again: at}
 	}
 	then.Presumed, then.Quarantine = true, true
-	if then.Verb == Wait { // nobody knows what the provider holds: do not go on
-		then = Move{Verb: Close, Outcome: events.OutcomeFailed, Reason: "not_undone", Presumed: true, Quarantine: true}
+	if then.Do == Wait { // nobody knows what the provider holds: do not go on
+		then = Action{Do: Close, Outcome: events.OutcomeFailed, Reason: "not_undone", Presumed: true, Quarantine: true}
 	}
 	return then
 }
 
 // planRefused goes on after compliance's no, or after nothing was sent: wait
 // for a better moment if one comes before the expiry, else close.
-func planRefused(c *lifecycle.Call, now time.Time, l Limits) Move {
-	var wait Move
+func planRefused(c *lifecycle.Call, now time.Time, l Limits) Action {
+	var wait Action
 	outcome, reason := events.OutcomeBlocked, ""
 	switch {
 	case proved(c):
 		// Nobody listened at that desktop. Its session is ended, so the next
 		// agent has the call's turn at once. Where that one was not there either,
 		// a whole bridge is away, perhaps for a moment: no hurry then.
-		wait := Move{Verb: Wait, Reason: events.WaitAgentNotReady}
+		wait := Action{Do: Wait, Reason: events.WaitAgentNotReady}
 		if c.Proofs > 1 {
 			until := now.Add(backoff(c, l))
 			wait.Until = &until
@@ -233,25 +233,25 @@ func planRefused(c *lifecycle.Call, now time.Time, l Limits) Move {
 	case cause(c) == events.Withheld:
 		outcome, reason = events.OutcomeFailed, c.Withheld.Reason
 		until := now.Add(backoff(c, l))
-		wait = Move{Verb: Wait, Reason: withheldWait(reason), Until: &until}
+		wait = Action{Do: Wait, Reason: withheldWait(reason), Until: &until}
 	case c.Failed.Retry:
 		outcome, reason = events.OutcomeFailed, primary(c.Failed)
 		until := now.Add(backoff(c, l))
-		wait = Move{Verb: Wait, Reason: retryWait(reason), Until: &until}
+		wait = Action{Do: Wait, Reason: retryWait(reason), Until: &until}
 	default:
 		reason = primary(c.Failed)
 		if len(c.Failed.Reasons) > 0 && c.Failed.Reasons[0].Rule == "provider" {
 			outcome = events.OutcomeFailed // preparing was impossible; nothing forbade the call
 		}
 		if at := c.Failed.NextAllowedAt; at != nil {
-			wait = Move{Verb: Wait, Reason: events.WaitWindow, Until: at}
+			wait = Action{Do: Wait, Reason: events.WaitWindow, Until: at}
 		}
 	}
-	if wait.Verb == Wait && wait.Until.Before(c.Request.ExpiresAt) {
+	if wait.Do == Wait && wait.Until.Before(c.Request.ExpiresAt) {
 		wait.Again = *wait.Until
 		return undone(c, now, l, wait)
 	}
-	return undone(c, now, l, Move{Verb: Close, Outcome: outcome, Reason: reason})
+	return undone(c, now, l, Action{Do: Close, Outcome: outcome, Reason: reason})
 }
 
 // proved reports whether the call came to nothing by proof, and may be dialed
@@ -296,8 +296,8 @@ func withheldWait(reason string) string {
 }
 
 // cancelled is the end of a call that was withdrawn.
-func cancelled(c *lifecycle.Call) Move {
-	m := Move{Verb: Close, Outcome: events.OutcomeCancelled, Reason: "cancelled"}
+func cancelled(c *lifecycle.Call) Action {
+	m := Action{Do: Close, Outcome: events.OutcomeCancelled, Reason: "cancelled"}
 	switch {
 	case c.Dialing != nil && gaveUp(c):
 		m.Outcome, m.Reason = events.OutcomeFailed, givenUpReason(c)
@@ -328,19 +328,19 @@ func givenUpReason(c *lifecycle.Call) string {
 }
 
 // presume does, after so long in a state, what is then taken for granted.
-func presume(c *lifecycle.Call, now time.Time, d time.Duration, then Move) Move {
+func presume(c *lifecycle.Call, now time.Time, d time.Duration, then Action) Action {
 	if at := c.Since().Add(d); now.Before(at) {
-		return Move{Verb: Nothing, Again: at}
+		return Action{Do: Nothing, Again: at}
 	}
 	then.Presumed = true
 	return then
 }
 
 // planPlaced follows a call that was, or may have been, placed.
-func planPlaced(c *lifecycle.Call, now time.Time, l Limits) Move {
-	after := func(d time.Duration, then Move) Move { return presume(c, now, d, then) }
-	lost := func(reason string) Move {
-		m := Move{Verb: Close, Outcome: events.OutcomeFailed, Reason: reason, Quarantine: true}
+func planPlaced(c *lifecycle.Call, now time.Time, l Limits) Action {
+	after := func(d time.Duration, then Action) Action { return presume(c, now, d, then) }
+	lost := func(reason string) Action {
+		m := Action{Do: Close, Outcome: events.OutcomeFailed, Reason: reason, Quarantine: true}
 		if c.Talked {
 			m.Outcome = events.OutcomeCompleted
 		}
@@ -359,7 +359,7 @@ func planPlaced(c *lifecycle.Call, now time.Time, l Limits) Move {
 	case lifecycle.ResolvedS:
 		if !c.Resolved.Placed {
 			// The dialer withdraws what the provider still holds once it hears the end.
-			return Move{Verb: Close, Outcome: events.OutcomeFailed, Reason: "not_placed", Quarantine: c.Touched}
+			return Action{Do: Close, Outcome: events.OutcomeFailed, Reason: "not_placed", Quarantine: c.Touched}
 		}
 		return after(l.Answer, lost("no_news"))
 	case lifecycle.Unknown:
@@ -370,9 +370,9 @@ func planPlaced(c *lifecycle.Call, now time.Time, l Limits) Move {
 		return after(l.Talk, lost("no_news"))
 	case lifecycle.Ended, lifecycle.WrapUp, lifecycle.WrappedUp:
 		if !c.Talked {
-			return Move{Verb: Close, Outcome: events.OutcomeFailed, Reason: endReason(c)}
+			return Action{Do: Close, Outcome: events.OutcomeFailed, Reason: endReason(c)}
 		}
-		done := Move{Verb: Close, Outcome: events.OutcomeCompleted, Reason: "completed"}
+		done := Action{Do: Close, Outcome: events.OutcomeCompleted, Reason: "completed"}
 		switch c.State {
 		case lifecycle.Ended:
 			return after(l.Ended, done)
@@ -381,7 +381,7 @@ func planPlaced(c *lifecycle.Call, now time.Time, l Limits) Move {
 		}
 		return done
 	}
-	return Move{Verb: Nothing}
+	return Action{Do: Nothing}
 }
 
 func endReason(c *lifecycle.Call) string {

@@ -64,7 +64,7 @@ type planned struct {
 	story string
 	call  *lifecycle.Call
 	at    time.Duration // after noon
-	want  Move          // Until and Again only compared where set
+	want  Action        // Until and Again only compared where set
 }
 
 // whileItWaits are stories of calls that wait for an agent or for compliance.
@@ -74,29 +74,29 @@ func whileItWaits() []planned {
 	window := &events.CallFailed{Reasons: []events.Reason{{Code: "TIME_BEFORE_WINDOW"}}, NextAllowedAt: &later}
 	waitWindow := happened{events.Waiting, s, &events.CallWaiting{Reason: events.WaitWindow, Until: &later}}
 	return []planned{
-		{"a request that never came asks nothing", &lifecycle.Call{State: lifecycle.None}, 0, Move{Verb: Nothing}},
-		{"a new request wants an agent", life(), 0, Move{Verb: Claim, Again: noon.Add(time.Hour)}},
-		{"one that is too old expires", life(), time.Hour, Move{Verb: Close, Outcome: "expired", Reason: "expired"}},
+		{"a request that never came asks nothing", &lifecycle.Call{State: lifecycle.None}, 0, Action{Do: Nothing}},
+		{"a new request wants an agent", life(), 0, Action{Do: Claim, Again: noon.Add(time.Hour)}},
+		{"one that is too old expires", life(), time.Hour, Action{Do: Close, Outcome: "expired", Reason: "expired"}},
 		{"who waits for an agent keeps trying when asked", life(happened{events.Waiting, 0, &events.CallWaiting{Reason: "agent_not_ready"}}), m,
-			Move{Verb: Claim}},
+			Action{Do: Claim}},
 		{"who waited for an agent in vain expires, and says why", life(happened{events.Waiting, 0, &events.CallWaiting{Reason: "agent_not_ready"}}), time.Hour,
-			Move{Verb: Close, Outcome: "expired", Reason: "agent_not_ready"}},
+			Action{Do: Close, Outcome: "expired", Reason: "agent_not_ready"}},
 		{"who waits for a window does nothing before", life(happened{events.Failed, 0, window}, waitWindow), m,
-			Move{Verb: Nothing, Again: later}},
-		{"and goes on when it opens", life(happened{events.Failed, 0, window}, waitWindow), 30 * m, Move{Verb: Claim}},
+			Action{Do: Nothing, Again: later}},
+		{"and goes on when it opens", life(happened{events.Failed, 0, window}, waitWindow), 30 * m, Action{Do: Claim}},
 		{"a window that never opened in time blocked the call", life(happened{events.Failed, 0, window}, waitWindow), time.Hour,
-			Move{Verb: Close, Outcome: "blocked", Reason: "window"}},
+			Action{Do: Close, Outcome: "blocked", Reason: "window"}},
 
-		{"an assigned call waits for compliance", life(assigned), m, Move{Verb: Nothing, Again: noon.Add(time.Hour)}},
-		{"until it expires", life(assigned), time.Hour, Move{Verb: Close, Outcome: "expired", Reason: "expired"}},
-		{"a preparation is withdrawn at expiry, not closed over", life(assigned, preparing), time.Hour, Move{Verb: Cancel, Reason: "expired"}},
-		{"a cleared call likewise", life(assigned, passed), time.Hour, Move{Verb: Cancel, Reason: "expired"}},
+		{"an assigned call waits for compliance", life(assigned), m, Action{Do: Nothing, Again: noon.Add(time.Hour)}},
+		{"until it expires", life(assigned), time.Hour, Action{Do: Close, Outcome: "expired", Reason: "expired"}},
+		{"a preparation is withdrawn at expiry, not closed over", life(assigned, preparing), time.Hour, Action{Do: Cancel, Reason: "expired"}},
+		{"a cleared call likewise", life(assigned, passed), time.Hour, Action{Do: Cancel, Reason: "expired"}},
 		{"while compliance owes an answer nobody moves", life(assigned, preparing, happened{name: events.CancelRequested}), 9 * m,
-			Move{Verb: Nothing, Again: noon.Add(10 * m)}},
+			Action{Do: Nothing, Again: noon.Add(10 * m)}},
 		{"but not for ever, and nobody knows what the provider holds", life(assigned, preparing, happened{events.CancelRequested, 0, &events.CallCancelRequested{By: "operator"}}), 10 * m,
-			Move{Verb: Close, Outcome: "cancelled", Reason: "operator", Presumed: true, Quarantine: true}},
+			Action{Do: Close, Outcome: "cancelled", Reason: "operator", Presumed: true, Quarantine: true}},
 		{"one that ran out meanwhile has expired", life(assigned, preparing, happened{events.CancelRequested, 0, &events.CallCancelRequested{By: "expiry"}}), 10 * m,
-			Move{Verb: Close, Outcome: "expired", Reason: "expired", Presumed: true, Quarantine: true}},
+			Action{Do: Close, Outcome: "expired", Reason: "expired", Presumed: true, Quarantine: true}},
 	}
 }
 
@@ -108,38 +108,38 @@ func afterANo() []planned {
 	touched := &events.CallFailed{Retry: true, Touched: true, Reasons: []events.Reason{{Code: "AGENT_NOT_READY"}}}
 	window := &events.CallFailed{Reasons: []events.Reason{{Code: "TIME_BEFORE_WINDOW"}}, NextAllowedAt: &later}
 	return []planned{
-		{"a clear no blocks", life(assigned, happened{events.Failed, s, no("DNC_INTERNAL")}), s, Move{Verb: Close, Outcome: "blocked", Reason: "DNC_INTERNAL"}},
-		{"a no without reasons still has one", life(assigned, happened{events.Failed, s, &events.CallFailed{}}), s, Move{Verb: Close, Outcome: "blocked", Reason: "RULE_ERROR"}},
-		{"a no that waiting cures waits", life(assigned, happened{events.Failed, s, window}), s, Move{Verb: Wait, Reason: "window", Until: &later}},
+		{"a clear no blocks", life(assigned, happened{events.Failed, s, no("DNC_INTERNAL")}), s, Action{Do: Close, Outcome: "blocked", Reason: "DNC_INTERNAL"}},
+		{"a no without reasons still has one", life(assigned, happened{events.Failed, s, &events.CallFailed{}}), s, Action{Do: Close, Outcome: "blocked", Reason: "RULE_ERROR"}},
+		{"a no that waiting cures waits", life(assigned, happened{events.Failed, s, window}), s, Action{Do: Wait, Reason: "window", Until: &later}},
 		{"unless that comes too late", life(assigned, happened{events.Failed, s, &events.CallFailed{
 			Reasons: []events.Reason{{Code: "TIME_AFTER_WINDOW"}}, NextAllowedAt: ptr(noon.Add(time.Hour))}}), s,
-			Move{Verb: Close, Outcome: "blocked", Reason: "TIME_AFTER_WINDOW"}},
+			Action{Do: Close, Outcome: "blocked", Reason: "TIME_AFTER_WINDOW"}},
 		{"a provider that was down is tried again", life(assigned, happened{events.Failed, s, retry}), s,
-			Move{Verb: Wait, Reason: "connection_down", Until: ptr(noon.Add(3 * s))}},
+			Action{Do: Wait, Reason: "connection_down", Until: ptr(noon.Add(3 * s))}},
 		{"an agent who was not ready likewise", life(assigned, happened{events.Failed, s, &events.CallFailed{Retry: true, Reasons: []events.Reason{{Code: "AGENT_NOT_READY"}}}}), s,
-			Move{Verb: Wait, Reason: "agent_not_ready"}},
+			Action{Do: Wait, Reason: "agent_not_ready"}},
 		{"but no longer than the request lives, and never as blocked", life(assigned, happened{events.Failed, s, retry}), time.Hour - s,
-			Move{Verb: Close, Outcome: "failed", Reason: "PROVIDER_DOWN"}},
+			Action{Do: Close, Outcome: "failed", Reason: "PROVIDER_DOWN"}},
 		{"a provider that refused to prepare did not forbid the call", life(assigned, happened{events.Failed, s, &events.CallFailed{
-			Reasons: []events.Reason{{Code: "PROVIDER_REFUSED", Rule: "provider"}}}}), s, Move{Verb: Close, Outcome: "failed", Reason: "PROVIDER_REFUSED"}},
+			Reasons: []events.Reason{{Code: "PROVIDER_REFUSED", Rule: "provider"}}}}), s, Action{Do: Close, Outcome: "failed", Reason: "PROVIDER_REFUSED"}},
 		{"what was prepared is undone first", life(assigned, preparing, happened{events.Failed, s, touched}), 2 * s,
-			Move{Verb: Nothing, Again: noon.Add(2*m + s)}},
+			Action{Do: Nothing, Again: noon.Add(2*m + s)}},
 		{"if nobody can undo it the agent is held back", life(assigned, preparing, happened{events.Failed, s, touched}), 3 * m,
-			Move{Verb: Close, Outcome: "failed", Reason: "not_undone", Presumed: true, Quarantine: true}},
+			Action{Do: Close, Outcome: "failed", Reason: "not_undone", Presumed: true, Quarantine: true}},
 		{"so it is if the call was blocked", life(assigned, preparing, happened{events.Failed, s, &events.CallFailed{Touched: true, Reasons: []events.Reason{{Code: "DNC_INTERNAL"}}}}), 3 * m,
-			Move{Verb: Close, Outcome: "blocked", Reason: "DNC_INTERNAL", Presumed: true, Quarantine: true}},
+			Action{Do: Close, Outcome: "blocked", Reason: "DNC_INTERNAL", Presumed: true, Quarantine: true}},
 		{"or withdrawn", life(assigned, preparing, passed, happened{events.CancelRequested, s, &events.CallCancelRequested{By: "upstream"}}), 3 * m,
-			Move{Verb: Close, Outcome: "cancelled", Reason: "upstream", Presumed: true, Quarantine: true}},
+			Action{Do: Close, Outcome: "cancelled", Reason: "upstream", Presumed: true, Quarantine: true}},
 		{"or refused by the provider", life(assigned, preparing, passed, dialing, happened{events.Refused, s, &events.CallRefused{Code: "no"}}), 3 * m,
-			Move{Verb: Close, Outcome: "failed", Reason: "no", Presumed: true, Quarantine: true}},
+			Action{Do: Close, Outcome: "failed", Reason: "no", Presumed: true, Quarantine: true}},
 		{"undone, it waits again", life(assigned, preparing, happened{events.Failed, s, touched}, happened{events.Cancelled, 2 * s, nil}), 2 * s,
-			Move{Verb: Wait, Reason: "agent_not_ready", Until: ptr(noon.Add(4 * s))}},
+			Action{Do: Wait, Reason: "agent_not_ready", Until: ptr(noon.Add(4 * s))}},
 		{"a pass that ran out waits again", life(assigned, passed, happened{events.Withheld, s, &events.CallWithheld{Reason: "pass_expired"}}), s,
-			Move{Verb: Wait, Reason: "agent_not_ready"}},
+			Action{Do: Wait, Reason: "agent_not_ready"}},
 		{"a pause is a reason to wait", life(assigned, passed, happened{events.Withheld, s, &events.CallWithheld{Reason: "paused"}}), s,
-			Move{Verb: Wait, Reason: "paused"}},
+			Action{Do: Wait, Reason: "paused"}},
 		{"an opt-out after the pass blocks", life(assigned, passed, happened{events.Withheld, s, &events.CallWithheld{Reason: "pass_expired"}},
-			happened{events.Failed, s, no("DNC_INTERNAL")}), s, Move{Verb: Close, Outcome: "blocked", Reason: "DNC_INTERNAL"}},
+			happened{events.Failed, s, no("DNC_INTERNAL")}), s, Action{Do: Close, Outcome: "blocked", Reason: "DNC_INTERNAL"}},
 	}
 }
 
@@ -148,15 +148,15 @@ func whenCancelled() []planned {
 	const s, m = time.Second, time.Minute
 	return []planned{
 		{"a cancelled call closes at once when nothing was touched", life(happened{events.CancelRequested, s, &events.CallCancelRequested{By: "operator"}}), s,
-			Move{Verb: Close, Outcome: "cancelled", Reason: "operator"}},
+			Action{Do: Close, Outcome: "cancelled", Reason: "operator"}},
 		{"one withdrawn at expiry has expired", life(assigned, passed, happened{events.CancelRequested, s, &events.CallCancelRequested{By: "expiry"}}), s,
-			Move{Verb: Close, Outcome: "expired", Reason: "expired"}},
+			Action{Do: Close, Outcome: "expired", Reason: "expired"}},
 		{"a preparation is withdrawn before the end", life(assigned, preparing, passed, happened{events.CancelRequested, s, &events.CallCancelRequested{By: "upstream"}}), s,
-			Move{Verb: Nothing}},
+			Action{Do: Nothing}},
 		{"and then it ends", life(assigned, preparing, passed, happened{events.CancelRequested, s, &events.CallCancelRequested{By: "upstream"}}, happened{events.Cancelled, 2 * s, nil}), 2 * s,
-			Move{Verb: Close, Outcome: "cancelled", Reason: "upstream"}},
+			Action{Do: Close, Outcome: "cancelled", Reason: "upstream"}},
 		{"a started call that was withdrawn was cancelled, not unplaced", placed(happened{events.CancelRequested, s, &events.CallCancelRequested{By: "operator"}},
-			happened{events.Cancelled, 2 * s, nil}), 2 * s, Move{Verb: Close, Outcome: "cancelled", Reason: "operator"}},
+			happened{events.Cancelled, 2 * s, nil}), 2 * s, Action{Do: Close, Outcome: "cancelled", Reason: "operator"}},
 	}
 }
 
@@ -164,57 +164,57 @@ func whenCancelled() []planned {
 func onceDialed() []planned {
 	const s, m = time.Second, time.Minute
 	return []planned{
-		{"an intent is the dialer's alone", life(assigned, passed, dialing), 9 * m, Move{Verb: Nothing, Again: noon.Add(10 * m)}},
+		{"an intent is the dialer's alone", life(assigned, passed, dialing), 9 * m, Action{Do: Nothing, Again: noon.Add(10 * m)}},
 		{"until no dialer has said a word for long", life(assigned, passed, dialing), 10 * m,
-			Move{Verb: Close, Outcome: "failed", Reason: "outcome_unknown", Presumed: true, Quarantine: true}},
+			Action{Do: Close, Outcome: "failed", Reason: "outcome_unknown", Presumed: true, Quarantine: true}},
 		{"a wish to cancel it changes nothing about that", life(assigned, passed, dialing, happened{events.CancelRequested, s, &events.CallCancelRequested{By: "operator"}}), 10 * m,
-			Move{Verb: Close, Outcome: "failed", Reason: "outcome_unknown", Presumed: true, Quarantine: true}},
+			Action{Do: Close, Outcome: "failed", Reason: "outcome_unknown", Presumed: true, Quarantine: true}},
 		{"a refusal ends the call", life(assigned, passed, dialing, happened{events.Refused, s, &events.CallRefused{Code: "busy_line"}}), s,
-			Move{Verb: Close, Outcome: "failed", Reason: "busy_line"}},
+			Action{Do: Close, Outcome: "failed", Reason: "busy_line"}},
 		{"nothing sent after all ends it too", life(assigned, passed, dialing, happened{events.Withheld, s, &events.CallWithheld{Reason: "not_after"}}), s,
-			Move{Verb: Close, Outcome: "failed", Reason: "not_after"}},
+			Action{Do: Close, Outcome: "failed", Reason: "not_after"}},
 		{"not placed, by the provider's word", life(assigned, passed, dialing, happened{name: events.Unknown}, happened{events.NotPlaced, s, nil}), s,
-			Move{Verb: Close, Outcome: "failed", Reason: "not_placed"}},
+			Action{Do: Close, Outcome: "failed", Reason: "not_placed"}},
 		{"a refused call's preparation is undone first", life(assigned, preparing, passed, dialing, happened{events.Refused, s, &events.CallRefused{Code: "no"}}), s,
-			Move{Verb: Nothing}},
+			Action{Do: Nothing}},
 		{"undone, a refusal stays a refusal though somebody cancelled", life(assigned, preparing, passed, dialing, happened{events.Refused, s, &events.CallRefused{Code: "no"}},
 			happened{events.CancelRequested, s, &events.CallCancelRequested{By: "operator"}}, happened{events.Cancelled, 2 * s, nil}), 2 * s,
-			Move{Verb: Close, Outcome: "failed", Reason: "no"}},
+			Action{Do: Close, Outcome: "failed", Reason: "no"}},
 
-		{"a started call has time to say something", placed(), m, Move{Verb: Nothing, Again: noon.Add(2 * m)}},
-		{"or is presumed lost", placed(), 2 * m, Move{Verb: Close, Outcome: "failed", Reason: "no_news", Presumed: true, Quarantine: true}},
+		{"a started call has time to say something", placed(), m, Action{Do: Nothing, Again: noon.Add(2 * m)}},
+		{"or is presumed lost", placed(), 2 * m, Action{Do: Close, Outcome: "failed", Reason: "no_news", Presumed: true, Quarantine: true}},
 		{"one found over at once is presumed over", life(assigned, passed, dialing, happened{name: events.Unknown}, happened{events.Started, s, &events.CallStarted{Over: true}}), s,
-			Move{Verb: Close, Outcome: "failed", Reason: "presumed_over", Presumed: true, Quarantine: true}},
+			Action{Do: Close, Outcome: "failed", Reason: "presumed_over", Presumed: true, Quarantine: true}},
 		{"an agent who must act has the same time", life(assigned, passed, dialing, happened{name: events.PendingAgent}), 2 * m,
-			Move{Verb: Close, Outcome: "failed", Reason: "no_news", Presumed: true, Quarantine: true}},
-		{"an unknown is looked up for a while", life(assigned, passed, dialing, happened{name: events.Unknown}), 9 * m, Move{Verb: Nothing, Again: noon.Add(10 * m)}},
+			Action{Do: Close, Outcome: "failed", Reason: "no_news", Presumed: true, Quarantine: true}},
+		{"an unknown is looked up for a while", life(assigned, passed, dialing, happened{name: events.Unknown}), 9 * m, Action{Do: Nothing, Again: noon.Add(10 * m)}},
 		{"and then given up", life(assigned, passed, dialing, happened{name: events.Unknown}), 10 * m,
-			Move{Verb: Close, Outcome: "failed", Reason: "outcome_unknown", Presumed: true, Quarantine: true}},
+			Action{Do: Close, Outcome: "failed", Reason: "outcome_unknown", Presumed: true, Quarantine: true}},
 		{"a person said it was never placed", life(assigned, passed, dialing, happened{name: events.Unknown}, happened{events.Resolved, s, &events.CallResolved{}}), s,
-			Move{Verb: Close, Outcome: "failed", Reason: "not_placed"}},
+			Action{Do: Close, Outcome: "failed", Reason: "not_placed"}},
 		{"a person said so, and the provider may hold what was prepared", life(assigned, preparing, passed, dialing, happened{name: events.Unknown}, happened{events.Resolved, s, &events.CallResolved{}}), s,
-			Move{Verb: Close, Outcome: "failed", Reason: "not_placed", Quarantine: true}},
+			Action{Do: Close, Outcome: "failed", Reason: "not_placed", Quarantine: true}},
 		{"a person said it was", life(assigned, passed, dialing, happened{name: events.Unknown}, happened{events.Resolved, s, &events.CallResolved{Placed: true}}), m,
-			Move{Verb: Nothing, Again: noon.Add(2*m + s)}},
-		{"offered and nobody takes it", placed(happened{events.Offered, s, nil}), 3*m + s, Move{Verb: Close, Outcome: "failed", Reason: "no_news", Presumed: true, Quarantine: true}},
-		{"ringing for ever", placed(happened{events.Ringing, s, nil}), 3*m + s, Move{Verb: Close, Outcome: "failed", Reason: "no_news", Presumed: true, Quarantine: true}},
-		{"a long talk goes on", placed(happened{events.Talking, s, nil}), 3 * time.Hour, Move{Verb: Nothing, Again: noon.Add(4*time.Hour + s)}},
-		{"a talk without end was a talk", placed(happened{events.Talking, s, nil}), 5 * time.Hour, Move{Verb: Close, Outcome: "completed", Reason: "no_news", Presumed: true, Quarantine: true}},
+			Action{Do: Nothing, Again: noon.Add(2*m + s)}},
+		{"offered and nobody takes it", placed(happened{events.Offered, s, nil}), 3*m + s, Action{Do: Close, Outcome: "failed", Reason: "no_news", Presumed: true, Quarantine: true}},
+		{"ringing for ever", placed(happened{events.Ringing, s, nil}), 3*m + s, Action{Do: Close, Outcome: "failed", Reason: "no_news", Presumed: true, Quarantine: true}},
+		{"a long talk goes on", placed(happened{events.Talking, s, nil}), 3 * time.Hour, Action{Do: Nothing, Again: noon.Add(4*time.Hour + s)}},
+		{"a talk without end was a talk", placed(happened{events.Talking, s, nil}), 5 * time.Hour, Action{Do: Close, Outcome: "completed", Reason: "no_news", Presumed: true, Quarantine: true}},
 		{"held without end likewise", placed(happened{events.Talking, s, nil}, happened{events.Held, 2 * s, nil}), 5 * time.Hour,
-			Move{Verb: Close, Outcome: "completed", Reason: "no_news", Presumed: true, Quarantine: true}},
-		{"consulting and conferencing are talking", placed(happened{events.Talking, s, nil}, happened{events.Consulting, s, nil}, happened{events.Conferencing, s, nil}), m, Move{Verb: Nothing}},
+			Action{Do: Close, Outcome: "completed", Reason: "no_news", Presumed: true, Quarantine: true}},
+		{"consulting and conferencing are talking", placed(happened{events.Talking, s, nil}, happened{events.Consulting, s, nil}, happened{events.Conferencing, s, nil}), m, Action{Do: Nothing}},
 		{"answered alone is no talk where talking is reported", placed(happened{events.Answered, s, nil}), 5 * time.Hour,
-			Move{Verb: Close, Outcome: "failed", Reason: "no_news", Presumed: true, Quarantine: true}},
-		{"ended without a word failed, and says how", placed(happened{events.Ended, s, &events.CallProgress{Reason: "busy"}}), s, Move{Verb: Close, Outcome: "failed", Reason: "busy"}},
-		{"completed without a word was not connected", placed(happened{events.Ended, s, &events.CallProgress{Reason: "completed"}}), s, Move{Verb: Close, Outcome: "failed", Reason: "not_connected"}},
-		{"wrap-up first is a failed start", placed(happened{events.WrapUp, s, nil}), s, Move{Verb: Close, Outcome: "failed", Reason: "not_connected"}},
-		{"after a talk the agent gets to wrap up", placed(happened{events.Talking, s, nil}, happened{events.Ended, m, nil}), m, Move{Verb: Nothing, Again: noon.Add(3 * m)}},
-		{"or the end is presumed", placed(happened{events.Talking, s, nil}, happened{events.Ended, m, nil}), 3 * m, Move{Verb: Close, Outcome: "completed", Reason: "completed", Presumed: true}},
-		{"wrapping up takes its time", placed(happened{events.Talking, s, nil}, happened{events.WrapUp, m, nil}), 30 * m, Move{Verb: Nothing}},
-		{"but not for ever", placed(happened{events.Talking, s, nil}, happened{events.WrapUp, m, nil}), 31 * m, Move{Verb: Close, Outcome: "completed", Reason: "completed", Presumed: true}},
-		{"wrapped up is the end", placed(happened{events.Talking, s, nil}, happened{events.WrappedUp, m, nil}), m, Move{Verb: Close, Outcome: "completed", Reason: "completed"}},
-		{"closed is closed", placed(happened{name: events.Closed}), 9 * time.Hour, Move{Verb: Nothing}},
-		{"a log with an impossible event is left to a person", life(happened{name: events.WrappedUp}), 9 * time.Hour, Move{Verb: Nothing}},
+			Action{Do: Close, Outcome: "failed", Reason: "no_news", Presumed: true, Quarantine: true}},
+		{"ended without a word failed, and says how", placed(happened{events.Ended, s, &events.CallProgress{Reason: "busy"}}), s, Action{Do: Close, Outcome: "failed", Reason: "busy"}},
+		{"completed without a word was not connected", placed(happened{events.Ended, s, &events.CallProgress{Reason: "completed"}}), s, Action{Do: Close, Outcome: "failed", Reason: "not_connected"}},
+		{"wrap-up first is a failed start", placed(happened{events.WrapUp, s, nil}), s, Action{Do: Close, Outcome: "failed", Reason: "not_connected"}},
+		{"after a talk the agent gets to wrap up", placed(happened{events.Talking, s, nil}, happened{events.Ended, m, nil}), m, Action{Do: Nothing, Again: noon.Add(3 * m)}},
+		{"or the end is presumed", placed(happened{events.Talking, s, nil}, happened{events.Ended, m, nil}), 3 * m, Action{Do: Close, Outcome: "completed", Reason: "completed", Presumed: true}},
+		{"wrapping up takes its time", placed(happened{events.Talking, s, nil}, happened{events.WrapUp, m, nil}), 30 * m, Action{Do: Nothing}},
+		{"but not for ever", placed(happened{events.Talking, s, nil}, happened{events.WrapUp, m, nil}), 31 * m, Action{Do: Close, Outcome: "completed", Reason: "completed", Presumed: true}},
+		{"wrapped up is the end", placed(happened{events.Talking, s, nil}, happened{events.WrappedUp, m, nil}), m, Action{Do: Close, Outcome: "completed", Reason: "completed"}},
+		{"closed is closed", placed(happened{name: events.Closed}), 9 * time.Hour, Action{Do: Nothing}},
+		{"a log with an impossible event is left to a person", life(happened{name: events.WrappedUp}), 9 * time.Hour, Action{Do: Nothing}},
 	}
 }
 
@@ -245,7 +245,7 @@ func TestPlan(t *testing.T) {
 // table allows.
 func TestThePlanForEveryStateIsLegal(t *testing.T) {
 	t.Parallel()
-	verbs := map[Verb]events.Name{Claim: events.Assigned, Wait: events.Waiting, Cancel: events.CancelRequested, Close: events.Closed}
+	verbs := map[Deed]events.Name{Claim: events.Assigned, Wait: events.Waiting, Cancel: events.CancelRequested, Close: events.Closed}
 	seen := map[lifecycle.State]bool{}
 	var walk func(hs []happened, depth int)
 	walk = func(hs []happened, depth int) {
@@ -253,9 +253,9 @@ func TestThePlanForEveryStateIsLegal(t *testing.T) {
 		seen[c.State] = true
 		for _, at := range []time.Duration{0, time.Minute, time.Hour, 9 * time.Hour} {
 			m := Plan(c, noon.Add(at), Limits{}.withDefaults())
-			if name := verbs[m.Verb]; name != "" {
+			if name := verbs[m.Do]; name != "" {
 				if _, v := lifecycle.Calls().Next(c.State, name); v != lifecycle.Move {
-					t.Errorf("in %s after %v it plans to %s", c.State, at, m.Verb)
+					t.Errorf("in %s after %v it plans to %s", c.State, at, m.Do)
 				}
 			}
 		}
@@ -299,14 +299,14 @@ func TestACallDoesNotWaitForEver(t *testing.T) {
 	}
 	until := noon.Add(time.Minute)
 	hs = append(hs, assigned, happened{events.Failed, 0, &events.CallFailed{Reasons: []events.Reason{{Code: "TIME_BEFORE_WINDOW"}}, NextAllowedAt: &until}})
-	if m := Plan(life(hs...), noon, Limits{}.withDefaults()); m.Verb != Close || m.Outcome != events.OutcomeFailed || m.Reason != "tried_too_often" {
+	if m := Plan(life(hs...), noon, Limits{}.withDefaults()); m.Do != Close || m.Outcome != events.OutcomeFailed || m.Reason != "tried_too_often" {
 		t.Errorf("%+v: the broker keeps 64 events of a kind, then the call could never be told to wait again", m)
 	}
 	hs = nil
 	for range maxAttempts {
 		hs = append(hs, assigned, happened{events.Failed, 0, &events.CallFailed{Retry: true}}, happened{name: events.Waiting})
 	}
-	if m := Plan(life(hs...), noon, Limits{}.withDefaults()); m.Verb != Close || m.Reason != "too_many_attempts" {
+	if m := Plan(life(hs...), noon, Limits{}.withDefaults()); m.Do != Close || m.Reason != "too_many_attempts" {
 		t.Errorf("%+v", m)
 	}
 }
@@ -331,7 +331,7 @@ func TestPausesBetweenTriesGrow(t *testing.T) {
 	}
 }
 
-func TestProof(t *testing.T) {
+func TestWhatProvesACallOver(t *testing.T) {
 	t.Parallel()
 	const s = time.Second
 	talk := placed(happened{events.Talking, s, nil}) // sequences: 4 dialing, 5 started, 6 talking
@@ -340,32 +340,32 @@ func TestProof(t *testing.T) {
 		call   *lifecycle.Call
 		seq    uint64 // what was on record when the provider was asked
 		polled bool
-		want   Move
+		want   Action
 		proof  bool
 	}{
-		{"asked before the dial it proves nothing", talk, 3, true, Move{}, false},
-		{"asked while the start was on its way it proves nothing", talk, 4, true, Move{}, false},
-		{"asked after the answer it proves the end", talk, 5, true, Move{Verb: Close, Outcome: "completed", Reason: "completed", Presumed: true}, true},
-		{"nobody talked", placed(), 5, true, Move{Verb: Close, Outcome: "failed", Reason: "presumed_over", Presumed: true}, true},
-		{"a desktop's word proves nothing of a live call", talk, 9, false, Move{}, false},
+		{"asked before the dial it proves nothing", talk, 3, true, Action{}, false},
+		{"asked while the start was on its way it proves nothing", talk, 4, true, Action{}, false},
+		{"asked after the answer it proves the end", talk, 5, true, Action{Do: Close, Outcome: "completed", Reason: "completed", Presumed: true}, true},
+		{"nobody talked", placed(), 5, true, Action{Do: Close, Outcome: "failed", Reason: "presumed_over", Presumed: true}, true},
+		{"a desktop's word proves nothing of a live call", talk, 9, false, Action{}, false},
 		{"but it does once the call has ended", placed(happened{events.Talking, s, nil}, happened{events.Ended, s, nil}), 0, false,
-			Move{Verb: Close, Outcome: "completed", Reason: "completed"}, true},
+			Action{Do: Close, Outcome: "completed", Reason: "completed"}, true},
 		{"ended without a word", placed(happened{events.Ended, s, &events.CallProgress{Reason: "no_answer"}}), 0, false,
-			Move{Verb: Close, Outcome: "failed", Reason: "no_answer"}, true},
-		{"of a call that is not dialed it proves nothing", life(assigned, passed), 9, true, Move{}, false},
-		{"of an intent without answer neither", life(assigned, passed, dialing), 9, true, Move{}, false},
-		{"nor of one with a wish to cancel", life(assigned, passed, dialing, happened{name: events.CancelRequested}), 9, true, Move{}, false},
+			Action{Do: Close, Outcome: "failed", Reason: "no_answer"}, true},
+		{"of a call that is not dialed it proves nothing", life(assigned, passed), 9, true, Action{}, false},
+		{"of an intent without answer neither", life(assigned, passed, dialing), 9, true, Action{}, false},
+		{"nor of one with a wish to cancel", life(assigned, passed, dialing, happened{name: events.CancelRequested}), 9, true, Action{}, false},
 		{"an unknown is over when the agent is free", life(assigned, passed, dialing, happened{name: events.Unknown}), 5, true,
-			Move{Verb: Close, Outcome: "failed", Reason: "presumed_over", Presumed: true}, true},
-		{"a refused call is closed by its own rules", life(assigned, passed, dialing, happened{name: events.Refused}), 9, true, Move{}, false},
-		{"so is a withdrawn one", life(assigned, passed, dialing, happened{name: events.Withheld}), 9, true, Move{}, false},
-		{"so is one not placed", life(assigned, passed, dialing, happened{name: events.Unknown}, happened{name: events.NotPlaced}), 9, true, Move{}, false},
-		{"so is a cancelled one", placed(happened{name: events.Cancelled}), 9, true, Move{}, false},
-		{"a closed call needs no proof", placed(happened{name: events.Closed}), 9, true, Move{}, false},
+			Action{Do: Close, Outcome: "failed", Reason: "presumed_over", Presumed: true}, true},
+		{"a refused call is closed by its own rules", life(assigned, passed, dialing, happened{name: events.Refused}), 9, true, Action{}, false},
+		{"so is a withdrawn one", life(assigned, passed, dialing, happened{name: events.Withheld}), 9, true, Action{}, false},
+		{"so is one not placed", life(assigned, passed, dialing, happened{name: events.Unknown}, happened{name: events.NotPlaced}), 9, true, Action{}, false},
+		{"so is a cancelled one", placed(happened{name: events.Cancelled}), 9, true, Action{}, false},
+		{"a closed call needs no proof", placed(happened{name: events.Closed}), 9, true, Action{}, false},
 	} {
 		t.Run(tc.story, func(t *testing.T) {
 			t.Parallel()
-			if got, ok := Proof(tc.call, tc.seq, tc.polled); ok != tc.proof || ok && got != tc.want {
+			if got, ok := ProvesOver(tc.call, tc.seq, tc.polled); ok != tc.proof || ok && got != tc.want {
 				t.Errorf("%+v %v\nwant %+v %v", got, ok, tc.want, tc.proof)
 			}
 		})

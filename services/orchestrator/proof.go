@@ -7,19 +7,19 @@ import (
 	"github.com/outdial/outdial/pkg/events/lifecycle"
 )
 
-// Proof is what an agent's readiness proves about the call that holds it.
+// ProvesOver says what an agent's readiness proves about the call that holds it.
 // The provider was asked after seq was on record; if an answer to the intent
 // was on record by then and the provider shows the agent free, the call is
 // over. The intent alone is not enough: the start may have been on its way.
-func Proof(c *lifecycle.Call, seq uint64, polled bool) (Move, bool) {
+func ProvesOver(c *lifecycle.Call, seq uint64, polled bool) (Action, bool) {
 	if c.Dialing == nil || c.State == lifecycle.Dialing || !c.Open() {
-		return Move{}, false
+		return Action{}, false
 	}
 	after := lifecycle.Rank(c.State) >= lifecycle.Rank(lifecycle.Ended)
 	if !after && (!polled || seq < answerSeq(c)) {
-		return Move{}, false // a desktop's word, or old news, proves nothing of a live call
+		return Action{}, false // a desktop's word, or old news, proves nothing of a live call
 	}
-	m := Move{Verb: Close, Outcome: events.OutcomeFailed, Reason: "presumed_over", Presumed: !after}
+	m := Action{Do: Close, Outcome: events.OutcomeFailed, Reason: "presumed_over", Presumed: !after}
 	switch {
 	case c.Talked:
 		m.Outcome, m.Reason = events.OutcomeCompleted, "completed"
@@ -28,7 +28,7 @@ func Proof(c *lifecycle.Call, seq uint64, polled bool) (Move, bool) {
 	}
 	switch c.State {
 	case lifecycle.Refused, lifecycle.NotPlaced, lifecycle.Withdrawn, lifecycle.Cancelled:
-		return Move{}, false // closed by their own rules
+		return Action{}, false // closed by their own rules
 	}
 	return m, true
 }

@@ -224,11 +224,8 @@ func (c *chance) hear(again bool) {
 	if rapid.Bool().Draw(c.rt, "told") {
 		c.tell()
 	}
-	h := map[events.Family]worker.Handler{events.AgentFamily: s.onAgent, events.CallFamily: s.onCall}[f]
-	steps, err := h(ctx(), worker.Delivery{Record: &rs[0], Seq: rs[0].Seq})
-	if err == nil {
-		err = log.Run(ctx(), s.Log, steps...)
-	}
+	h := map[events.Family]worker.Handler{events.AgentFamily: s.OnAgent, events.CallFamily: s.OnCall}[f]
+	_, err := h(ctx(), worker.Delivery{Record: &rs[0], Seq: rs[0].Seq})
 	if err == nil && !again {
 		c.heard[s][f] = rs[0].Seq
 	}
@@ -278,13 +275,9 @@ func (c *chance) interrupt() {
 
 func (c *chance) hearAll(s *Service) {
 	c.tell()
-	for f, h := range map[events.Family]worker.Handler{events.AgentFamily: s.onAgent, events.CallFamily: s.onCall} {
+	for f, h := range map[events.Family]worker.Handler{events.AgentFamily: s.OnAgent, events.CallFamily: s.OnCall} {
 		for _, r := range c.since(f, c.heard[s][f]) {
-			steps, err := h(ctx(), worker.Delivery{Record: &r, Seq: r.Seq})
-			if err == nil {
-				err = log.Run(ctx(), s.Log, steps...)
-			}
-			if err != nil {
+			if _, err := h(ctx(), worker.Delivery{Record: &r, Seq: r.Seq}); err != nil {
 				break
 			}
 			c.heard[s][f] = r.Seq

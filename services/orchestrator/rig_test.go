@@ -129,7 +129,7 @@ func (w *world) work(s *Service) {
 	for range 500 {
 		w.tell()
 		n := 0
-		for f, handle := range map[events.Family]worker.Handler{events.AgentFamily: s.onAgent, events.CallFamily: s.onCall} {
+		for f, handle := range map[events.Family]worker.Handler{events.AgentFamily: s.OnAgent, events.CallFamily: s.OnCall} {
 			for _, r := range w.since(f, w.heard[s][f]) {
 				w.heard[s][f] = r.Seq
 				w.handle(s, handle, r)
@@ -147,15 +147,11 @@ func (w *world) work(s *Service) {
 func (w *world) handle(s *Service, h worker.Handler, r events.Record) {
 	w.t.Helper()
 	if r.Family == events.AgentFamily {
-		if _, err := s.project(context.Background(), worker.Delivery{Record: &r}); err != nil {
+		if _, err := s.Project(context.Background(), worker.Delivery{Record: &r}); err != nil {
 			w.t.Fatalf("project %s: %v", r.Name, err)
 		}
 	}
-	steps, err := h(context.Background(), worker.Delivery{Record: &r, Seq: r.Seq})
-	if err == nil {
-		err = log.Run(context.Background(), s.Log, steps...)
-	}
-	if err != nil {
+	if _, err := h(context.Background(), worker.Delivery{Record: &r, Seq: r.Seq}); err != nil {
 		w.t.Fatalf("handle %s at %d: %v", r.Name, r.Seq, err)
 	}
 }
@@ -240,10 +236,7 @@ func (w *world) request(id string, data map[string]any) worker.Delivery {
 func (w *world) accept(s *Service, d worker.Delivery) (string, error) {
 	w.t.Helper()
 	w.tell()
-	steps, err := s.accept(w.tenant())(context.Background(), d)
-	if err == nil {
-		err = log.Run(context.Background(), s.Log, steps...)
-	}
+	_, err := s.OnRequest(w.tenant())(context.Background(), d)
 	return events.CallID("acme", "/crm", d.Header["ce-id"][0]), err
 }
 

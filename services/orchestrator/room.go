@@ -93,21 +93,8 @@ func (s *Service) streams() map[string]string {
 	return out
 }
 
-// WatchRoom asks how full the streams are, again and again, and raises the
-// alarm when one becomes nearly full, until the context ends.
-func (s *Service) WatchRoom(ctx context.Context, from Streams) {
-	tick := time.NewTicker(roomEvery)
-	defer tick.Stop()
-	for {
-		s.lookAtRoom(ctx, from)
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
-	}
-}
-
+// lookAtRoom asks how full the streams are, and raises the alarm when one
+// becomes nearly full.
 func (s *Service) lookAtRoom(ctx context.Context, from Streams) {
 	ctx, cancel := context.WithTimeout(ctx, roomEvery)
 	defer cancel()

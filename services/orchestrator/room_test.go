@@ -99,13 +99,13 @@ func TestAFullLogBeginsNoNewCall(t *testing.T) {
 	s := &shelves{parts: map[string]float64{events.StreamCalls: 0.95}}
 	w.s.lookAtRoom(t.Context(), s)
 	acme, _ := w.dir.Tenant("acme")
-	steps, err := w.s.accept(acme)(t.Context(), worker.Delivery{Subject: "dial.requests.acme", Data: []byte(`{}`)})
+	steps, err := w.s.OnRequest(acme)(t.Context(), worker.Delivery{Subject: "dial.requests.acme", Data: []byte(`{}`)})
 	if len(steps) != 0 || err == nil || !strings.Contains(err.Error(), "no room") {
 		t.Errorf("accepted: %d steps, %v", len(steps), err)
 	}
 	s.parts[events.StreamCalls] = 0.94
 	w.s.lookAtRoom(t.Context(), s)
-	if _, err := w.s.accept(acme)(t.Context(), worker.Delivery{Subject: "dial.requests.acme", Data: []byte(`{}`)}); err == nil || strings.Contains(err.Error(), "no room") {
+	if _, err := w.s.OnRequest(acme)(t.Context(), worker.Delivery{Subject: "dial.requests.acme", Data: []byte(`{}`)}); err == nil || strings.Contains(err.Error(), "no room") {
 		t.Errorf("there is room, and yet: %v", err)
 	}
 }
@@ -119,7 +119,7 @@ func TestATenantsFloodIsAcceptedAtItsPace(t *testing.T) {
 		accept := func(tenant string) time.Duration {
 			of, _ := w.dir.Tenant(tenant)
 			begin := time.Now()
-			_, _ = w.s.accept(of)(t.Context(), worker.Delivery{Subject: "dial.requests." + tenant, Data: []byte(`{}`), Stored: begin})
+			_, _ = w.s.OnRequest(of)(t.Context(), worker.Delivery{Subject: "dial.requests." + tenant, Data: []byte(`{}`), Stored: begin})
 			return time.Since(begin)
 		}
 		begin := time.Now()
@@ -138,32 +138,35 @@ func TestATenantsFloodIsAcceptedAtItsPace(t *testing.T) {
 // A tenant whose calls are due by the thousand does not hold up another's.
 func TestDueCallsTakeTurns(t *testing.T) {
 	t.Parallel()
-	flood := func(tenant string, n int) (out []Due) {
-		for i := range n {
-			out = append(out, Due{Tenant: tenant, ID: fmt.Sprint(tenant, i)})
-		}
-		return out
-	}
 	for _, tc := range []struct {
 		story  string
-		due    []Due
+		due    map[string]int
 		now    map[string]int
 		more   bool
-		second string // the call at the second place
+		second string // whose call is at the second place
 	}{
 		{"nothing", nil, map[string]int{}, false, ""},
-		{"a few of one", flood("acme", 3), map[string]int{"acme": 3}, false, "acme1"},
-		{"as many as there may be", flood("acme", 64), map[string]int{"acme": 64}, false, "acme1"},
-		{"a flood and one", append(flood("acme", 9000), flood("globex", 1)...), map[string]int{"acme": 63, "globex": 1}, true, "globex0"},
-		{"two floods", append(flood("acme", 9000), flood("globex", 80)...), map[string]int{"acme": 32, "globex": 32}, true, "globex0"},
-		{"many tenants", append(append(flood("a", 50), flood("b", 2)...), flood("c", 50)...), map[string]int{"a": 31, "b": 2, "c": 31}, true, "b0"},
+		{"a few of one", map[string]int{"acme": 3}, map[string]int{"acme": 3}, false, "acme"},
+		{"as many as there may be", map[string]int{"acme": 64}, map[string]int{"acme": 64}, false, "acme"},
+		{"a flood and one", map[string]int{"acme": 9000, "globex": 1}, map[string]int{"acme": 63, "globex": 1}, true, "globex"},
+		{"two floods", map[string]int{"acme": 9000, "globex": 80}, map[string]int{"acme": 32, "globex": 32}, true, "globex"},
+		{"many tenants", map[string]int{"a": 50, "b": 2, "c": 50}, map[string]int{"a": 31, "b": 2, "c": 31}, true, "b"},
 	} {
-		now, more := inTurn(tc.due)
+		x, seq := newIndex(), uint64(0)
+		for tenant, n := range tc.due {
+			for i := range n {
+				seq++
+				x.Take(events.Record{Family: events.CallFamily, Tenant: tenant, Key: fmt.Sprint(i), Name: events.Requested, Seq: seq, Time: noon,
+					Body: &events.CallRequested{ExpiresAt: noon.Add(time.Minute)}})
+			}
+		}
+		now, next := x.Due(noon.Add(time.Minute), mostAtOnce)
 		got := map[string]int{}
 		for _, d := range now {
 			got[d.Tenant]++
 		}
-		if !maps.Equal(got, tc.now) || more != tc.more || tc.second != "" && now[1].ID != tc.second {
+		more := !next.IsZero() && !next.After(noon.Add(time.Minute))
+		if !maps.Equal(got, tc.now) || more != tc.more || tc.second != "" && now[1].Tenant != tc.second {
 			t.Errorf("%s: %v, more %v", tc.story, got, more)
 		}
 	}

@@ -2,9 +2,9 @@ package orchestrator
 
 import (
 	"context"
-	"errors"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/outdial/outdial/internal/runtime"
 	"github.com/outdial/outdial/internal/sessions"
@@ -68,17 +68,82 @@ func Run(ctx context.Context, h *runtime.Host, o RunOptions) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	var wg sync.WaitGroup
-	var timers error
-	wg.Go(func() { timers = s.Timers(ctx) })
-	wg.Go(func() { s.WatchLeases(ctx, h.Link) })
-	wg.Go(func() { s.WatchRoom(ctx, h) })
+	wg.Go(func() { s.timers(ctx) })
+	wg.Go(func() { s.watchLeases(ctx, h.Link) })
+	wg.Go(func() { every(ctx, roomEvery, func() { s.lookAtRoom(ctx, h) }) })
 	if o.Ready != nil {
 		o.Ready()
 	}
 	err = h.Run(ctx, s.Routes()...)
 	stop()
 	wg.Wait()
-	return errors.Join(err, timers)
+	return err
+}
+
+// turn is the least time between two looks at what is due.
+const turn = 20 * time.Millisecond
+
+// tick is the longest the timers sleep, and how often they sweep.
+const tick = time.Second
+
+// timers looks at calls whose time has come, until the context ends.
+func (s *Service) timers(ctx context.Context) {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	var last, lastSweep time.Time
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-timer.C:
+		case <-s.wake:
+			if early := turn - time.Since(last); early > 0 {
+				timer.Reset(early)
+				continue
+			}
+		}
+		last = time.Now()
+		wait := tick
+		if !s.Standing().Held { // nothing is decided on a store in question
+			next := s.Turn(ctx)
+			if time.Since(lastSweep) >= tick {
+				lastSweep = time.Now()
+				s.Sweep(ctx)
+			}
+			if !next.IsZero() {
+				wait = min(max(next.Sub(s.Now()), turn/4), tick)
+			}
+		}
+		timer.Reset(wait)
+	}
+}
+
+// watchLeases ends the sessions of bridges that have fallen silent, until ctx
+// ends. Several processes may do so at once.
+func (s *Service) watchLeases(ctx context.Context, link Link) {
+	look := func() {
+		up, made := link()
+		s.leases.look(s.Now(), up, made)
+	}
+	every(ctx, s.Limits.Lease/10, func() {
+		look()
+		s.EndSilent(ctx, look)
+		look()
+	})
+}
+
+// every does something at once and then again and again, until ctx ends.
+func every(ctx context.Context, d time.Duration, do func()) {
+	tick := time.NewTicker(d)
+	defer tick.Stop()
+	for {
+		do()
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
 }
 
 // an unenrolled agent is one of the configuration that is not on the roster yet.

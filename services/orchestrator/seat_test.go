@@ -77,7 +77,7 @@ func TestAnAgentChangesItsSeatWhenItIsFree(t *testing.T) {
 	const move = `{"agent":"ann","connection":"desk"}`
 	_, err := w.do("agent", "put", move)
 	wantCode(t, err, "409")
-	w.say(call, events.Orchestrator, events.Closed, &events.CallClosed{Outcome: "expired"})
+	w.say(call, events.Orchestrator, events.Closed, &events.CallClosed{Agent: "ann", Outcome: "expired"})
 	w.work(w.s)
 	if _, err := w.do("agent", "put", move); err != nil {
 		t.Fatal(err)
@@ -150,9 +150,9 @@ func TestAnAgentOfTheConfigurationThatCannotBeEnrolledYet(t *testing.T) {
 	if n := len(w.s.pending); n != 3 {
 		t.Errorf("%d agents wait to be enrolled, want ann, eve and kim", n)
 	}
-	w.say(call, events.Orchestrator, events.Closed, &events.CallClosed{Outcome: "expired"})
+	w.say(call, events.Orchestrator, events.Closed, &events.CallClosed{Agent: "ann", Outcome: "expired"})
 	r := w.call(call).Last()
-	w.handle(w.s, w.s.onCall, r)
+	w.handle(w.s, w.s.OnCall, r)
 	w.s.Sweep(t.Context())
 	if a := w.agent("ann"); a.State.Connection != "desk" {
 		t.Errorf("ann, now free: %+v", a.State)

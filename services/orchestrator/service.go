@@ -13,6 +13,7 @@ import (
 	"github.com/outdial/outdial/internal/tenants"
 	"github.com/outdial/outdial/internal/worker"
 	"github.com/outdial/outdial/pkg/events"
+	"github.com/outdial/outdial/pkg/events/fault"
 	"github.com/outdial/outdial/pkg/events/lifecycle"
 )
 
@@ -36,18 +37,24 @@ type Config struct {
 	// Standing says whether the store went back in time, and what was in it
 	// when somebody accepted it; default: it never did.
 	Standing func() marks.Standing
-	Now      func() time.Time
-	Logger   *slog.Logger
+	// Now tells the time; where it carries a monotonic reading, leases go by that.
+	Now func() time.Time
+	// NewID makes the ids of commands, no two the same; default random.
+	NewID func() string
+	// Pace waits until a tenant may have n more requests accepted; default by
+	// PerSecond, on the machine's clock.
+	Pace   func(ctx context.Context, tenant string, n int) error
+	Logger *slog.Logger
 }
 
 // Service is the orchestrator. Several may run at once: compare-and-set makes
-// them harmless to each other.
+// them harmless to each other. Its functions may be called by one goroutine or
+// by many; none of them waits for anything but what Config holds.
 type Service struct {
 	Config
 	index   *Index
 	leases  *leases
 	room    room
-	pace    *pace.Keyed // of tenants' requests
 	wake    chan struct{}
 	pending []unenrolled // of the configuration; the timers' own
 	rebuilt uint64       // the acceptance that Redis was rebuilt after; the timers' own
@@ -62,121 +69,126 @@ func New(c Config) *Service {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	if c.CallsAge == 0 {
-		c.CallsAge = 72 * time.Hour
+	if c.NewID == nil {
+		c.NewID = events.RandomID
 	}
 	if c.Logger == nil {
 		c.Logger = slog.Default()
 	}
+	if c.Pace == nil {
+		c.Pace = pace.PerSecond(cmp.Or(c.PerSecond, 50)).Wait
+	}
+	c.CallsAge = cmp.Or(c.CallsAge, 72*time.Hour)
 	c.Limits = c.Limits.withDefaults()
-	c.PerSecond = cmp.Or(c.PerSecond, 50)
-	s := &Service{Config: c, index: NewIndex(), leases: newLeases(c.Limits.Lease), pace: pace.PerSecond(c.PerSecond), wake: make(chan struct{}, 1)}
-	s.index.plan = s.plan
+	s := &Service{Config: c, leases: newLeases(c.Limits.Lease), wake: make(chan struct{}, 1)}
+	s.index = NewIndex(s.plan, c.Now, s.hurry)
 	return s
 }
 
 // Routes lists everything the orchestrator listens to.
 func (s *Service) Routes() []worker.Route {
 	routes := []worker.Route{
-		{Stream: events.StreamCalls, Durable: "orchestrator", Handle: s.onCall, Waits: true},
-		{Stream: events.StreamAgents, Durable: "orchestrator", Handle: s.onAgent, Waits: true},
-		{Stream: events.StreamAgents, Durable: "projector", Handle: s.project},
+		{Stream: events.StreamCalls, Durable: "orchestrator", Handle: s.OnCall, Waits: true},
+		{Stream: events.StreamAgents, Durable: "orchestrator", Handle: s.OnAgent, Waits: true},
+		{Stream: events.StreamAgents, Durable: "projector", Handle: s.Project},
 	}
 	for _, t := range s.Directory.Tenants() {
 		routes = append(routes, worker.Route{
-			Stream: events.RequestStream(t.Name), Durable: "orchestrator", Handle: s.accept(t), Tenant: t.Name, Waits: true,
+			Stream: events.RequestStream(t.Name), Durable: "orchestrator", Handle: s.OnRequest(t), Tenant: t.Name, Waits: true,
 		})
 	}
 	return routes
 }
 
-// onCall looks at a call again after an event that may ask something of the
+// OnCall looks at a call again after an event that may ask something of the
 // orchestrator. The others are heard by the index alone.
-func (s *Service) onCall(ctx context.Context, d worker.Delivery) ([]log.Step, error) {
+func (s *Service) OnCall(ctx context.Context, d worker.Delivery) ([]log.Step, error) {
 	r := *d.Record
+	ref := log.RefOf(r)
 	switch r.Name {
 	case events.Requested, events.Failed, events.CancelRequested,
 		events.Withheld, events.Cancelled, events.Started, events.Refused, events.NotPlaced, events.Resolved,
 		events.Ended, events.WrapUp, events.WrappedUp:
-		return []log.Step{s.advance(r.Tenant, r.Key, log.FirstSeq(r))}, nil
+		return nil, s.advance(ctx, ref, r.Seq)
 	case events.Waiting:
-		return []log.Step{s.letGo(r, "waiting"), s.advance(r.Tenant, r.Key, log.FirstSeq(r))}, nil
+		// Whoever was lent to the call goes free. Then somebody is looked for
+		// once more: an agent may have become ready while the wait was written.
+		if err := s.releaseLast(ctx, ref, r.Seq); err != nil {
+			return nil, err
+		}
+		return nil, s.advance(ctx, ref, r.Seq)
 	case events.Closed:
-		return []log.Step{s.letGo(r, "closed")}, nil
+		if end, ok := r.Body.(*events.CallClosed); ok && end.Agent != "" {
+			closed := &lifecycle.Call{Tenant: r.Tenant, ID: r.Key, State: lifecycle.Closed, Closed: end}
+			return nil, s.releaseAgent(ctx, log.Ref{Tenant: r.Tenant, ID: end.Agent}, closed, "closed")
+		}
 	case events.Orphaned:
-		return []log.Step{s.letGo(r, "orphaned")}, nil
+		return nil, s.quarantineLast(ctx, ref)
 	}
 	return nil, nil
 }
 
-// advance does the next thing about a call, whatever it is.
-func (s *Service) advance(tenant, call string, first uint64) log.Step {
-	var picked *lifecycle.Agent
-	var at uint64 // where in the call's log it was picked
-	var waited, unreached bool
-	return log.Step{
-		Make: func(ctx context.Context) (*log.Draft, error) {
-			picked, waited, unreached = nil, false, false
-			c, err := log.Call(ctx, s.Log, tenant, call, first)
-			if err != nil {
-				return nil, err
-			}
-			m := s.plan(c, s.Now(), s.Limits)
-			if m.Verb == Wait && proved(c) {
-				// Before the call has another turn: who could not be reached
-				// would be the longest idle once more.
-				d, err := s.endUnreached(ctx, c)
-				if unreached = d != nil; unreached || err != nil {
-					return d, err
-				}
-			}
-			if m.Verb != Claim {
-				return s.draft(c, m)
-			}
-			a, err := s.pick(ctx, c)
-			if err != nil {
-				return nil, err
-			}
-			if a == nil {
-				waited = true
-				return s.waitForAgent(c)
-			}
-			picked, at = a, c.Seq()
-			if a.State.Claim != nil { // ours, from a run that ended before the assignment
-				return s.assignment(c, a, a.Fence)
-			}
-			return s.claim(c, a)
-		},
-		Then: func(_ context.Context, done log.Appended) ([]log.Step, error) {
-			switch {
-			case unreached:
-				return []log.Step{s.advance(tenant, call, first)}, nil
-			case picked != nil && done.Record.Family == events.AgentFamily:
-				return []log.Step{s.assign(tenant, call, first, at, picked, done.Record.Seq)}, nil
-			case waited:
-				// Somebody may have become ready while the wait was written.
-				return []log.Step{s.onceMore(tenant, call, first)}, nil
-			}
-			return nil, nil
-		},
+// heard is a call as this process knows it, with at least its event at seq: a
+// delivery may come before the view has heard it.
+func (s *Service) heard(ctx context.Context, ref log.Ref, seq uint64) (*lifecycle.Call, error) {
+	c, err := s.Log.Call(ctx, ref)
+	if err != nil || c.Seq() >= seq {
+		return c, err
 	}
+	return s.Log.LatestCall(ctx, ref)
 }
 
-// onceMore looks at the ready queue again after waiting was written.
-func (s *Service) onceMore(tenant, call string, first uint64) log.Step {
-	again := s.advance(tenant, call, first)
-	then := again.Then
-	again.Then = func(ctx context.Context, done log.Appended) ([]log.Step, error) {
-		if done.Record.Name == events.Waiting {
-			return nil, nil
+// advance does the next thing about a call, whatever it is, knowing at least
+// its event at seq.
+func (s *Service) advance(ctx context.Context, ref log.Ref, seq uint64) error {
+	if seq > 0 {
+		if _, err := s.heard(ctx, ref, seq); err != nil {
+			return err
 		}
-		return then(ctx, done)
 	}
-	return again
+	var seeker *lifecycle.Call // the call, if what it needs next is an agent
+	_, err := s.Log.Update(ctx, ref, func(c *lifecycle.Call) (*log.Draft, error) {
+		seeker = nil
+		a := s.plan(c, s.Now())
+		switch {
+		case a.Do == Claim:
+			seeker = c
+			return nil, nil
+		case a.Do == Wait && proved(c):
+			// Before the call has another turn: who could not be reached would
+			// be the longest idle once more.
+			if err := s.endUnreached(ctx, c); err != nil {
+				return nil, err
+			}
+		}
+		return s.draft(c, a)
+	})
+	if err != nil || seeker == nil {
+		return err
+	}
+	return s.seek(ctx, seeker)
 }
 
+// attempt advances a call whose time has come. One whose log cannot be read is
+// set aside for a person.
+func (s *Service) attempt(ctx context.Context, ref log.Ref) {
+	err := s.advance(ctx, ref, 0)
+	if err == nil || ctx.Err() != nil {
+		return
+	}
+	s.Logger.WarnContext(ctx, "timer", "call", ref.ID, "code", fault.Code(err))
+	if fault.Of(err) == fault.Permanent {
+		s.index.Hold(ref, fault.Code(err))
+	}
+}
+
+// waitForAgent drafts the wait of a call that found nobody, unless something
+// else is to be done about it by now.
 func (s *Service) waitForAgent(c *lifecycle.Call) (*log.Draft, error) {
-	if c.State == lifecycle.Waiting && c.Waiting.Reason == events.WaitAgentNotReady && c.Waiting.Until == nil {
+	switch a := s.plan(c, s.Now()); {
+	case a.Do != Claim:
+		return s.draft(c, a)
+	case c.State == lifecycle.Waiting && c.Waiting.Reason == events.WaitAgentNotReady && c.Waiting.Until == nil:
 		return nil, nil // said already
 	}
 	return s.waiting(c, events.CallWaiting{Reason: events.WaitAgentNotReady})
@@ -193,51 +205,51 @@ func asBefore(c *lifecycle.Call, detail string) events.CallWaiting {
 
 // waiting drafts a wait, or the end of a call that has waited too often.
 func (s *Service) waiting(c *lifecycle.Call, w events.CallWaiting) (*log.Draft, error) {
-	if m := (Move{Verb: Wait, Reason: w.Reason}); bounded(c, m).Verb == Close {
-		return s.closing(c, bounded(c, m), s.Now())
+	if a := bounded(c, Action{Do: Wait, Reason: w.Reason}); a.Do == Close {
+		return s.closing(c, a, s.Now())
 	}
 	return log.NextOfCall(c, events.Orchestrator, events.Waiting, s.Now(), &w)
 }
 
 // draft puts a decision about a call into an event; nil when there is nothing
 // to say.
-func (s *Service) draft(c *lifecycle.Call, m Move) (*log.Draft, error) {
+func (s *Service) draft(c *lifecycle.Call, a Action) (*log.Draft, error) {
 	now := s.Now()
-	switch m.Verb {
+	switch a.Do {
 	case Wait:
-		if c.State == lifecycle.Waiting && c.Waiting.Reason == m.Reason && sameTime(c.Waiting.Until, m.Until) {
+		if c.State == lifecycle.Waiting && c.Waiting.Reason == a.Reason && sameTime(c.Waiting.Until, a.Until) {
 			return nil, nil
 		}
 		return log.NextOfCall(c, events.Orchestrator, events.Waiting, now,
-			&events.CallWaiting{Reason: m.Reason, Until: m.Until})
+			&events.CallWaiting{Reason: a.Reason, Until: a.Until})
 	case Cancel:
 		by := events.ByExpiry
-		if m.Reason == WentBack {
+		if a.Reason == WentBack {
 			by = events.ByOperator
 		}
 		return log.NextOfCall(c, events.Orchestrator, events.CancelRequested, now,
-			&events.CallCancelRequested{By: by, Reason: m.Reason})
+			&events.CallCancelRequested{By: by, Reason: a.Reason})
 	case Close:
-		return s.closing(c, m, now)
+		return s.closing(c, a, now)
 	}
 	return nil, nil
 }
 
-func (s *Service) closing(c *lifecycle.Call, m Move, now time.Time) (*log.Draft, error) {
+func (s *Service) closing(c *lifecycle.Call, a Action, now time.Time) (*log.Draft, error) {
 	if Forsakes(s.Standing(), c) { // whoever closes it, for whatever reason
-		m = forsaken(c)
+		a = forsaken(c)
 	}
 	c.Instants.Closed = now
 	seen := now
-	if m.Presumed {
+	if a.Presumed {
 		seen = time.Time{} // nobody saw it end
 	}
 	body := &events.CallClosed{
-		Outcome: m.Outcome, Reason: m.Reason, Presumed: m.Presumed, Quarantine: m.Quarantine,
+		Outcome: a.Outcome, Reason: a.Reason, Presumed: a.Presumed, Quarantine: a.Quarantine,
 		Instants: c.Instants, Durations: c.Durations(seen),
 	}
-	if a := lastAssigned(c); a != nil {
-		body.Agent = a.Agent
+	if last := lastAssigned(c); last != nil {
+		body.Agent = last.Agent
 	}
 	return log.NextOfCall(c, events.Orchestrator, events.Closed, now, body)
 }

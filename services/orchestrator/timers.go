@@ -19,69 +19,25 @@ func (s *Service) Follow(r events.Record) {
 		s.Alive(p.State.Bridge) // its first word may come after its first session
 	}
 	s.index.Take(r)
+}
+
+// hurry ends the sleep of the timers.
+func (s *Service) hurry() {
 	select {
 	case s.wake <- struct{}{}:
 	default:
 	}
 }
 
-// turn is the least time between two looks at the open calls, however many
-// events come.
-const turn = 20 * time.Millisecond
+// mostAtOnce is how many due calls one look handles.
+const mostAtOnce = 64
 
-// tick is the longest the timers sleep: a wake-up lost between a wait and a
-// readiness is made good within it.
-const tick = time.Second
-
-// Timers looks at calls whose time has come, until the context ends. Several
-// processes may do so at once.
-func (s *Service) Timers(ctx context.Context) error {
-	timer := time.NewTimer(0)
-	defer timer.Stop()
-	var last, lastSweep time.Time
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-timer.C:
-		case <-s.wake:
-			if early := turn - time.Since(last); early > 0 {
-				timer.Reset(early)
-				continue
-			}
-		}
-		last = time.Now()
-		if s.Standing().Held { // nothing is decided on a store in question
-			timer.Reset(tick)
-			continue
-		}
-		next := s.Turn(ctx)
-		if now := s.Now(); now.Sub(lastSweep) >= tick {
-			lastSweep = now
-			s.Sweep(ctx)
-		}
-		wait := tick
-		if !next.IsZero() {
-			wait = min(max(next.Sub(s.Now()), 5*time.Millisecond), tick)
-		}
-		timer.Reset(wait)
-	}
-}
-
-// Turn does once what is due, and says when the next thing will be.
+// Turn does once what is due, and says when the next thing will be; zero: it is
+// not known. Several processes may do so at once.
 func (s *Service) Turn(ctx context.Context) time.Time {
-	due, next := s.index.Due(s.Now(), s.Limits)
-	due, more := inTurn(due)
-	if more {
-		next = s.Now()
-	}
-	for _, d := range due {
-		if err := log.Run(ctx, s.Log, s.advance(d.Tenant, d.ID, d.First)); err != nil && ctx.Err() == nil {
-			s.Logger.WarnContext(ctx, "timer", "call", d.ID, "code", fault.Code(err))
-			if fault.Of(err) == fault.Permanent {
-				s.index.Hold(d.Tenant, d.ID, fault.Code(err))
-			}
-		}
+	due, next := s.index.Due(s.Now(), mostAtOnce)
+	for _, ref := range due {
+		s.attempt(ctx, ref)
 	}
 	return next
 }
@@ -96,9 +52,7 @@ func (s *Service) Sweep(ctx context.Context) {
 		case a.State.Claim != nil:
 			err = s.sweepClaim(ctx, a)
 		case a.Claimable():
-			if next, ok := s.index.NextFor(a, s.Now()); ok {
-				err = log.Run(ctx, s.Log, s.advance(next.Tenant, next.ID, next.First))
-			}
+			err = s.serve(ctx, agentRef(a), 0)
 		}
 		if err != nil && ctx.Err() == nil {
 			s.Logger.WarnContext(ctx, "sweep", "agent", a.ID, "code", fault.Code(err))
@@ -113,41 +67,35 @@ func (s *Service) Sweep(ctx context.Context) {
 // another agent, and has had time enough to say otherwise.
 func (s *Service) sweepClaim(ctx context.Context, a *lifecycle.Agent) error {
 	claim := a.State.Claim
-	if s.Now().Sub(claim.Since) < s.Limits.ClaimAge {
+	if s.Now().Sub(claim.Since) < s.Limits.ClaimAge || s.index.Holds(a.Tenant, claim.Call, a.ID) {
 		return nil
 	}
-	if s.index.Holds(a.Tenant, claim.Call, a.ID) {
-		return nil
+	ref := log.Ref{Tenant: a.Tenant, ID: claim.Call}
+	a, err := s.Log.LatestAgent(ctx, agentRef(a))
+	if err != nil || a.State.Claim == nil || a.State.Claim.Call != ref.ID {
+		return err
 	}
-	return log.Run(ctx, s.Log, s.voidClaim(a.Tenant, a.ID, claim.Call), s.dropClaim(a.Tenant, a.ID, claim.Call))
-}
-
-// voidClaim moves the log of a call whose claim nobody has used, so that it
-// cannot become an assignment any more, by anybody.
-func (s *Service) voidClaim(tenant, agent, call string) log.Step {
-	return log.Step{Make: func(ctx context.Context) (*log.Draft, error) {
-		a, err := log.Agent(ctx, s.Log, tenant, agent)
-		if err != nil || a.State.Claim == nil || a.State.Claim.Call != call {
-			return nil, err
-		}
-		c, err := log.Call(ctx, s.Log, tenant, call, 0)
-		if err != nil || !unused(a, c) || (c.State != lifecycle.Requested && c.State != lifecycle.Waiting) {
-			return nil, err
-		}
-		return s.waiting(c, asBefore(c, "claim_void"))
-	}}
-}
-
-// dropClaim releases a claim that its call cannot use: the call is closed,
-// waits, or names another agent.
-func (s *Service) dropClaim(tenant, agent, call string) log.Step {
-	return log.Step{Make: func(ctx context.Context) (*log.Draft, error) {
-		c, err := log.Call(ctx, s.Log, tenant, call, 0)
+	c, err := s.Log.LatestCall(ctx, ref)
+	if err != nil {
+		return err
+	}
+	// Nobody has used the claim. The call's log moves first, so that it cannot
+	// become an assignment any more, by anybody.
+	if claimPending(a, c) {
+		_, err := s.Log.Update(ctx, ref, func(now *lifecycle.Call) (*log.Draft, error) {
+			if !claimPending(a, now) || now.State != lifecycle.Requested && now.State != lifecycle.Waiting {
+				return nil, nil
+			}
+			return s.waiting(now, asBefore(now, "claim_void"))
+		})
 		if err != nil {
-			return nil, err
+			return err
 		}
-		return s.releaseClaim(ctx, tenant, agent, c, "claim_void")
-	}}
+		if c, err = s.Log.Call(ctx, ref); err != nil {
+			return err
+		}
+	}
+	return s.releaseAgent(ctx, agentRef(a), c, "claim_void")
 }
 
 // rebuild fills Redis again from the agents' logs when it has lost them, and

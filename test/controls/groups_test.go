@@ -34,7 +34,7 @@ func groups() []group {
 	return []group{
 		{"./services/orchestrator", []cut{
 			{"I3", "an intent that nobody speaks of has a deadline", orchestratorPlan,
-				`return after(l.Silence, lost("outcome_unknown"))`, "return Move{Verb: Nothing}",
+				`return after(l.Silence, lost("outcome_unknown"))`, "return Action{Do: Nothing}",
 				"TestEveryStateHasADeadline", "dialing has no deadline"},
 			{"I4", "undone closes with quarantine", orchestratorPlan,
 				"then.Presumed, then.Quarantine = true, true", "then.Presumed, then.Quarantine = true, false",

@@ -94,7 +94,7 @@ func (t *table) take(e events.Record) {
 		}
 		r.call.Take(e)
 		r.over = r.call.State == lifecycle.Closed
-		t.line(r, string(e.Role)+"."+string(e.Name), orchestrator.Says(e))
+		t.line(r, string(e.Role)+"."+string(e.Name), orchestrator.Summary(e))
 	}
 }
 
