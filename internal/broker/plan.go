@@ -93,11 +93,11 @@ func Plan(tenants []string, o Options) (Layout, error) {
 		l.add(requests(t), durable(Orchestrator, "accepts or rejects requests"))
 	}
 	l.add(calls(o.CallsKeep),
-		durable(Orchestrator, "every event of every call"),
+		durable(Orchestrator, "what may ask for the next thing to be done about a call", orchestratorHears()...),
 		durable(Compliance, "what may have to be decided or prepared", complianceHears()...),
 		durable(Dialer, "what may have to be dialed, undone or looked up", dialerHears()...))
 	l.add(agents(),
-		durable(Orchestrator, "every event of every agent"),
+		durable(Orchestrator, "whom a waiting call may have, and whose call is over", agentsHeard()...),
 		durable(Projector, "keeps the sessions in Redis"))
 	l.add(side(events.StreamProvider, "provider.*.*", 7*day, "every provider message as it came"),
 		durable(Bridge, "normalizes the messages of gateways"))
@@ -120,25 +120,46 @@ func (l *Layout) add(s Stream, cs ...Consumer) {
 	}
 }
 
-func call(r events.Role, names ...events.Name) []string {
+// What a service's durable delivers is what its handler acts on and nothing
+// else: the rest it knows from following the log. A test holds the two together.
+
+func heard(f events.Family, r events.Role, names ...events.Name) []string {
 	out := make([]string, len(names))
 	for i, n := range names {
-		out[i] = events.LogSubject(events.CallFamily, "*", "*", r, n)
+		out[i] = events.LogSubject(f, "*", "*", r, n)
 	}
 	return out
 }
 
+func orchestratorHears() []string {
+	return join(
+		heard(events.CallFamily, events.Orchestrator, events.Requested, events.Waiting, events.CancelRequested, events.Closed),
+		heard(events.CallFamily, events.Compliance, events.Failed),
+		heard(events.CallFamily, events.Dialer, events.Withheld, events.Started, events.Refused, events.NotPlaced,
+			events.Cancelled, events.Orphaned),
+		heard(events.CallFamily, events.Bridge, events.Ended, events.WrapUp, events.WrappedUp),
+		heard(events.CallFamily, events.Operator, events.Resolved))
+}
+
+func agentsHeard() []string {
+	return join(
+		heard(events.AgentFamily, events.Bridge, events.Ready, events.NotReady),
+		heard(events.AgentFamily, events.Orchestrator, events.Released, events.Enrolled))
+}
+
 func complianceHears() []string {
-	return append(call(events.Orchestrator, events.Requested, events.Assigned),
-		call(events.Compliance, events.Preparing)...)
+	return join(
+		heard(events.CallFamily, events.Orchestrator, events.Requested, events.Assigned),
+		heard(events.CallFamily, events.Compliance, events.Preparing))
 }
 
 func dialerHears() []string {
-	f := call(events.Compliance, events.Passed, events.Failed)
-	f = append(f, call(events.Dialer, events.Dialing, events.Unknown, events.Withheld,
-		events.Refused, events.NotPlaced, events.Started)...)
-	f = append(f, call(events.Orchestrator, events.CancelRequested, events.Closed)...)
-	return append(f, call(events.Bridge, "*")...)
+	return join(
+		heard(events.CallFamily, events.Orchestrator, events.CancelRequested, events.Closed),
+		heard(events.CallFamily, events.Compliance, events.Passed, events.Failed),
+		heard(events.CallFamily, events.Dialer, events.Dialing, events.Unknown, events.Withheld,
+			events.Refused, events.NotPlaced, events.Started),
+		heard(events.CallFamily, events.Bridge, events.Offered, events.Ringing, events.Answered, events.Talking, events.Held))
 }
 
 // base is what every stream shares: on file, limits, and none of the header
@@ -219,7 +240,7 @@ func durable(name, says string, filters ...string) Consumer {
 	return Consumer{Says: says, Config: jetstream.ConsumerConfig{
 		Name: name, Durable: name, Description: says, FilterSubjects: filters,
 		DeliverPolicy: jetstream.DeliverAllPolicy, AckPolicy: jetstream.AckExplicitPolicy,
-		AckWait: 30 * time.Second, MaxDeliver: -1, MaxAckPending: 20000, MaxWaiting: 512,
+		AckWait: 5 * time.Second, MaxDeliver: -1, MaxAckPending: 20000, MaxWaiting: 512,
 		ReplayPolicy: jetstream.ReplayInstantPolicy,
 	}}
 }

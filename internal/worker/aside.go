@@ -13,7 +13,7 @@ import (
 const asideWait = 5 * time.Second
 
 // asides are the places of connections: so many messages of each may be with
-// their provider at once, whichever lane they came by.
+// their provider at once, whichever consumer they came by.
 type asides struct {
 	mu  sync.Mutex
 	per int
@@ -32,13 +32,13 @@ func (a *asides) get(tenant, connection string) *turns {
 	return a.of[key]
 }
 
-// A place is where a message stands while it is handled: in its lane, or
-// aside. One handler has it, so it needs no lock.
+// A place is where a message stands while it is handled: at its consumer,
+// or aside. One handler has it, so it needs no lock.
 type place struct {
 	pull   context.Context // ends when the service is to end
 	stored time.Time
 	asides *asides
-	leave  func() // gives the lane's place back, once
+	leave  func() // gives the consumer's place back, once
 	slots  *turns // the connection's places, when one of them is held
 }
 
@@ -48,9 +48,9 @@ type placeKey struct{}
 var errWaited = errors.New("waited for a place aside")
 
 // Aside is called by a handler before it waits for a provider, and before it
-// has done anything that cannot be done twice: the message steps out of its
-// lane, so that others go on, and takes one of the few places of that
-// connection until it is settled. So a provider that hangs holds up its own
+// has done anything that cannot be done twice: the message gives its
+// consumer's place to others, though not to those of the same call, and takes
+// one of the few places of that connection until it is settled. So a provider that hangs holds up its own
 // connection and nobody else. An error is for the runtime, to be returned as it
 // is: either the places stay taken, and the message comes again later; or it
 // had to wait for its place, and the handler is run again, because what it had
@@ -65,10 +65,11 @@ func Aside(ctx context.Context, tenant, connection string) error {
 	if slots.waiting("") >= p.asides.per {
 		return p.later()
 	}
-	mine := slots.join("")
+	here := make(chan struct{})
+	mine := slots.join("", func() { close(here) })
 	p.leave()
 	select {
-	case <-mine:
+	case <-here:
 		p.slots = slots
 		return nil
 	default:
@@ -76,7 +77,7 @@ func Aside(ctx context.Context, tenant, connection string) error {
 	ctx, cancel := context.WithTimeout(ctx, asideWait)
 	defer cancel()
 	defer context.AfterFunc(p.pull, cancel)()
-	if !slots.wait(ctx, "", mine) {
+	if !slots.wait(ctx, mine, here) {
 		return p.later()
 	}
 	p.slots = slots

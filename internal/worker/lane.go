@@ -1,317 +1,202 @@
 package worker
 
 import (
-	"context"
-	"errors"
-	"fmt"
-	"log/slog"
-	"math/rand/v2"
-	"runtime/debug"
+	"cmp"
+	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
-	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
-	"go.opentelemetry.io/otel/attribute"
-	"go.opentelemetry.io/otel/codes"
-	"go.opentelemetry.io/otel/propagation"
-	"go.opentelemetry.io/otel/trace"
 
-	"github.com/outdial/outdial/internal/log"
 	"github.com/outdial/outdial/pkg/events"
-	"github.com/outdial/outdial/pkg/events/fault"
 )
 
-// errStalled says that the consumer must be bound anew.
-var errStalled = errors.New("stalled")
+// windowSize bounds the messages that wait here for their turn. They are held
+// here because the broker knows no turns; a group's beyond its share go back to
+// it for a while, so that one who floods does not hide the others.
+const windowSize = 1024
 
-// settleWait bounds what the runtime itself does after a handler.
-const settleWait = 10 * time.Second
+// A held message is one that the broker has handed over and that is not settled.
+type held struct {
+	jetstream.MsgMetadata
+	group string // whose it is: groups take turns
+	key   string // what it is about: one at a time; "" is handled beside any other
 
-// What a lane holds of a stream at once. Messages that wait for their turn are
-// held here, because the broker knows no turns; those beyond a key's share go
-// back to it for a while, so that one who floods does not hide the others.
-const (
-	windowSize = 1024
-	shareSize  = windowSize / 2
-	pullSize   = 256
-)
+	// Guarded by the lanes.
+	msg     jetstream.Msg // its newest delivery
+	waiting bool          // for its turn
+	old     bool          // held since before the last heartbeat
+}
 
-// A lane is one route at work.
+func (h *held) seq() uint64 { return h.Sequence.Stream }
+
+// A lane is what is held of one key. While one of it is handled, the others
+// wait; the first of the stream is next.
 type lane struct {
-	rt       *Runtime
-	route    Route
-	cons     jetstream.Consumer
-	turns    *turns        // places for handlers, in turn by key
-	window   chan struct{} // messages that wait for a place or have one
-	wg       sync.WaitGroup
-	arrived  atomic.Uint64 // messages taken, so that a stall is seen
-	failures *failures
-	log      *slog.Logger
+	key, group string
+	line       []*held // who waits
+	turn       *turn
 }
 
-// run pulls until pull ends, binding the consumer anew when it stalls, and
-// waits for the handlers.
-func (l *lane) run(pull, handle context.Context) error {
-	defer l.wg.Wait()
-	for {
-		err := l.consume(pull, handle)
-		switch {
-		case pull.Err() != nil:
-			return nil
-		case missing(err):
-			return fmt.Errorf("consumer %s is gone: run outdial provision", l.route.name())
-		}
-		why := "broken"
-		if errors.Is(err, errStalled) {
-			why = "stalled"
-		}
-		l.rt.metrics.rebound(l.route, why)
-		l.log.Warn("consumer bound anew", "why", why)
-		if errors.Is(err, errStalled) {
-			continue
-		}
-		select { // broken: do not spin
-		case <-pull.Done():
-		case <-time.After(time.Second):
-		}
-	}
+// lanes say which message is handled next: groups take turns, and of one key
+// only one is handled at a time. So what happened to one call is understood in
+// order as far as this process has it; what others do meanwhile is
+// compare-and-set's to find.
+type lanes struct {
+	turns *turns
+	begin func(*lane) // what is done when a lane's turn has come; it does not block
+
+	mu      sync.Mutex
+	held    map[uint64]*held // by sequence
+	of      map[string]*lane // by key
+	waiting map[string]int   // by group
+	closed  bool
 }
 
-// consume pulls until pull ends (nil), the consumer stalls or it breaks.
-func (l *lane) consume(pull, handle context.Context) error {
-	broken := make(chan error, 1)
-	cc, err := l.cons.Consume(func(m jetstream.Msg) { l.take(pull, handle, m) },
-		jetstream.PullMaxMessages(pullSize),
-		jetstream.ConsumeErrHandler(func(_ jetstream.ConsumeContext, err error) {
-			l.rt.metrics.natsError("consume")
-			l.log.Debug("pull ended", "because", refusedWhat(err))
-			if missing(err) {
-				select {
-				case broken <- err:
-				default:
-				}
-			}
-		}))
-	if err != nil {
-		return fmt.Errorf("consume: %w", err)
-	}
-	tick := time.NewTicker(l.rt.cfg.StallAfter)
-	defer tick.Stop()
-	for before := l.arrived.Load(); ; {
-		select {
-		case <-pull.Done():
-			cc.Drain() // take hands back what is buffered
-			select {
-			case <-cc.Closed():
-			case <-time.After(settleWait):
-				cc.Stop()
-			}
-			return nil
-		case err := <-broken:
-			cc.Stop()
-			return err
-		case <-tick.C:
-			now := l.arrived.Load()
-			if now == before {
-				if err := l.stalled(pull); err != nil {
-					cc.Stop()
-					return err
-				}
-			}
-			before = now
-		}
-	}
+func newLanes(places int, begin func(*lane)) *lanes {
+	return &lanes{turns: newTurns(places), begin: begin,
+		held: map[uint64]*held{}, of: map[string]*lane{}, waiting: map[string]int{}}
 }
 
-// stalled asks the server whether messages wait for us although none arrive, or
-// whether it knows of no pull at all. Clients have been seen to wait for ever
-// after a leader change, and after a restart until the next heartbeat is missed.
-func (l *lane) stalled(ctx context.Context) error {
-	if len(l.window) == cap(l.window) {
-		return nil // busy, not stalled
+// What became of a message that was to be queued.
+type queued int
+
+const (
+	isQueued  queued = iota
+	isHeld           // another delivery of it is here, which this one will settle
+	overShare        // its group has its share waiting
+	tooLate          // nothing is begun any more
+)
+
+// add queues a message for its turn.
+func (l *lanes) add(h *held) queued {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		return tooLate
 	}
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
-	defer cancel()
-	info, err := l.cons.Info(ctx)
-	if missing(err) {
-		return err
+	if same := l.held[h.seq()]; same != nil {
+		same.msg = h.msg
+		return isHeld
 	}
-	if err != nil {
-		return nil // no word: the connection looks after itself
+	groups := len(l.waiting)
+	if l.waiting[h.group] == 0 {
+		groups++
 	}
-	if info.NumWaiting == 0 { // our pull got lost, or is just being renewed
-		sleep(ctx, 250*time.Millisecond)
-		if info, err = l.cons.Info(ctx); err == nil && info.NumWaiting == 0 {
-			return errStalled
-		}
+	if l.waiting[h.group] >= windowSize/(1+groups) {
+		return overShare
+	}
+	l.held[h.seq()] = h
+	l.waiting[h.group]++
+	h.waiting = true
+	ln := l.of[h.key]
+	if ln != nil && h.key != "" {
+		at, _ := slices.BinarySearchFunc(ln.line, h.seq(), func(o *held, seq uint64) int { return cmp.Compare(o.seq(), seq) })
+		ln.line = slices.Insert(ln.line, at, h)
+		return isQueued
+	}
+	ln = &lane{key: h.key, group: h.group, line: []*held{h}}
+	if h.key != "" {
+		l.of[h.key] = ln
+	}
+	l.join(ln)
+	return isQueued
+}
+
+func (l *lanes) join(ln *lane) { ln.turn = l.turns.join(ln.group, func() { l.begin(ln) }) }
+
+// next takes the message out of a lane whose turn has come; nil when it was
+// handed back in this moment.
+func (l *lanes) next(ln *lane) *held {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
 		return nil
 	}
-	if info.NumPending == 0 || info.NumAckPending >= info.Config.MaxAckPending {
-		return nil // nothing waiting, or the server holds back by itself
-	}
-	return errStalled
+	h := ln.line[0]
+	ln.line = ln.line[1:]
+	l.begun(h)
+	return h
 }
 
-// take queues a message for its turn, in the order of delivery, and handles it
-// beside others when it has come.
-func (l *lane) take(pull, handle context.Context, m jetstream.Msg) {
-	l.arrived.Add(1)
-	key := keyOf(m.Subject())
-	if pull.Err() == nil && l.turns.waiting(key) >= shareSize {
-		l.nak(m, overShare(m))
-		return
+func (l *lanes) begun(h *held) {
+	h.waiting = false
+	if l.waiting[h.group]--; l.waiting[h.group] == 0 {
+		delete(l.waiting, h.group)
 	}
-	select {
-	case <-pull.Done():
-		_ = m.Nak() // somebody else may have it at once
-		return
-	case l.window <- struct{}{}:
+}
+
+// settle takes a message out that is to be settled now, and returns what
+// settles it: its newest delivery.
+func (l *lanes) settle(h *held) jetstream.Msg {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.held, h.seq())
+	return h.msg
+}
+
+// end lets the next one of a lane have its turn.
+func (l *lanes) end(ln *lane) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch {
+	case l.closed || ln.key == "":
+	case len(ln.line) == 0:
+		delete(l.of, ln.key)
+	default:
+		l.join(ln)
 	}
-	mine := l.turns.join(key)
-	l.wg.Go(func() {
-		stop := l.heartbeat(m)
-		held := l.turns.wait(pull, key, mine)
-		leave := sync.OnceFunc(func() {
-			if held {
-				l.turns.give()
-			}
-			<-l.window
-		})
-		p := &place{pull: pull, asides: l.rt.asides, leave: leave}
-		defer p.end()
-		if !held || pull.Err() != nil {
-			stop()
-			_ = m.Nak()
-			return
+}
+
+// close has nothing begin any more, and returns what had not begun.
+func (l *lanes) close() []jetstream.Msg {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.closed = true
+	var out []jetstream.Msg
+	for seq, h := range l.held {
+		if h.waiting {
+			out = append(out, h.msg)
+			l.begun(h)
+			delete(l.held, seq)
 		}
-		l.handle(handle, m, p, stop)
-	})
+	}
+	return out
 }
 
-// keyOf says whose message it is: the tenant's, and of a provider's messages
+// beats are the messages that have been here since before the last time.
+func (l *lanes) beats() []jetstream.Msg {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var out []jetstream.Msg
+	for _, h := range l.held {
+		if h.old {
+			out = append(out, h.msg)
+		}
+		h.old = true
+	}
+	return out
+}
+
+// groupOf says whose message it is: the tenant's, and of a provider's messages
 // the connection's.
-func keyOf(subject string) string {
+func groupOf(subject string) string {
 	if strings.HasPrefix(subject, "provider.") {
 		return subject
 	}
 	return tenantOf(subject)
 }
 
-// overShare is how long the broker keeps a message whose sender has too many
-// waiting here: a second, and longer each time, spread out.
-func overShare(m jetstream.Msg) time.Duration {
-	d := time.Second
-	if meta, err := m.Metadata(); err == nil {
-		d <<= min(max(meta.NumDelivered, 1)-1, 5)
+// keyOf says what a message is about: a call, an agent, or a request that may
+// have been sent twice. A provider's message says it in its body alone, and so
+// is the bridge's own to put in order.
+func keyOf(subject string, h nats.Header) string {
+	if f, tenant, key, _, _, ok := events.ParseLogSubject(subject); ok {
+		return string(f) + "." + tenant + "." + key
 	}
-	d = min(d, maxBackoff)
-	return d/2 + rand.N(d)
-}
-
-// handle is one message from its turn to settlement.
-func (l *lane) handle(ctx context.Context, m jetstream.Msg, p *place, stop func()) {
-	start := time.Now()
-	l.rt.metrics.inFlight.Add(ctx, 1)
-	defer l.rt.metrics.inFlight.Add(ctx, -1)
-	d, err := delivery(m)
-	p.stored = d.Stored
-	ctx, span := l.span(context.WithValue(ctx, placeKey{}, p), d)
-	defer span.End()
-	if d.Record != nil {
-		l.rt.cfg.Seen(d.Stream, d.Seq, d.Record.ID)
+	if id := h.Get("ce-id"); id != "" && strings.HasPrefix(subject, "dial.") {
+		return h.Get("ce-source") + " " + id
 	}
-	switch {
-	case err != nil:
-	case l.route.Waits && l.rt.cfg.Held():
-		err = Snooze(time.Second, "a store in question")
-	default:
-		err = l.work(ctx, d)
-	}
-	stop()
-	how := l.settle(ctx, m, d, err)
-	span.SetAttributes(attribute.String("outdial.result", how.result))
-	if err != nil && how.result != resultSnooze {
-		span.SetStatus(codes.Error, how.code)
-	}
-	l.rt.metrics.settled(ctx, l.route, how.result, how.code, time.Since(start))
-}
-
-// work runs the handler and its steps. A panic is a Permanent fault; its value
-// may hold anything and stays out of the log.
-func (l *lane) work(ctx context.Context, d Delivery) (err error) {
-	ctx, cancel := context.WithTimeout(ctx, l.route.Deadline)
-	defer cancel()
-	defer func() {
-		if p := recover(); p != nil {
-			l.log.Error("handler panicked", "seq", d.Seq, "value", fmt.Sprintf("%T", p), "stack", string(debug.Stack()))
-			err = fault.New(fault.Permanent, "handle", "panic", nil)
-		}
-	}()
-	steps, err := l.route.Handle(ctx, d)
-	if errors.Is(err, errWaited) {
-		steps, err = l.route.Handle(ctx, d)
-	}
-	if err != nil {
-		return err
-	}
-	return log.Run(ctx, l.rt.cfg.Log, steps...)
-}
-
-// heartbeat tells the broker that the message is in good hands, until stopped.
-func (l *lane) heartbeat(m jetstream.Msg) (stop func()) {
-	quit := make(chan struct{})
-	go func() {
-		tick := time.NewTicker(max(l.route.AckWait/3, time.Millisecond))
-		defer tick.Stop()
-		for {
-			select {
-			case <-quit:
-				return
-			case <-tick.C:
-				_ = m.InProgress()
-			}
-		}
-	}()
-	return func() { close(quit) }
-}
-
-// delivery reads a message; in the logs it must be a known event.
-func delivery(m jetstream.Msg) (Delivery, error) {
-	d := Delivery{Subject: m.Subject(), Header: events.Header(m.Headers()), Data: m.Data()}
-	meta, err := m.Metadata()
-	if err != nil {
-		return d, fault.New(fault.Permanent, "read message", "no_metadata", nil)
-	}
-	d.Stream, d.Seq, d.Stored = meta.Stream, meta.Sequence.Stream, meta.Timestamp
-	d.Tries = int(min(meta.NumDelivered, 1<<31-1))
-	if d.Stream != events.StreamCalls && d.Stream != events.StreamAgents {
-		return d, nil
-	}
-	rec, err := events.DecodeRecord(d.Subject, d.Header, d.Data)
-	if err != nil {
-		return d, err
-	}
-	rec.Seq, rec.Stored, rec.After = d.Seq, d.Stored, log.AfterOf(d.Header)
-	d.Record = &rec
-	return d, nil
-}
-
-// span starts the consumer span, a child of the one that sent the message.
-func (l *lane) span(ctx context.Context, d Delivery) (context.Context, trace.Span) {
-	name := l.route.Durable
-	attrs := []attribute.KeyValue{
-		attribute.String("messaging.system", "nats"),
-		attribute.String("messaging.destination.name", l.route.Stream),
-		attribute.String("messaging.consumer.group.name", l.route.Durable),
-		attribute.Int64("outdial.sequence", int64(min(d.Seq, 1<<62))),
-	}
-	if d.Record != nil {
-		name = string(d.Record.Name)
-		attrs = append(attrs, attribute.String("outdial."+string(d.Record.Family), d.Record.Key))
-	}
-	ctx = propagation.TraceContext{}.Extract(ctx, Carrier(d.Header))
-	return l.rt.tracer.Start(ctx, "process "+l.route.Stream+"."+name,
-		trace.WithSpanKind(trace.SpanKindConsumer), trace.WithAttributes(attrs...))
+	return ""
 }

@@ -3,6 +3,8 @@ package worker
 import (
 	"context"
 	"errors"
+	"slices"
+	"sync"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -52,8 +54,28 @@ func (m *metrics) rebound(r Route, why string) {
 		attribute.String("stream", r.Stream), attribute.String("consumer", r.Durable), attribute.String("why", why)))
 }
 
-func (m *metrics) settled(ctx context.Context, r Route, result, code string, took time.Duration) {
+// routeMetrics are one route's, with their labels made once.
+type routeMetrics struct {
+	*metrics
+	seconds []metric.RecordOption
+	who     []attribute.KeyValue
+	results sync.Map // ending → []metric.AddOption; the codes are a closed set
+}
+
+func (m *metrics) of(r Route) *routeMetrics {
 	who := []attribute.KeyValue{attribute.String("stream", r.Stream), attribute.String("consumer", r.Durable)}
-	m.seconds.Record(ctx, took.Seconds(), metric.WithAttributes(who...))
-	m.messages.Add(ctx, 1, metric.WithAttributes(append(who, attribute.String("result", result), attribute.String("code", code))...))
+	return &routeMetrics{metrics: m, who: who, seconds: []metric.RecordOption{metric.WithAttributeSet(attribute.NewSet(who...))}}
+}
+
+func (m *routeMetrics) begin(ctx context.Context) { m.inFlight.Add(ctx, 1) }
+
+func (m *routeMetrics) settled(ctx context.Context, how ending, took time.Duration) {
+	m.inFlight.Add(ctx, -1)
+	m.metrics.seconds.Record(ctx, took.Seconds(), m.seconds...)
+	labels, ok := m.results.Load(how)
+	if !ok {
+		set := attribute.NewSet(append(slices.Clone(m.who), attribute.String("result", how.result), attribute.String("code", how.code))...)
+		labels, _ = m.results.LoadOrStore(how, []metric.AddOption{metric.WithAttributeSet(set)})
+	}
+	m.messages.Add(ctx, 1, labels.([]metric.AddOption)...)
 }

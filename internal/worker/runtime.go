@@ -27,6 +27,7 @@ type Runtime struct {
 	js      jetstream.JetStream
 	metrics *metrics
 	tracer  trace.Tracer
+	traced  bool
 	asides  *asides
 	drain   chan struct{}
 	once    sync.Once
@@ -49,7 +50,8 @@ func New(c Config) (*Runtime, error) {
 	if c.Log == nil {
 		c.Log = log.NewJetStream(js, log.Options{})
 	}
-	if c.Tracer == nil {
+	_, untraced := c.Tracer.(tracenoop.TracerProvider)
+	if untraced = untraced || c.Tracer == nil; untraced {
 		c.Tracer = tracenoop.NewTracerProvider()
 	}
 	if c.Logger == nil {
@@ -71,7 +73,7 @@ func New(c Config) (*Runtime, error) {
 	c.Backoff = cmp.Or(c.Backoff, 250*time.Millisecond)
 	c.PerConnection = cmp.Or(c.PerConnection, 16)
 	return &Runtime{
-		cfg: c, js: js, metrics: m, tracer: c.Tracer.Tracer(scope), asides: newAsides(c.PerConnection),
+		cfg: c, js: js, metrics: m, tracer: c.Tracer.Tracer(scope), traced: !untraced, asides: newAsides(c.PerConnection),
 		drain: make(chan struct{}), done: make(chan struct{}),
 	}, nil
 }
@@ -91,22 +93,22 @@ func (r *Runtime) Run(ctx context.Context, routes ...Route) error {
 	handle, abort := context.WithCancel(context.WithoutCancel(ctx))
 	defer abort()
 	defer r.watch(pull, stop)()
-	lanes := make([]*lane, 0, len(routes))
+	consumers := make([]*consumer, 0, len(routes))
 	for _, route := range routes {
-		l, err := r.bind(pull, route.withDefaults())
+		c, err := r.bind(pull, route.withDefaults())
 		if cause := context.Cause(pull); err != nil && pull.Err() != nil && !errors.Is(cause, ErrClosed) {
 			return nil // asked to end before it had begun
 		}
 		if err != nil {
 			return err
 		}
-		lanes = append(lanes, l)
+		consumers = append(consumers, c)
 	}
 	var wg sync.WaitGroup
-	errs := make([]error, len(lanes))
-	for i, l := range lanes {
+	errs := make([]error, len(consumers))
+	for i, c := range consumers {
 		wg.Go(func() {
-			if errs[i] = l.run(pull, handle); errs[i] != nil {
+			if errs[i] = c.run(pull, handle); errs[i] != nil {
 				stop(errs[i])
 			}
 		})
@@ -167,7 +169,7 @@ func (r *Runtime) Drain() {
 
 // bind finds a route's consumer, and waits for a broker that is away. Workers
 // never make a consumer.
-func (r *Runtime) bind(ctx context.Context, route Route) (*lane, error) {
+func (r *Runtime) bind(ctx context.Context, route Route) (*consumer, error) {
 	cons, err := r.find(ctx, route)
 	for ; err != nil; cons, err = r.find(ctx, route) {
 		if missing(err) {
@@ -179,14 +181,10 @@ func (r *Runtime) bind(ctx context.Context, route Route) (*lane, error) {
 		r.cfg.Logger.Warn("broker does not answer, waiting for it", "stream", route.Stream, "consumer", route.Durable)
 		sleep(ctx, 500*time.Millisecond)
 	}
-	if wait := cons.CachedInfo().Config.AckWait; route.AckWait <= 0 || route.AckWait > wait {
-		route.AckWait = wait
-	}
-	return &lane{
-		rt: r, route: route, cons: cons,
-		turns:    newTurns(route.MaxInFlight),
-		window:   make(chan struct{}, windowSize),
+	return &consumer{
+		rt: r, route: route, cons: cons, ackWait: cons.CachedInfo().Config.AckWait,
 		failures: newFailures(r.cfg.MaxFailures),
+		metrics:  r.metrics.of(route),
 		log:      r.cfg.Logger.With("stream", route.Stream, "consumer", route.Durable),
 	}, nil
 }

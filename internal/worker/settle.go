@@ -34,78 +34,81 @@ const maxBackoff = 30 * time.Second
 
 // settle tells JetStream how a message ended. It is the only place that turns
 // a failure into an acknowledgement.
-func (l *lane) settle(ctx context.Context, m jetstream.Msg, d Delivery, err error) ending {
+func (c *consumer) settle(ctx context.Context, m jetstream.Msg, d Delivery, err error) ending {
+	if err == nil {
+		c.failures.forget(d.Seq)
+		// Once is enough: an acknowledgement proves nothing, and a lost one
+		// brings the message again, for which every handler is made.
+		if err := m.Ack(); err != nil {
+			c.log.Warn("acknowledgement not sent; the message will come again", "seq", d.Seq)
+		}
+		return ending{resultDone, ""}
+	}
 	// The end of the service must not leave a finished message unsettled.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleWait)
 	defer cancel()
 	var s snooze
 	switch {
-	case err == nil:
-		l.failures.forget(d.Seq)
-		if err := m.DoubleAck(ctx); err != nil {
-			l.log.Warn("acknowledgement not confirmed; the message will come again", "seq", d.Seq)
-		}
-		return ending{resultDone, ""}
 	case errors.As(err, &s):
-		l.log.Debug("snoozed", "seq", d.Seq, "for", s.after, "why", s.why)
-		l.nak(m, max(s.after, time.Millisecond))
+		c.log.Debug("snoozed", "seq", d.Seq, "for", s.after, "why", s.why)
+		c.nak(m, max(s.after, time.Millisecond))
 		return ending{resultSnooze, ""}
 	case errors.Is(err, events.ErrUnknownEvent):
-		return l.hold(ctx, m, d)
+		return c.hold(ctx, m, d)
 	}
 	code := fault.Code(err)
 	// An append nobody could read back is asked about by doing it again:
 	// handlers decide from the log, and what is there is not appended twice.
 	if fault.Of(err) != fault.Transient && code != log.CodeAppendUnknown {
-		return l.park(ctx, m, d, err, resultParked)
+		return c.park(ctx, m, d, err, resultParked)
 	}
-	n, worn := l.failures.count(d.Seq, blameless(err))
+	n, worn := c.failures.count(d.Seq, blameless(err))
 	if worn {
-		return l.park(ctx, m, d, err, resultQuarantined)
+		return c.park(ctx, m, d, err, resultQuarantined)
 	}
-	delay := fault.After(err, l.rt.cfg.delay(n))
-	l.log.Info("will be tried again", "seq", d.Seq, "code", code, "failures", n, "in", delay)
-	l.nak(m, delay)
+	delay := fault.After(err, c.rt.cfg.delay(n))
+	c.log.Info("will be tried again", "seq", d.Seq, "code", code, "failures", n, "in", delay)
+	c.nak(m, delay)
 	return ending{resultRetry, code}
 }
 
 // nak gives the message back for a while. Lost, it is the same as silence: the
 // broker delivers again after AckWait.
-func (l *lane) nak(m jetstream.Msg, delay time.Duration) {
+func (c *consumer) nak(m jetstream.Msg, delay time.Duration) {
 	if err := m.NakWithDelay(delay); err != nil {
-		l.log.Warn("message could not be given back; it comes again after AckWait")
+		c.log.Warn("message could not be given back; it comes again after AckWait")
 	}
 }
 
 // hold keeps a message whose event, or whose call's log, this program does not
 // understand: a newer writer is about, and skipping would lose its word.
-func (l *lane) hold(ctx context.Context, m jetstream.Msg, d Delivery) ending {
-	n, _ := l.failures.count(d.Seq, true)
-	l.log.Error("held: an unknown event", "seq", d.Seq, "subject", shownSubject(d))
+func (c *consumer) hold(ctx context.Context, m jetstream.Msg, d Delivery) ending {
+	n, _ := c.failures.count(d.Seq, true)
+	c.log.Error("held: an unknown event", "seq", d.Seq, "subject", shownSubject(d))
 	if n == 1 {
 		o := events.Ops{
-			Event: "alarm", Service: l.rt.cfg.Name, Tenant: l.tenant(d), What: log.CodeUnknownEvent,
+			Event: "alarm", Service: c.rt.cfg.Name, Tenant: c.tenant(d), What: log.CodeUnknownEvent,
 			Reason: "a log holds an event this version does not know; deploy the version that does",
-			Call:   callOf(d), At: l.rt.cfg.Clock.Now(),
-			Details: map[string]string{"stream": l.route.Stream, "sequence": strconv.FormatUint(d.Seq, 10)},
+			Call:   callOf(d), At: c.rt.cfg.Clock.Now(),
+			Details: map[string]string{"stream": c.route.Stream, "sequence": strconv.FormatUint(d.Seq, 10)},
 		}
-		id := events.EventID(l.route.Stream, events.TypeOps, fmt.Sprintf("hold.%s.%d", l.route.Durable, d.Seq))
-		if err := l.rt.cfg.Rejecter.Alarm(ctx, id, o); err != nil {
-			l.log.Error("alarm not recorded", "seq", d.Seq, "code", fault.Code(err))
+		id := events.EventID(c.route.Stream, events.TypeOps, fmt.Sprintf("hold.%s.%d", c.route.Durable, d.Seq))
+		if err := c.rt.cfg.Rejecter.Alarm(ctx, id, o); err != nil {
+			c.log.Error("alarm not recorded", "seq", d.Seq, "code", fault.Code(err))
 		}
 	}
-	l.nak(m, l.rt.cfg.HoldDelay)
+	c.nak(m, c.rt.cfg.HoldDelay)
 	return ending{resultHold, log.CodeUnknownEvent}
 }
 
 // park ends a message that no repetition can help, or that must not be
 // repeated: first the note in REJECTED, then the end. Without the note the
 // message stays where it is.
-func (l *lane) park(ctx context.Context, m jetstream.Msg, d Delivery, err error, result string) ending {
+func (c *consumer) park(ctx context.Context, m jetstream.Msg, d Delivery, err error, result string) ending {
 	code := fault.Code(err)
 	note := events.Rejected{
-		Stage: l.rt.cfg.Name, Tenant: l.tenant(d), Stream: l.route.Stream, Sequence: d.Seq, Call: callOf(d),
-		Deliveries: uint64(max(d.Tries, 0)), At: l.rt.cfg.Clock.Now(),
+		Stage: c.rt.cfg.Name, Tenant: c.tenant(d), Stream: c.route.Stream, Sequence: d.Seq, Call: callOf(d),
+		Deliveries: uint64(max(d.Tries, 0)), At: c.rt.cfg.Clock.Now(),
 		Faults: []events.Fault{{Code: code, Message: result + ", " + fault.Of(err).String()}},
 	}
 	if refused, ok := errors.AsType[*events.RejectError](err); ok {
@@ -116,27 +119,27 @@ func (l *lane) park(ctx context.Context, m jetstream.Msg, d Delivery, err error,
 			note.Call = refused.Note.Call
 		}
 	}
-	if rerr := l.rt.cfg.Rejecter.Reject(ctx, note, d.Data); rerr != nil {
-		n, _ := l.failures.count(d.Seq, true)
-		l.log.Error("could not be parked; it stays in the stream", "seq", d.Seq, "code", code, "because", fault.Code(rerr))
-		l.nak(m, l.rt.cfg.delay(n))
+	if rerr := c.rt.cfg.Rejecter.Reject(ctx, note, d.Data); rerr != nil {
+		n, _ := c.failures.count(d.Seq, true)
+		c.log.Error("could not be parked; it stays in the stream", "seq", d.Seq, "code", code, "because", fault.Code(rerr))
+		c.nak(m, c.rt.cfg.delay(n))
 		return ending{resultRetry, code}
 	}
 	level := slog.LevelError
 	if _, ok := errors.AsType[*events.RejectError](err); ok {
 		level = slog.LevelInfo // somebody else's mistake, and they have their answer
 	}
-	l.log.Log(ctx, level, result, "seq", d.Seq, "subject", shownSubject(d), "code", code)
+	c.log.Log(ctx, level, result, "seq", d.Seq, "subject", shownSubject(d), "code", code)
 	if terr := m.TermWithReason(code); terr != nil {
-		l.log.Warn("the end was not sent; the message will come again", "seq", d.Seq)
+		c.log.Warn("the end was not sent; the message will come again", "seq", d.Seq)
 	}
-	l.failures.forget(d.Seq)
+	c.failures.forget(d.Seq)
 	return ending{result, code}
 }
 
-func (l *lane) tenant(d Delivery) string {
-	if l.route.Tenant != "" {
-		return l.route.Tenant
+func (c *consumer) tenant(d Delivery) string {
+	if c.route.Tenant != "" {
+		return c.route.Tenant
 	}
 	return tenantOf(d.Subject)
 }

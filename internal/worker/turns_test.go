@@ -16,12 +16,7 @@ import (
 
 // queue lets somebody wait for a place and says, by the channel, when it came.
 func queue(t *turns, key string, got chan<- string) {
-	mine := t.join(key)
-	go func() {
-		if t.wait(context.Background(), key, mine) {
-			got <- key
-		}
-	}()
+	t.join(key, func() { got <- key })
 }
 
 func TestTurnsGoRoundByKey(t *testing.T) {
@@ -39,12 +34,12 @@ func TestTurnsGoRoundByKey(t *testing.T) {
 		t.Run(tc.story, func(t *testing.T) {
 			t.Parallel()
 			places := newTurns(1)
-			first := places.join("x") // takes the only one
-			got := make(chan string, len(tc.come))
+			got := make(chan string, len(tc.come)+1)
+			queue(places, "x", got) // takes the only one
 			for _, key := range tc.come {
 				queue(places, string(key), got)
 			}
-			if !places.wait(t.Context(), "x", first) {
+			if <-got != "x" {
 				t.Fatal("a free place was not given")
 			}
 			var order []string
@@ -69,13 +64,14 @@ func TestWhoStopsWaitingTakesNoPlaceAlong(t *testing.T) {
 	t.Parallel()
 	for round := range 200 {
 		places := newTurns(1)
-		places.join("x")
+		places.join("x", func() {})
 		ctx, stop := context.WithCancel(t.Context())
 		ended := make(chan struct{})
 		for _, key := range []string{"a", "a", "b"} {
-			mine := places.join(key)
+			here := make(chan struct{})
+			mine := places.join(key, func() { close(here) })
 			go func() {
-				if places.wait(ctx, key, mine) {
+				if places.wait(ctx, mine, here) {
 					places.give()
 				}
 				ended <- struct{}{}
@@ -241,7 +237,7 @@ func TestWhoWaitedForAPlaceBeginsAnew(t *testing.T) {
 	}
 }
 
-func TestKeysOfMessages(t *testing.T) {
+func TestGroupsOfMessages(t *testing.T) {
 	t.Parallel()
 	for subject, want := range map[string]string{
 		"dial.requests.acme":                  "acme",
@@ -251,7 +247,7 @@ func TestKeysOfMessages(t *testing.T) {
 		"provider.acme.five9-desk":            "provider.acme.five9-desk",
 		"calls.acme-2.c1.orchestrator.closed": "acme-2",
 	} {
-		if got := keyOf(subject); got != want {
+		if got := groupOf(subject); got != want {
 			t.Errorf("%s: %s, want %s", subject, got, want)
 		}
 	}

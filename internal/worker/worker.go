@@ -12,10 +12,13 @@
 //	                                            └─ anything else → parked: noted in REJECTED, then ended
 //
 // Tenants take turns, and who waits for a provider steps aside (Aside), so that
-// neither a flood nor a provider that hangs holds up anybody else.
+// neither a flood nor a provider that hangs holds up anybody else. Of one call,
+// agent or request one message is handled at a time, in the order of the stream
+// as far as it is here.
 //
-// Acknowledgements prove nothing: a message may come twice, late or out of
-// order, and every handler must live with it. Workers bind to consumers that
+// Acknowledgements prove nothing: a message may come twice, late or, where
+// several processes share a consumer, out of order, and every handler must live
+// with it. Workers bind to consumers that
 // exist; they never make any.
 package worker
 
@@ -57,12 +60,10 @@ type Route struct {
 	Stream  string
 	Durable string
 	Handle  Handler
-	// MaxInFlight is how many messages are handled at once, in turn by tenant;
-	// default 16. Those that stepped Aside do not count.
+	// MaxInFlight is how many messages are handled at once, in turn by tenant
+	// and one at a time of the same call, agent or request; default 16. Those
+	// that stepped Aside do not count.
 	MaxInFlight int
-	// AckWait is the silence after which the broker delivers again. Zero
-	// takes the consumer's own; it is only used to pace heartbeats.
-	AckWait time.Duration
 	// Deadline ends a handler that hangs; default 2 minutes.
 	Deadline time.Duration
 	// Tenant names whose messages these are, for streams of one tenant.
@@ -108,6 +109,10 @@ type Config struct {
 
 	// Seen hears of every event of a log that arrives; default nobody.
 	Seen func(stream string, seq uint64, id string)
+	// Reach waits until this process has heard everything of a family up to a
+	// sequence, its error is the context's; default no waiting. Handlers that
+	// decide from a view are given no event that it does not know.
+	Reach func(ctx context.Context, f events.Family, seq uint64) error
 	// Held says that the store is in question; default never.
 	Held func() bool
 

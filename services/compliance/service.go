@@ -76,7 +76,7 @@ func New(c Config) *Service {
 func (s *Service) Routes() []worker.Route {
 	return []worker.Route{{
 		Stream: events.StreamCalls, Durable: "compliance", Handle: s.onCall,
-		AckWait: s.Prepare + 30*time.Second, Waits: true,
+		Waits: true,
 	}}
 }
 

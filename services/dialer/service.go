@@ -67,7 +67,7 @@ func New(c Config) *Service {
 func (s *Service) Routes() []worker.Route {
 	return []worker.Route{{
 		Stream: events.StreamCalls, Durable: "dialer", Handle: s.onCall,
-		AckWait: s.Send + s.Answer + 30*time.Second, Waits: true,
+		Waits: true,
 	}}
 }
 

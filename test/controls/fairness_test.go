@@ -6,15 +6,33 @@ func fairnessControls() []control {
 	return []control{
 		{
 			invariant: "I6", guard: "tenants take turns", file: "internal/worker/turns.go",
-			old: "		t.order = append(t.order, key)\n		return\n",
-			new: "		t.order = append([]string{key}, t.order...)\n		return\n",
+			old: "		t.order = append(t.order, key)\n		return line[0]\n",
+			new: "		t.order = append([]string{key}, t.order...)\n		return line[0]\n",
 			pkg: "./internal/worker", test: "TestTurnsGoRoundByKey", says: "want abaaaa",
 		},
 		{
 			invariant: "I6", guard: "who waits for a provider steps aside", file: "internal/worker/aside.go",
-			old: "	mine := slots.join(\"\")\n	p.leave()\n",
-			new: "	mine := slots.join(\"\")\n",
+			old: "func() { close(here) })\n	p.leave()\n",
+			new: "func() { close(here) })\n",
 			pkg: "./internal/worker", test: "TestWhoWaitsForAProviderStepsAside", says: "the other connection is not served",
+		},
+		{
+			invariant: "I3", guard: "one event of a call is handled at a time", file: "internal/worker/lane.go",
+			old: "if ln != nil && h.key != \"\" {",
+			new: "if ln != nil && h.key == \"never\" {",
+			pkg: "./internal/worker", test: "TestNoProcessHandlesTwoEventsOfACallAtOnce", says: "two events of one call were handled at once",
+		},
+		{
+			invariant: "I3", guard: "nothing is decided on a past that lacks the event", file: "internal/worker/consumer.go",
+			old: "if d.Record == nil || c.rt.cfg.Reach == nil {",
+			new: "if d.Record == nil || c.rt.cfg.Reach != nil {",
+			pkg: "./internal/worker", test: "TestNothingIsHandledBeforeItWasHeard", says: "handled before it was heard",
+		},
+		{
+			invariant: "I6", guard: "what waits for its turn has heartbeats", file: "internal/worker/lane.go",
+			old: "		if h.old {\n",
+			new: "		if h.old && !h.waiting {\n",
+			pkg: "./internal/worker", test: "TestWhatWaitsForItsTurnIsNotDeliveredAgain", says: "handled and",
 		},
 		{
 			invariant: "I5", guard: "an accepted request cannot be taken out", file: "internal/broker/plan.go",
