@@ -55,7 +55,7 @@ func TestTheDesktopOfAnAgentWhoIsHeldBackIsAskedUntilSheIsFree(t *testing.T) {
 		ctx, stop := context.WithCancel(t.Context())
 		defer stop()
 		p := &askedPages{asked: map[string]int{}}
-		go w.s.askDesktops(ctx, p)
+		go every(ctx, 5*w.s.PollEvery, nil, func() { w.s.AskDesktops(p) })
 		w.after(time.Minute)
 		first := p.counts()
 		if len(first) != 1 || first["webex/wes"] < 2 {

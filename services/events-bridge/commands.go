@@ -45,41 +45,48 @@ func (s *Service) onSet(ctx context.Context, tenant string, body []byte) (any, e
 	in.Reason = events.PresenceReason(in.Reason)
 	id := events.AgentToken(in.Agent)
 	out := SetAnswer{Agent: id}
-	err = log.Run(ctx, s.Log, log.Step{
-		Make: func(ctx context.Context) (*log.Draft, error) {
-			a, err := log.Agent(ctx, s.Log, tenant, id)
-			if err != nil {
-				return nil, err
-			}
-			if !a.Enrolled() {
-				return nil, api.NotFound("no such agent")
-			}
-			if conn, ok := s.Directory.Connection(tenant, a.State.Connection); !ok || conn.Provider.Poller != nil {
-				return nil, api.Conflict("the provider itself says whether this agent is ready")
-			}
-			if on == events.Ready && a.State.Session == "" {
-				return nil, api.Conflict("no desktop of this agent is connected, so no call could reach it")
-			}
-			out.Presence, out.Seq = string(a.State.Presence), a.Last.Seq
-			now := s.Now()
-			after, v := a.After(on, "", in.Reason, now)
-			if v == lifecycle.Illegal || (v == lifecycle.Known && a.State.Quarantine == nil) {
-				return nil, nil
-			}
-			if on == events.Ready && !s.mayBeReady(ctx, tenant, a.State.Connection, id) {
-				return nil, api.Conflict("this agent became ready too often of late (limits.readyPerHour); try again in a while")
-			}
-			return log.NextOfAgent(a, events.Bridge, on, now,
-				&events.AgentPresence{Reason: in.Reason, Evidence: "command", State: after}), nil
-		},
-		Then: func(_ context.Context, done log.Appended) ([]log.Step, error) {
-			out.Presence, out.Seq = string(on), done.Record.Seq
+	ref := log.Ref{Tenant: tenant, ID: id}
+	// Who commands may have seen the page come in at another bridge just now.
+	if _, err := s.Log.LatestAgent(ctx, ref); err != nil {
+		return nil, err
+	}
+	done, err := s.Log.UpdateAgent(ctx, ref, func(a *lifecycle.Agent) (*log.Draft, error) {
+		if err := s.maySet(a, on); err != nil {
+			return nil, err
+		}
+		out.Presence, out.Seq = string(a.State.Presence), a.Last.Seq
+		now := s.Now()
+		after, v := a.After(on, "", in.Reason, now)
+		if v == lifecycle.Illegal || (v == lifecycle.Known && a.State.Quarantine == nil) {
 			return nil, nil
-		},
+		}
+		if on == events.Ready && !s.mayBeReady(ctx, tenant, a.State.Connection, id) {
+			return nil, api.Conflict("this agent became ready too often of late (limits.readyPerHour); try again in a while")
+		}
+		after.RawSeq = max(after.RawSeq, s.lanes.Heard()) // what the page said before is older than the command
+		return log.NextOfAgent(a, events.Bridge, on, now,
+			&events.AgentPresence{Reason: in.Reason, Evidence: "command", State: after}), nil
 	})
+	if done.Record.Seq > 0 {
+		out.Presence, out.Seq = string(on), done.Record.Seq
+	}
 	if err != nil {
 		return nil, err
 	}
 	return out, s.Store.Ops(ctx, events.Ops{Event: "command", Service: "events-bridge", Tenant: tenant,
 		What: "agent.set " + in.Status, By: in.By, Reason: in.Reason, Agent: id, At: s.Now()})
+}
+
+// maySet says why an agent's presence is not anybody's to say.
+func (s *Service) maySet(a *lifecycle.Agent, on events.Name) error {
+	if !a.Enrolled() {
+		return api.NotFound("no such agent")
+	}
+	if conn, ok := s.Directory.Connection(a.Tenant, a.State.Connection); !ok || conn.Provider.Poller != nil {
+		return api.Conflict("the provider itself says whether this agent is ready")
+	}
+	if on == events.Ready && a.State.Session == "" {
+		return api.Conflict("no desktop of this agent is connected, so no call could reach it")
+	}
+	return nil
 }

@@ -10,29 +10,29 @@ import (
 	"github.com/outdial/outdial/pkg/providers/acqueon/desktop"
 )
 
-// Doors opens and closes the way by which the dialer reaches a desktop.
-type Doors interface {
+// SessionRoutes opens and closes the way by which the dialer reaches a desktop.
+type SessionRoutes interface {
 	Open(ctx context.Context, tenant, connection, agent, session string) error
 	Close(session string) error
 }
 
-// Desk takes what agents' desktops say. It implements desktop.Sink.
-type Desk struct {
+// DesktopSink takes what agents' desktops say. It implements desktop.Sink.
+type DesktopSink struct {
 	s     *Service
-	doors Doors
+	doors SessionRoutes
 	// tell asks an agent's page to say again whether the agent is ready; nil:
 	// nobody is asked.
 	tell func(connection, agent string) bool
 }
 
-var _ desktop.Sink = (*Desk)(nil)
+var _ desktop.Sink = (*DesktopSink)(nil)
 
 // Desk makes the sink of a hub whose sessions are reached through doors.
-func (s *Service) Desk(doors Doors) *Desk { return &Desk{s: s, doors: doors} }
+func (s *Service) Desk(doors SessionRoutes) *DesktopSink { return &DesktopSink{s: s, doors: doors} }
 
 // Opened begins a desktop's session: first the way to it is open, then the log
 // says so, so that whoever is assigned the session can be reached by it.
-func (d *Desk) Opened(ctx context.Context, connection, agent, session string) error {
+func (d *DesktopSink) Opened(ctx context.Context, connection, agent, session string) error {
 	tenant, err := d.tenantOf(ctx, connection, agent)
 	if err != nil {
 		return err
@@ -44,12 +44,12 @@ func (d *Desk) Opened(ctx context.Context, connection, agent, session string) er
 	if err := d.doors.Open(ctx, tenant, connection, id, session); err != nil {
 		return err
 	}
-	x := seat{tenant: tenant, connection: connection, agent: id, session: session}
-	d.s.seats.put(x)
+	x := sessionKey{tenant: tenant, connection: connection, agent: id, session: session}
+	d.s.sessions.put(x)
 	if err := d.s.startDesktop(ctx, x, false); err != nil {
 		_ = d.doors.Close(session)
 		x.over = desktop.EndStore // it may be on record all the same
-		d.s.seats.put(x)
+		d.s.sessions.put(x)
 		return err
 	}
 	return nil
@@ -58,17 +58,21 @@ func (d *Desk) Opened(ctx context.Context, connection, agent, session string) er
 // Closing takes the way to the desktop away before anything else: from here on
 // a request for it finds no responder, rather than an answer that proves
 // nothing.
-func (d *Desk) Closing(session string) { _ = d.doors.Close(session) }
+func (d *DesktopSink) Closing(session string) { _ = d.doors.Close(session) }
 
 // tenantOf checks that the agent is enrolled on that connection. One who is not
 // may be a moment later, by agent.put or by a start that reads its roster just
 // now, so the page comes back; to a connection without desktops it does not.
-func (d *Desk) tenantOf(ctx context.Context, connection, agent string) (tenant string, err error) {
+func (d *DesktopSink) tenantOf(ctx context.Context, connection, agent string) (tenant string, err error) {
 	for _, c := range d.s.Directory.Connections() {
 		if c.Name != connection || !c.Provider.Can.Desktop {
 			continue
 		}
-		a, err := log.Agent(ctx, d.s.Log, c.Tenant, events.AgentToken(agent))
+		ref := log.Ref{Tenant: c.Tenant, ID: events.AgentToken(agent)}
+		a, err := d.s.Log.Agent(ctx, ref)
+		if err == nil && !(a.Enrolled() && a.State.Connection == connection) {
+			a, err = d.s.Log.LatestAgent(ctx, ref)
+		}
 		if err != nil {
 			return "", err
 		}
@@ -81,7 +85,7 @@ func (d *Desk) tenantOf(ctx context.Context, connection, agent string) (tenant s
 }
 
 // Message stores what the desktop's page relayed, before it is understood.
-func (d *Desk) Message(ctx context.Context, connection, agent, session string, raw []byte) error {
+func (d *DesktopSink) Message(ctx context.Context, connection, agent, session string, raw []byte) error {
 	tenant, err := d.tenantOf(ctx, connection, agent)
 	if err != nil {
 		return err
@@ -102,7 +106,7 @@ func (d *Desk) Message(ctx context.Context, connection, agent, session string, r
 
 // fits refuses the word of a page that its agent is ready when that comes too
 // often; the page is asked again when it counts.
-func (d *Desk) fits(ctx context.Context, tenant string, m events.ProviderRaw, agent string) bool {
+func (d *DesktopSink) fits(ctx context.Context, tenant string, m events.ProviderRaw, agent string) bool {
 	conn, ok := d.s.Directory.Connection(tenant, m.Connection)
 	if !ok || conn.Provider.Reader == nil {
 		return true
@@ -121,14 +125,14 @@ func (d *Desk) fits(ctx context.Context, tenant string, m events.ProviderRaw, ag
 
 // Closed ends a desktop's session. A later one of the same agent stays. What
 // cannot be written now is written later.
-func (d *Desk) Closed(ctx context.Context, _, agent, session, reason string) {
+func (d *DesktopSink) Closed(ctx context.Context, _, agent, session, reason string) {
 	_ = d.doors.Close(session)
-	x, ok := d.s.seats.get(session)
+	x, ok := d.s.sessions.get(session)
 	if !ok {
 		return
 	}
 	x.over = reason
-	d.s.seats.put(x)
+	d.s.sessions.put(x)
 	if err := d.s.endDesktop(ctx, x); err != nil {
 		d.s.Logger.WarnContext(ctx, "a desktop's end is not recorded; it is tried again", "agent", events.AgentToken(agent), "code", fault.Code(err))
 	}

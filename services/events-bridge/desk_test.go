@@ -32,7 +32,7 @@ func (d *doors) Close(session string) error {
 }
 
 // says relays a message of wes's page and handles it.
-func (w *world) says(d *Desk, session string, raw []byte) {
+func (w *world) says(d *DesktopSink, session string, raw []byte) {
 	w.t.Helper()
 	if err := d.Message(context.Background(), "webex", "wes", session, raw); err != nil {
 		w.t.Fatal(err)
@@ -141,7 +141,7 @@ func TestADesktopThatComesBeforeItsAgentIsEnrolledIsTakenLater(t *testing.T) {
 }
 
 // onDesk is a world in which wes sits at a desk, ready, with a call dialed.
-func onDesk(t *testing.T) (*world, *Desk) {
+func onDesk(t *testing.T) (*world, *DesktopSink) {
 	w := newWorld(t)
 	d := w.s.Desk(&doors{})
 	if err := d.Opened(t.Context(), "webex", "wes", "one"); err != nil {

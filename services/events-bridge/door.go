@@ -31,8 +31,8 @@ type Requests interface {
 	Put(ctx context.Context, tenant string, h events.Header, body []byte, call, digest string) (duplicate bool, err error)
 }
 
-// A Door is the HTTP side of the bridge: dial requests and webhooks.
-type Door struct {
+// HTTPAPI is the HTTP side of the bridge: dial requests and webhooks.
+type HTTPAPI struct {
 	S        *Service
 	Requests Requests
 	// Check reads a request as the orchestrator will, as far as that can be
@@ -49,7 +49,7 @@ type Door struct {
 }
 
 // Routes registers the door's paths.
-func (d *Door) Routes(mux *http.ServeMux) {
+func (d *HTTPAPI) Routes(mux *http.ServeMux) {
 	mux.HandleFunc("POST /v1/dial-requests/{tenant}", d.dialRequests)
 	mux.HandleFunc("POST /v1/providers/{connection}/events", d.webhook)
 }
@@ -63,7 +63,7 @@ type Accepted struct {
 	ID        string         `json:"requestId,omitempty"`
 }
 
-func (d *Door) dialRequests(w http.ResponseWriter, r *http.Request) {
+func (d *HTTPAPI) dialRequests(w http.ResponseWriter, r *http.Request) {
 	tenant := r.PathValue("tenant")
 	if !door.Page(r, d.Origins) {
 		d.refused(r, "dial-requests", http.StatusForbidden)
@@ -98,7 +98,7 @@ const foreignPage = "a browser's page may post here only from an origin listed u
 
 // known reports whether a request brings the tenant's token. A tenant that does
 // not exist, or has no door, is refused as one whose token is not known.
-func (d *Door) known(tenant string, h http.Header) bool {
+func (d *HTTPAPI) known(tenant string, h http.Header) bool {
 	token, _ := d.Token(tenant)
 	right := door.Bearer(h, token)
 	_, ok := d.S.Directory.Tenant(tenant)
@@ -107,7 +107,7 @@ func (d *Door) known(tenant string, h http.Header) bool {
 
 // refused says that somebody was sent away, and nothing that they sent: not
 // even the path is anybody's word but theirs.
-func (d *Door) refused(r *http.Request, at string, status int) {
+func (d *HTTPAPI) refused(r *http.Request, at string, status int) {
 	d.S.Logger.WarnContext(r.Context(), "refused at a door", "door", at, "status", status)
 }
 
@@ -128,7 +128,7 @@ func read(w http.ResponseWriter, r *http.Request, limit int64) (body []byte, sta
 }
 
 // batch takes each event of a batch by itself: one bad one harms no other.
-func (d *Door) batch(w http.ResponseWriter, r *http.Request, tenant string, body []byte) {
+func (d *HTTPAPI) batch(w http.ResponseWriter, r *http.Request, tenant string, body []byte) {
 	var all []json.RawMessage
 	if err := json.Unmarshal(body, &all); err != nil || len(all) == 0 {
 		answer(w, http.StatusBadRequest, Accepted{Faults: []events.Fault{{Code: "not_a_batch", Message: "a batch is a JSON array of CloudEvents"}}})
@@ -165,7 +165,7 @@ func together(seen map[int]bool) int {
 	return http.StatusBadRequest
 }
 
-func (d *Door) one(ctx context.Context, tenant string, h events.Header, body []byte) (Accepted, int) {
+func (d *HTTPAPI) one(ctx context.Context, tenant string, h events.Header, body []byte) (Accepted, int) {
 	in, faults, who := d.Check(tenant, h, body)
 	if len(faults) > 0 && len(body) > maxBody {
 		return Accepted{Faults: faults, Source: who.Source, ID: who.ID}, http.StatusRequestEntityTooLarge
@@ -210,7 +210,7 @@ func headerOf(r *http.Request) events.Header {
 // webhook stores a provider's message as it came and answers only then. The
 // body is read first, because a signature is over it; whether the connection
 // exists is told to nobody who may not post for it.
-func (d *Door) webhook(w http.ResponseWriter, r *http.Request) {
+func (d *HTTPAPI) webhook(w http.ResponseWriter, r *http.Request) {
 	if !door.Page(r, d.Origins) {
 		d.refused(r, "webhook", http.StatusForbidden)
 		http.Error(w, foreignPage, http.StatusForbidden)
@@ -252,7 +252,7 @@ func (d *Door) webhook(w http.ResponseWriter, r *http.Request) {
 
 // sender finds for whom a request may post. id is that of the message where its
 // signature holds the time: the same one again is a repetition or a replay.
-func (d *Door) sender(r *http.Request, body []byte) (conn tenants.Connection, id string, ok bool) {
+func (d *HTTPAPI) sender(r *http.Request, body []byte) (conn tenants.Connection, id string, ok bool) {
 	conn, found := connection(d.S.Directory, r.PathValue("connection"))
 	credential, configured := d.Hook(conn.Name)
 	switch {

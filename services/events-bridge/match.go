@@ -58,9 +58,9 @@ func bound(c *lifecycle.Call) string {
 // callKey is where a progress event keeps the provider's id of the call.
 const callKey = "call"
 
-// Foreign says whether an observation that matches none of our calls shows the
+// NotOurs says whether an observation that matches none of our calls shows the
 // agent on somebody else's.
-func Foreign(o providers.Observation) bool {
+func NotOurs(o providers.Observation) bool {
 	if o.Presence == events.OnCall || o.Presence == events.ForeignCall {
 		return true
 	}
@@ -110,10 +110,10 @@ func ViewOf(a *lifecycle.Agent, c *lifecycle.Call, home string) providers.View {
 	return v
 }
 
-// Ask says whether the agent's presence on record is too old to prove
+// PresenceStale says whether the agent's presence on record is too old to prove
 // anything, so that even the same presence is news: the agent is quarantined,
 // or its call was placed since.
-func Ask(a *lifecycle.Agent, c *lifecycle.Call) bool {
+func PresenceStale(a *lifecycle.Agent, c *lifecycle.Call) bool {
 	if a.State.Quarantine != nil {
 		p, ok := a.Last.Body.(*events.AgentPresence)
 		return !ok || p.State.Quarantine == nil

@@ -85,18 +85,18 @@ func TestMatch(t *testing.T) {
 	}
 }
 
-func TestForeign(t *testing.T) {
+func TestNotOurs(t *testing.T) {
 	t.Parallel()
 	foreign := map[events.Name]bool{events.Offered: true, events.Ringing: true, events.Answered: true, events.Talking: true,
 		events.Held: true, events.Consulting: true, events.Conferencing: true}
 	for _, s := range events.CallSpecs() {
-		if s.Role == events.Bridge && Foreign(providers.Observation{Call: s.Name}) != foreign[s.Name] {
+		if s.Role == events.Bridge && NotOurs(providers.Observation{Call: s.Name}) != foreign[s.Name] {
 			t.Errorf("%s alone: foreign is %v", s.Name, !foreign[s.Name])
 		}
 	}
 	for _, s := range events.AgentSpecs() {
 		want := s.Name == events.OnCall || s.Name == events.ForeignCall
-		if s.Role == events.Bridge && Foreign(providers.Observation{Presence: s.Name}) != want {
+		if s.Role == events.Bridge && NotOurs(providers.Observation{Presence: s.Name}) != want {
 			t.Errorf("%s alone: foreign is %v", s.Name, !want)
 		}
 	}
@@ -154,7 +154,7 @@ func TestRepeat(t *testing.T) {
 	}
 }
 
-func TestAsk(t *testing.T) {
+func TestPresenceStale(t *testing.T) {
 	t.Parallel()
 	agent := func(b *events.AgentPresence, s events.AgentState) *lifecycle.Agent {
 		a := &lifecycle.Agent{State: s}
@@ -185,7 +185,7 @@ func TestAsk(t *testing.T) {
 		"held back, and nobody has asked since":      {agent(nil, held), nil, true},
 		"held back, and somebody has asked since it": {agent(&events.AgentPresence{}, held), nil, false},
 	} {
-		if got := Ask(tc.a, tc.c); got != tc.want {
+		if got := PresenceStale(tc.a, tc.c); got != tc.want {
 			t.Errorf("%s: %v", story, got)
 		}
 	}

@@ -30,7 +30,7 @@ func polled(t *testing.T, before func(*world)) *world {
 	}
 	ctx, stop := context.WithCancel(t.Context())
 	t.Cleanup(stop)
-	go w.s.pollAgent(ctx, "acme", "ann")
+	go w.s.pollDue(ctx)
 	w.after(0)
 	return w
 }

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/outdial/outdial/internal/log"
 	"github.com/outdial/outdial/internal/pace"
 	"github.com/outdial/outdial/pkg/events"
 	"github.com/outdial/outdial/pkg/events/fault"
@@ -87,7 +88,7 @@ func (s *Service) opened(tenant, agent string) { s.quotas.sessions.Allow(tenant+
 // agent less than ready is ever held up.
 func (s *Service) mayBeReady(ctx context.Context, tenant, connection, agent string) bool {
 	key := tenant + "." + agent
-	if a := s.agents.get(tenant, agent); a != nil && a.State.Presence == events.Ready {
+	if a := s.agents.get(log.Ref{Tenant: tenant, ID: agent}); a != nil && a.State.Presence == events.Ready {
 		return true // said again, it changes nothing
 	}
 	if s.quotas.readies.Allow(key, 1) {
@@ -120,7 +121,7 @@ func (s *Service) askLater(tenant, agent string, ask func()) {
 		return
 	}
 	s.quotas.asking[key] = true
-	time.AfterFunc(s.quotas.readies.After(key)+time.Second, func() {
+	s.After(s.quotas.readies.After(key)+time.Second, func() {
 		s.quotas.mu.Lock()
 		delete(s.quotas.asking, key)
 		s.quotas.mu.Unlock()

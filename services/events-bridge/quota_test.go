@@ -266,7 +266,7 @@ func (noRoom) Put(context.Context, string, events.Header, []byte, string, string
 func TestATenantWhoseRequestsAreFullHearsIt(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	d := &Door{S: w.s, Requests: noRoom{}, Check: func(string, events.Header, []byte) (events.Intake, []events.Fault, events.Identity) {
+	d := &HTTPAPI{S: w.s, Requests: noRoom{}, Check: func(string, events.Header, []byte) (events.Intake, []events.Fault, events.Identity) {
 		return events.Intake{Call: "c1"}, nil, events.Identity{}
 	}}
 	out, status := d.one(t.Context(), "acme", events.Header{}, []byte(`{}`))

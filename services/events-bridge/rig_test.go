@@ -233,10 +233,7 @@ func (w *world) deliver() {
 }
 
 func (w *world) understands(d worker.Delivery) error {
-	steps, err := w.s.onRaw(context.Background(), d)
-	if err == nil {
-		err = log.Run(context.Background(), w.log, steps...)
-	}
+	_, err := w.s.onRaw(context.Background(), d)
 	return err
 }
 

@@ -25,71 +25,131 @@ type RunOptions struct {
 	CallsAge  time.Duration
 }
 
-// Run runs the bridge on a host until ctx ends.
+// Run runs the bridge on a host until ctx ends. All clocks, timers and loops of
+// the bridge are here; the rest of the package are functions that they call.
 func Run(ctx context.Context, h *runtime.Host, o RunOptions) error {
 	c := o.Config
 	c.Log, c.Store, c.Directory, c.Now, c.Logger = h.Log, h, h.Directory, h.Now, h.Logger
+	c.Turn = newTurns().take
 	s := New(c)
-	if err := h.Follow(ctx, events.StreamAgents, s.Follow, s.agents.reset); err != nil {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	anew := make(chan struct{}, 1)
+	if err := h.Follow(ctx, events.StreamAgents, s.Follow, func() { s.agents.reset(); poke(anew) }); err != nil {
 		return err
 	}
-	link := &lateSender{}
-	doors := desktop.NewResponder(h.NC, link, 0)
-	desk := s.Desk(doors)
-	hub, err := desktop.NewHub(desktop.Config{
-		Sink: desk, Authorize: o.Authorize, Origins: o.Origins, Log: h.Logger, Now: h.Now,
-	})
+	raws, err := followRaw(ctx, h, s)
 	if err != nil {
 		return err
 	}
-	link.hub, desk.tell = hub, hub.Tell
-	posts := &Door{S: s, Requests: h, Check: s.check(h, o.CallsAge), Token: o.Token, Hook: o.Hook, Origins: o.Origins}
-	o.Mux.Handle("GET "+desktop.BasePath, hub)
-	posts.Routes(o.Mux)
-	if err := h.Serve("normalizes what providers and desktops say", s.Endpoints()); err != nil {
+	hub, err := s.serve(h, o)
+	if err != nil {
 		return err
 	}
-	ctx, stop := context.WithCancel(ctx)
-	defer stop()
 	var wg sync.WaitGroup
-	var polls error
-	wg.Go(func() { polls = s.Poll(ctx) })
-	wg.Go(func() { s.askDesktops(ctx, hub) })
+	wg.Go(func() { raws.keep(ctx, anew) })
+	wg.Go(func() { s.pollDue(ctx) })
+	wg.Go(func() { every(ctx, 5*s.PollEvery, nil, func() { s.AskDesktops(hub) }) })
 	wg.Go(func() { h.Beat(ctx, s.process, s.Alive) })
-	wg.Go(func() { s.KeepSessions(ctx, hub) })
+	wg.Go(func() { every(ctx, s.Alive, s.sessions.poke, func() { s.KeepSessions(ctx, hub) }) })
 	err = h.Run(ctx, s.Routes()...)
 	stop()
 	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
 	err = errors.Join(err, hub.Close(end))
 	wg.Wait()
-	return errors.Join(err, polls)
+	return err
+}
+
+// serve opens the ways in: desktops' sockets, HTTP, and commands.
+func (s *Service) serve(h *runtime.Host, o RunOptions) (*desktop.Hub, error) {
+	link := &lateSender{}
+	routes := desktop.NewResponder(h.NC, link, 0)
+	desk := s.Desk(routes)
+	hub, err := desktop.NewHub(desktop.Config{
+		Sink: desk, Authorize: o.Authorize, Origins: o.Origins, Log: h.Logger, Now: h.Now,
+	})
+	if err != nil {
+		return nil, err
+	}
+	link.hub, desk.tell = hub, hub.Tell
+	posts := &HTTPAPI{S: s, Requests: h, Check: s.check(h, o.CallsAge), Token: o.Token, Hook: o.Hook, Origins: o.Origins}
+	o.Mux.Handle("GET "+desktop.BasePath, hub)
+	posts.Routes(o.Mux)
+	return hub, h.Serve("normalizes what providers and desktops say", s.Endpoints())
+}
+
+// every has something done at once, and again whenever a time has passed or
+// somebody pokes, until ctx ends.
+func every(ctx context.Context, period time.Duration, poked <-chan struct{}, do func()) {
+	tick := time.NewTicker(period)
+	defer tick.Stop()
+	for {
+		do()
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		case <-poked:
+		}
+	}
+}
+
+func poke(c chan<- struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+// pollDue asks whoever is due, each beside the others, until ctx ends.
+func (s *Service) pollDue(ctx context.Context) {
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	grain := s.PollEvery / 100 // who is due within it is asked together
+	asked := make(chan struct{}, 1)
+	for ctx.Err() == nil {
+		now := time.Now()
+		due, next := s.Due(now)
+		for _, ref := range due {
+			wg.Go(func() {
+				pause := s.PollOnce(ctx, ref)
+				s.Later(ref, time.Now().Add(pause))
+				poke(asked)
+			})
+		}
+		wait := time.Minute
+		if !next.IsZero() {
+			wait = max(next.Sub(now), grain)
+		}
+		if rest(ctx, wait, s.agents.fresh, asked) {
+			rest(ctx, grain)
+		}
+	}
+}
+
+// rest waits for a while, and says whether it was cut short.
+func rest(ctx context.Context, d time.Duration, by ...<-chan struct{}) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	var one, other <-chan struct{}
+	if len(by) == 2 {
+		one, other = by[0], by[1]
+	}
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	case <-one:
+		return true
+	case <-other:
+		return true
+	}
+	return false
 }
 
 // A teller asks an agent's page to say again whether the agent is ready.
 type teller interface {
 	Tell(connection, agent string) bool
-}
-
-// askDesktops asks the pages of agents who are held back. Nobody polls a
-// desktop, so one that was ready all along would say nothing, and stay held
-// back for ever.
-func (s *Service) askDesktops(ctx context.Context, pages teller) {
-	tick := time.NewTicker(5 * s.PollEvery)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
-		for _, a := range s.agents.list() {
-			conn, ok := s.Directory.Connection(a.Tenant, a.State.Connection)
-			if ok && conn.Provider.Can.Desktop && a.Enrolled() && a.State.Quarantine != nil {
-				pages.Tell(conn.Name, a.ID)
-			}
-		}
-	}
 }
 
 // lateSender lets the hub and the responder know each other.

@@ -10,6 +10,7 @@ import (
 	"github.com/outdial/outdial/internal/tenants"
 	"github.com/outdial/outdial/internal/worker"
 	"github.com/outdial/outdial/pkg/events"
+	"github.com/outdial/outdial/services/events-bridge/lane"
 )
 
 // Store takes raw messages before they are understood, and OPS entries.
@@ -29,7 +30,13 @@ type Config struct {
 	Alive     time.Duration // between words that this process lives; default 2 s
 	Quotas    Quotas
 	Now       func() time.Time
-	Logger    *slog.Logger
+	// After has something done later; default time.AfterFunc.
+	After func(time.Duration, func())
+	// Turn lets the messages of one agent be carried out one after the other
+	// in this process, which spares races with itself. nil: all at once, which
+	// is as right.
+	Turn   func(ctx context.Context, key string) (leave func(), err error)
+	Logger *slog.Logger
 }
 
 // Service is the events bridge. Several may run at once.
@@ -37,11 +44,20 @@ type Service struct {
 	Config
 	book   orders.Book
 	agents *roster
+	lanes  *lane.Lanes[*message]
 	// process names this run of the bridge, on the sessions it holds.
-	process string
-	seats   *seats
-	quotas  *quotas
+	process  string
+	sessions *sessions
+	quotas   *quotas
 }
+
+// mostHeld bounds the messages that are kept in order at once: those that came
+// since the oldest that nobody has acknowledged.
+const mostHeld = 20_000
+
+// inFlight is how many messages are carried out at once: each waits for the
+// logs, and for nobody else's agent.
+const inFlight = 64
 
 // New makes a service from its parts.
 func New(c Config) *Service {
@@ -54,14 +70,20 @@ func New(c Config) *Service {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
+	if c.After == nil {
+		c.After = func(d time.Duration, do func()) { time.AfterFunc(d, do) }
+	}
+	if c.Turn == nil {
+		c.Turn = func(context.Context, string) (func(), error) { return func() {}, nil }
+	}
 	if c.Logger == nil {
 		c.Logger = slog.Default()
 	}
-	return &Service{Config: c, book: orders.Book{Log: c.Log, Directory: c.Directory}, agents: newRoster(),
-		process: events.RandomID(), seats: newSeats(), quotas: newQuotas(c.Quotas)}
+	return &Service{Config: c, book: orders.Book{Log: c.Log, Directory: c.Directory}, agents: newRoster(), lanes: lane.New[*message](mostHeld),
+		process: events.RandomID(), sessions: newSessions(), quotas: newQuotas(c.Quotas)}
 }
 
 // Routes lists everything the bridge listens to.
 func (s *Service) Routes() []worker.Route {
-	return []worker.Route{{Stream: events.StreamProvider, Durable: "bridge", Handle: s.onRaw}}
+	return []worker.Route{{Stream: events.StreamProvider, Durable: "bridge", Handle: s.onRaw, MaxInFlight: inFlight}}
 }

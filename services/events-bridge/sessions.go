@@ -18,17 +18,17 @@ import (
 // of this process for a while and has ended a session that lives, or the
 // agent's page has come in at another bridge.
 
-// A seat is one session of this process.
-type seat struct {
+// A sessionKey is one session of this process.
+type sessionKey struct {
 	tenant, connection, agent, session string
 
 	seq uint64 // of its session_started
-	// over is why it ended; "" while the page is there. The seat is kept until
+	// over is why it ended; "" while the page is there. It is kept until
 	// the end is on record.
 	over string
 }
 
-// A need is what a seat asks for.
+// A need is what a session asks for.
 type need int
 
 const (
@@ -40,7 +40,7 @@ const (
 
 // needs decides by what was last heard of the agent. News from before the
 // session began say nothing about it.
-func (x seat) needs(a *lifecycle.Agent) need {
+func (x sessionKey) needs(a *lifecycle.Agent) need {
 	switch {
 	case x.over != "":
 		return ending
@@ -54,23 +54,25 @@ func (x seat) needs(a *lifecycle.Agent) need {
 	return nothing
 }
 
-// seats are the sessions of this process.
-type seats struct {
+// sessions are the sessions of this process.
+type sessions struct {
 	mu   sync.Mutex
-	by   map[string]seat // by session
-	poke chan struct{}   // the log says something of a session
+	by   map[string]sessionKey // by session
+	poke chan struct{}         // the log says something of a session
 }
 
-func newSeats() *seats { return &seats{by: map[string]seat{}, poke: make(chan struct{}, 1)} }
+func newSessions() *sessions {
+	return &sessions{by: map[string]sessionKey{}, poke: make(chan struct{}, 1)}
+}
 
-func (h *seats) put(x seat) {
+func (h *sessions) put(x sessionKey) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.by[x.session] = x
 }
 
 // began records at which event the log began a session.
-func (h *seats) began(session string, seq uint64) {
+func (h *sessions) began(session string, seq uint64) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if x, ok := h.by[session]; ok {
@@ -79,23 +81,23 @@ func (h *seats) began(session string, seq uint64) {
 	}
 }
 
-func (h *seats) drop(session string) {
+func (h *sessions) drop(session string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	delete(h.by, session)
 }
 
-func (h *seats) get(session string) (seat, bool) {
+func (h *sessions) get(session string) (sessionKey, bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	x, ok := h.by[session]
 	return x, ok
 }
 
-func (h *seats) list() []seat {
+func (h *sessions) list() []sessionKey {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	out := make([]seat, 0, len(h.by))
+	out := make([]sessionKey, 0, len(h.by))
 	for _, x := range h.by {
 		out = append(out, x)
 	}
@@ -103,7 +105,7 @@ func (h *seats) list() []seat {
 }
 
 // follow wakes the keeper where an event may concern a session of ours.
-func (h *seats) follow(r events.Record) {
+func (h *sessions) follow(r events.Record) {
 	if r.Name != events.SessionLost && r.Name != events.SessionStarted {
 		return
 	}
@@ -121,22 +123,24 @@ type Pages interface {
 }
 
 // KeepSessions brings the log and the open sockets together again where they
-// have parted, until ctx ends.
+// have parted, once.
 func (s *Service) KeepSessions(ctx context.Context, pages Pages) {
-	tick := time.NewTicker(s.Alive)
-	defer tick.Stop()
-	for {
-		for _, x := range s.seats.list() {
-			if err := s.keep(ctx, x, pages); err != nil && ctx.Err() == nil {
-				s.Logger.WarnContext(ctx, "a desktop's session is not on record as it is; it is tried again",
-					"agent", x.agent, "code", fault.Code(err))
-			}
+	for _, x := range s.sessions.list() {
+		if err := s.keep(ctx, x, pages); err != nil && ctx.Err() == nil {
+			s.Logger.WarnContext(ctx, "a desktop's session is not on record as it is; it is tried again",
+				"agent", x.agent, "code", fault.Code(err))
 		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		case <-s.seats.poke:
+	}
+}
+
+// AskDesktops asks the pages of agents who are held back. Nobody polls a
+// desktop, so one that was ready all along would say nothing, and stay held
+// back for ever.
+func (s *Service) AskDesktops(pages teller) {
+	for _, a := range s.agents.list() {
+		conn, ok := s.Directory.Connection(a.Tenant, a.State.Connection)
+		if ok && conn.Provider.Can.Desktop && a.Enrolled() && a.State.Quarantine != nil {
+			pages.Tell(conn.Name, a.ID)
 		}
 	}
 }
@@ -145,10 +149,10 @@ func (s *Service) KeepSessions(ctx context.Context, pages Pages) {
 // holds up the others for a while only.
 const keepTime = 5 * time.Second
 
-func (s *Service) keep(ctx context.Context, x seat, pages Pages) error {
+func (s *Service) keep(ctx context.Context, x sessionKey, pages Pages) error {
 	ctx, cancel := context.WithTimeout(ctx, keepTime)
 	defer cancel()
-	switch x.needs(s.agents.get(x.tenant, x.agent)) {
+	switch x.needs(s.agents.get(log.Ref{Tenant: x.tenant, ID: x.agent})) {
 	case ending:
 		return s.endDesktop(ctx, x)
 	case replacing:
@@ -166,46 +170,40 @@ func (s *Service) keep(ctx context.Context, x seat, pages Pages) error {
 // startDesktop appends the beginning of a desktop's session, which names this
 // process as the one that holds it; or begins it again, where the log says that
 // it is over and nothing has come after it.
-func (s *Service) startDesktop(ctx context.Context, x seat, again bool) error {
-	return log.Run(ctx, s.Log, log.Step{
-		Make: func(ctx context.Context) (*log.Draft, error) {
-			a, err := log.Agent(ctx, s.Log, x.tenant, x.agent)
-			if err != nil || !a.Enrolled() {
-				return nil, err
-			}
-			if again && x.needs(a) != beginning {
-				return nil, nil
-			}
-			now := s.Now()
-			after, v := a.After(events.SessionStarted, "", "", now)
-			if v == lifecycle.Illegal || a.State.Session == x.session {
-				return nil, nil
-			}
-			after.Session, after.Bridge = x.session, s.process
-			if !again { // the messages of another session are not older than this one's
-				after.Provider, after.RawSeq = nil, 0
-			}
-			d := log.NextOfAgent(a, events.Bridge, events.SessionStarted, now, &events.AgentPresence{State: after})
-			d.Cause = a.Last.ID + "." + events.EventID(x.session, string(events.SessionStarted), x.agent) // two sessions are never one
-			return d, nil
-		},
-		Then: func(_ context.Context, done log.Appended) ([]log.Step, error) {
-			s.seats.began(x.session, done.Record.Seq)
+func (s *Service) startDesktop(ctx context.Context, x sessionKey, again bool) error {
+	done, err := s.Log.UpdateAgent(ctx, log.Ref{Tenant: x.tenant, ID: x.agent}, func(a *lifecycle.Agent) (*log.Draft, error) {
+		if !a.Enrolled() || again && x.needs(a) != beginning {
 			return nil, nil
-		},
+		}
+		now := s.Now()
+		after, v := a.After(events.SessionStarted, "", "", now)
+		if v == lifecycle.Illegal || a.State.Session == x.session {
+			return nil, nil
+		}
+		after.Session, after.Bridge = x.session, s.process
+		if !again { // the messages of another session are not older than this one's
+			after.Provider, after.RawSeq = nil, 0
+		}
+		d := log.NextOfAgent(a, events.Bridge, events.SessionStarted, now, &events.AgentPresence{State: after})
+		d.Cause = a.Last.ID + "." + events.EventID(x.session, string(events.SessionStarted), x.agent) // two sessions are never one
+		return d, nil
 	})
+	if done.Record.Seq > 0 {
+		s.sessions.began(x.session, done.Record.Seq)
+	}
+	return err
 }
 
 // endDesktop appends the end of a session, unless the log has gone on, and
-// forgets the seat.
-func (s *Service) endDesktop(ctx context.Context, x seat) error {
+// forgets it.
+func (s *Service) endDesktop(ctx context.Context, x sessionKey) error {
 	on := events.SessionLost
 	if x.over == desktop.EndClosed {
 		on = events.SessionEnded
 	}
-	if err := s.sessionEvent(ctx, x.tenant, x.agent, on, x.over, x.session, nil); err != nil {
+	if err := s.sessionEvent(ctx, log.Ref{Tenant: x.tenant, ID: x.agent}, on, x.over, x.session, nil); err != nil {
 		return err
 	}
-	s.seats.drop(x.session)
+	s.sessions.drop(x.session)
 	return nil
 }

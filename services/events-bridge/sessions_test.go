@@ -12,9 +12,9 @@ import (
 	"github.com/outdial/outdial/pkg/providers/acqueon/desktop"
 )
 
-// A seat asks for something when the log, after the session began, says
+// A session asks for something when the log, after the session began, says
 // otherwise than the socket.
-func TestWhatASeatNeeds(t *testing.T) {
+func TestWhatASessionNeeds(t *testing.T) {
 	t.Parallel()
 	for story, tc := range map[string]struct {
 		over     string
@@ -37,13 +37,13 @@ func TestWhatASeatNeeds(t *testing.T) {
 		"over, and nobody has heard of it yet":  {"closed", 10, "", events.Offline, "webex", ending},
 		"over, and the agent came in elsewhere": {"lost", 12, "two", events.Ready, "webex", ending},
 	} {
-		x := seat{tenant: "acme", connection: "webex", agent: "wes", session: "one", seq: 11, over: tc.over}
+		x := sessionKey{tenant: "acme", connection: "webex", agent: "wes", session: "one", seq: 11, over: tc.over}
 		a := &lifecycle.Agent{Last: events.Record{Seq: tc.seq}, State: events.AgentState{Session: tc.session, Presence: tc.presence, Connection: tc.conn}}
 		if got := x.needs(a); got != tc.want {
 			t.Errorf("%s: %d, want %d", story, got, tc.want)
 		}
 	}
-	if got := (seat{}).needs(nil); got != nothing {
+	if got := (sessionKey{}).needs(nil); got != nothing {
 		t.Errorf("an agent that was never heard of: %d", got)
 	}
 }
@@ -71,7 +71,7 @@ func (w *world) keeps(s *Service) (did []string, err error) {
 		s.Follow(r)
 	}
 	p := &sockets{}
-	for _, x := range s.seats.list() {
+	for _, x := range s.sessions.list() {
 		if e := s.keep(w.t.Context(), x, p); e != nil {
 			err = e
 		}
@@ -104,7 +104,7 @@ func (w *world) lose(agent string) {
 	}
 }
 
-func sitting(t *testing.T) (*world, *Desk, *doors) {
+func sitting(t *testing.T) (*world, *DesktopSink, *doors) {
 	w, reach := newWorld(t), &doors{}
 	d := w.s.Desk(reach)
 	if err := d.Opened(t.Context(), "webex", "wes", "one"); err != nil {
@@ -200,7 +200,7 @@ func TestAnEndThatCouldNotBeWrittenIsWrittenLater(t *testing.T) {
 			if len(reach.open) != 0 {
 				t.Error("the way to the desktop is open still")
 			}
-			if err := w.s.keep(t.Context(), w.s.seats.list()[0], &sockets{}); err == nil {
+			if err := w.s.keep(t.Context(), w.s.sessions.list()[0], &sockets{}); err == nil {
 				t.Error("written to a log that is away")
 			}
 			w.log.Cut(false)
@@ -208,7 +208,7 @@ func TestAnEndThatCouldNotBeWrittenIsWrittenLater(t *testing.T) {
 			if a := w.agent("wes"); a.State.Presence != tc.want || a.State.Session != "" {
 				t.Errorf("%+v", a.State)
 			}
-			if n := len(w.s.seats.list()); n != 0 {
+			if n := len(w.s.sessions.list()); n != 0 {
 				t.Errorf("%d sessions are kept for ever", n)
 			}
 		})
@@ -227,7 +227,7 @@ func TestALateEndIsOfItsOwnSession(t *testing.T) {
 	}
 	w.wantKept(w.s)
 	w.wantAgent("wes", "session_started session_started")
-	if n := len(w.s.seats.list()); n != 0 {
+	if n := len(w.s.sessions.list()); n != 0 {
 		t.Errorf("%d sessions are kept for ever", n)
 	}
 }

@@ -73,9 +73,9 @@ func controls() []control {
 			pkg: e2e, test: "TestAnAgentWhoseClaimIsLostIsNotDialed", says: "dialed, want withheld (claim_lost)",
 		},
 		{
-			invariant: "I4", guard: "older words of a desktop are late", file: "services/events-bridge/normalise.go",
-			old: "if m.seq < a.State.RawSeq {",
-			new: "if m.seq < 0*a.State.RawSeq {",
+			invariant: "I4", guard: "older words of a desktop are late", file: "services/events-bridge/judge.go",
+			old: "case m.seq <= a.State.RawSeq:",
+			new: "case m.seq < 0*a.State.RawSeq:",
 			pkg: e2e, test: "TestAnOlderWordOfADesktopDoesNotUndoALaterOne", says: "not_ready  claim <nil>",
 		},
 		{

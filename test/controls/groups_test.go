@@ -75,7 +75,7 @@ func groups() []group {
 			{"I6", "a signature grows old", "internal/door/credential.go",
 				"at.Sub(now).Abs() > m.Window", "at.Sub(now).Abs() > 1000*m.Window",
 				"TestASignedWebhook", "an old signature: 204"},
-			{"I4", "a held-back desktop is asked", "services/events-bridge/run.go",
+			{"I4", "a held-back desktop is asked", "services/events-bridge/sessions.go",
 				"pages.Tell(conn.Name, a.ID)", "_ = pages",
 				"TestTheDesktopOfAnAgentWhoIsHeldBackIsAskedUntilSheIsFree", "in a minute were asked map[]"},
 		}},

@@ -208,7 +208,7 @@ func TestNATSPermissions(t *testing.T) {
 func TestNATSConsumersHaveOneOwner(t *testing.T) {
 	s := ship(t)
 	durables := map[string]string{"CALLS.orchestrator": "orchestrator", "CALLS.compliance": "compliance", "CALLS.dialer": "dialer",
-		"AGENTS.orchestrator": "orchestrator", "AGENTS.projector": "orchestrator"}
+		"AGENTS.orchestrator": "orchestrator", "AGENTS.projector": "orchestrator", "PROVIDER.bridge": "bridge"}
 	for _, user := range []string{"orchestrator", "compliance", "dialer", "bridge"} {
 		nc := s.as(t, user)
 		for d, owner := range durables {

@@ -73,7 +73,10 @@ func TestNATSServicesCanWork(t *testing.T) {
 		if _, err := store.Last(within(t, 5*time.Second), events.AgentFamily, "acme", "a1"); !errors.Is(err, log.ErrNone) {
 			t.Errorf("%s cannot read an agent: %v", tc.service, err)
 		}
-		canTail(t, js, tc.service, last)
+		canTail(t, js, tc.service, events.StreamCalls)
+		if tc.role == events.Bridge {
+			canTail(t, js, tc.service, events.StreamProvider)
+		}
 		canHear(t, nc, tc.service, tc.role, tc.hears, tc.known)
 		canAnswer(t, s, nc, tc.service)
 	}
@@ -82,19 +85,19 @@ func TestNATSServicesCanWork(t *testing.T) {
 	}
 }
 
-// canTail reads CALLS through an ordered consumer.
-func canTail(t *testing.T, js jetstream.JetStream, service string, last uint64) {
+// canTail reads a stream through an ordered consumer.
+func canTail(t *testing.T, js jetstream.JetStream, service, stream string) {
 	t.Helper()
 	ctx := within(t, 10*time.Second)
-	tail, err := worker.Tail(ctx, js, events.StreamCalls, nil, 0, func(context.Context, worker.Delivery, error) error { return nil })
+	tail, err := worker.Tail(ctx, js, stream, nil, 0, func(context.Context, worker.Delivery, error) error { return nil })
 	if err != nil {
-		t.Errorf("%s cannot follow CALLS: %v", service, err)
+		t.Errorf("%s cannot follow %s: %v", service, stream, err)
 		return
 	}
 	select {
 	case <-tail.CaughtUp():
 	case <-ctx.Done():
-		t.Errorf("%s does not catch up with CALLS: at %d of %d", service, tail.Seq(), last)
+		t.Errorf("%s does not catch up with %s: at %d", service, stream, tail.Seq())
 	}
 	if _, err := js.Stream(ctx, events.StreamAgents); err != nil {
 		t.Errorf("%s cannot see when AGENTS was made: %v", service, err)

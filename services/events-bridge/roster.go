@@ -1,0 +1,182 @@
+package bridge
+
+import (
+	"sync"
+	"time"
+
+	"github.com/outdial/outdial/internal/log"
+	"github.com/outdial/outdial/pkg/events"
+	"github.com/outdial/outdial/pkg/events/lifecycle"
+)
+
+// roster is what this process remembers of the agents' log: who is where, whom
+// a provider means, what opens an agent's session, and whom to poll when.
+type roster struct {
+	mu     sync.Mutex
+	agents map[log.Ref]*lifecycle.Agent
+	by     map[string]string // a provider's name of an agent → ours
+	sealed map[log.Ref]sealed
+	over   map[log.Ref]string // the last call of an agent, where it is known to be closed
+	polls  map[log.Ref]*polling
+	fresh  chan struct{} // somebody is to be polled who was not before
+}
+
+// sealed is an agent's credential as it was enrolled at a sequence.
+type sealed struct {
+	seq   uint64
+	token string
+}
+
+// polling is when an agent is asked next.
+type polling struct {
+	due      time.Time
+	asking   bool
+	failures int // in a row
+}
+
+func newRoster() *roster {
+	r := &roster{fresh: make(chan struct{}, 1)}
+	r.reset()
+	return r
+}
+
+// reset forgets everybody: the log is heard from its beginning again.
+func (r *roster) reset() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.agents, r.by = map[log.Ref]*lifecycle.Agent{}, map[string]string{}
+	r.sealed, r.over, r.polls = map[log.Ref]sealed{}, map[log.Ref]string{}, map[log.Ref]*polling{}
+}
+
+// take hears an event; polled says whether the agent's provider is asked.
+func (r *roster) take(e events.Record, polled func(*lifecycle.Agent) bool) {
+	ref := log.RefOf(e)
+	a := lifecycle.FoldAgent(e.Tenant, e.Key, e)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if was := r.agents[ref]; was != nil {
+		delete(r.by, nameOf(was))
+	}
+	r.agents[ref] = a
+	r.by[nameOf(a)] = a.ID
+	if b, ok := e.Body.(*events.AgentEnrolled); ok {
+		r.sealed[ref] = sealed{e.Seq, b.Token}
+	}
+	switch p := polled(a); {
+	case !p:
+		delete(r.polls, ref)
+	case r.polls[ref] == nil:
+		r.polls[ref] = &polling{}
+		select {
+		case r.fresh <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// get is what was last heard of an agent, nil if nothing was.
+func (r *roster) get(ref log.Ref) *lifecycle.Agent {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.agents[ref]
+}
+
+func (r *roster) list() []*lifecycle.Agent {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	out := make([]*lifecycle.Agent, 0, len(r.agents))
+	for _, a := range r.agents {
+		out = append(out, a)
+	}
+	return out
+}
+
+// providerKey is the provider's name of an agent.
+func providerKey(tenant, connection, agent string) string {
+	return tenant + "/" + connection + "@" + agent
+}
+
+func nameOf(a *lifecycle.Agent) string {
+	return providerKey(a.Tenant, a.State.Connection, a.State.ProviderAgent)
+}
+
+// named is whom a provider means, "" if nobody is known by that name.
+func (r *roster) named(name string) string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.by[name]
+}
+
+// names are the names under which news of an agent is heard, our own first.
+func (r *roster) names(ref log.Ref) []string {
+	names := []string{ref.Tenant + "/" + ref.ID}
+	if a := r.get(ref); a != nil && a.State.ProviderAgent != "" {
+		names = append(names, nameOf(a))
+	}
+	return names
+}
+
+// token is an agent's sealed credential, as it was enrolled at a sequence.
+func (r *roster) token(ref log.Ref, seq uint64) (string, bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	t := r.sealed[ref]
+	return t.token, t.seq == seq
+}
+
+// closed remembers that the last call of an agent is closed: it stays so, and
+// need not be looked at again whenever the agent is.
+func (r *roster) closed(ref log.Ref, call string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.over[ref] = call
+}
+
+func (r *roster) isOver(ref log.Ref, call string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.over[ref] == call
+}
+
+// due lists who is to be asked now, and says when somebody is next. Who is
+// listed is not listed again before later was said of it.
+func (r *roster) due(now time.Time) (refs []log.Ref, next time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for ref, p := range r.polls {
+		switch {
+		case p.asking:
+		case !p.due.After(now):
+			p.asking = true
+			refs = append(refs, ref)
+		case next.IsZero() || p.due.Before(next):
+			next = p.due
+		}
+	}
+	return refs, next
+}
+
+// later says when an agent is asked again.
+func (r *roster) later(ref log.Ref, at time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if p := r.polls[ref]; p != nil {
+		p.due, p.asking = at, false
+	}
+}
+
+// failed counts the failures in a row after one more, or after none any more,
+// and says how many there were before.
+func (r *roster) failed(ref log.Ref, again bool) (before, now int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	p := r.polls[ref]
+	if p == nil {
+		return 0, 0
+	}
+	before = p.failures
+	if p.failures = 0; again {
+		p.failures = before + 1
+	}
+	return before, p.failures
+}
