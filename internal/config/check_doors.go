@@ -71,7 +71,7 @@ func (l *loader) checkEmbedded() {
 		}
 		if says := badListen(addr); says != "" {
 			l.judge(path, "%s", says)
-		} else if !loopbackAddr(addr) {
+		} else if !door.LoopbackHost(addr) {
 			l.judge(path, "the embedded server knows no credentials and listens on loopback only; run a server of its own and set nats.url")
 		}
 	}
@@ -225,7 +225,7 @@ func (l *loader) checkWorkspace() {
 		l.required(path, &s)
 		w.Tokens[key] = s
 	}
-	if len(owners) > 0 && len(w.Tokens) == 0 && !loopbackAddr(l.cfg.HTTP.Listen) {
+	if len(owners) > 0 && len(w.Tokens) == 0 && !door.LoopbackHost(l.cfg.HTTP.Listen) {
 		l.warn("workspace.tokens", "there are none, so desktops can connect from this machine alone")
 	}
 }

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/outdial/outdial/pkg/events"
 )
 
 // A Fault is one thing that is wrong with a configuration. It never holds a
@@ -166,38 +168,11 @@ func cut(s string) string {
 
 // meant is " did you mean x?" for a word that is nearly one of those known.
 func meant(word string, known []string) string {
-	best, at := "", 3
-	for _, k := range known {
-		if d := distance(strings.ToLower(word), strings.ToLower(k)); d < at && d < len(k) {
-			best, at = k, d
-		}
-	}
-	if best == "" || len(word) > 64 {
+	if len(word) > 64 {
 		return ""
 	}
-	return "; did you mean " + best + "?"
-}
-
-// distance is how many letters have to change to make b of a (Levenshtein).
-func distance(a, b string) int {
-	if len(a) > 64 || len(b) > 64 {
-		return 64
+	if like := events.Nearest(word, known); like != "" {
+		return "; did you mean " + like + "?"
 	}
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			change := diagonal
-			if a[i] != b[j] {
-				change++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(change, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
+	return ""
 }

@@ -1,7 +1,6 @@
 package config
 
 import (
-	"net"
 	"net/url"
 	"strings"
 
@@ -12,11 +11,11 @@ import (
 // from, another machine: the doors, the log and every provider. Redis does not
 // count: it holds no secret and no number.
 func (c *Config) Loopback() bool {
-	if !loopbackAddr(c.HTTP.Listen) {
+	if !door.LoopbackHost(c.HTTP.Listen) {
 		return false
 	}
 	if c.NATS.URL == "" {
-		if c.NATS.Listen != "" && !loopbackAddr(c.NATS.Listen) {
+		if c.NATS.Listen != "" && !door.LoopbackHost(c.NATS.Listen) {
 			return false
 		}
 	} else {
@@ -50,15 +49,10 @@ func (c *Config) ConnectionLoopback(name string) bool {
 	if conn.BaseURL != "" {
 		return loopbackURL(conn.BaseURL)
 	}
-	return loopbackAddr(c.HTTP.Listen)
+	return door.LoopbackHost(c.HTTP.Listen)
 }
 
 func loopbackURL(s string) bool {
 	u, err := url.Parse(s)
 	return err == nil && door.LoopbackHost(u.Hostname())
-}
-
-func loopbackAddr(addr string) bool {
-	host, _, err := net.SplitHostPort(addr)
-	return err == nil && door.LoopbackHost(host)
 }

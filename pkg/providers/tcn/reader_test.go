@@ -82,19 +82,6 @@ func afterTalkAt(state events.Name) providers.View {
 	return v
 }
 
-// lastHeard is a call of which TCN said this last.
-func lastHeard(status string) providers.View {
-	v := dialedAt(events.Consulting)
-	v.Said = status
-	return v
-}
-
-func transferredAt(state events.Name) providers.View {
-	v := wrapping(afterTalkAt(state))
-	v.Transferred = true
-	return v
-}
-
 func wrapping(v providers.View) providers.View {
 	v.Presence = events.WrapUp
 	return v
@@ -140,13 +127,6 @@ func readerStories() []readerStory {
 		{"a cold one", "COLD_OUTBOUND_TRANSFER_STARTED", dialedAt(events.Talking), "call consulting"},
 		{"a transfer that TCN will only invent", "CALLER_TRANSFER_BRAND_NEW", dialedAt(events.Talking), "call consulting"},
 		{"a word to the supervisor", "INTERCOM_RINGING_SOURCE", dialedAt(events.Talking), "call consulting"},
-
-		{"a cold transfer is done", "WRAPUP", lastHeard("COLD_AGENT_TRANSFER_STARTED"), "call ended(transferred), call wrap_up, agent wrap_up"},
-		{"and the agent has no after-call work", "READY", lastHeard("cold_outbound_transfer_started"), "call ended(transferred), call wrapped_up, agent ready"},
-		{"it is told once", "WRAPUP", transferredAt(events.WrapUp), ""},
-		{"and the agent is ready", "READY", transferredAt(events.WrapUp), "call wrapped_up, agent ready"},
-		{"it did not work", "PEERED", lastHeard("COLD_AGENT_TRANSFER_STARTED"), "call talking"},
-		{"a warm one may have been a hang-up", "WRAPUP", lastHeard("WARM_AGENT_TRANSFER_STARTED_SOURCE"), "call wrap_up, agent wrap_up"},
 
 		{"talk without a claim is not ours", "PEERED", idle(events.Ready), "agent foreign_call"},
 		{"talk on a claim not dialed is not ours", "PEERED", claimedAt(events.Passed), "agent foreign_call"},
@@ -195,7 +175,12 @@ func idleAfter(state events.Name) providers.View {
 
 func TestReader(t *testing.T) {
 	t.Parallel()
-	for _, tc := range readerStories() {
+	tell(t, readerStories())
+}
+
+func tell(t *testing.T, stories []readerStory) {
+	t.Helper()
+	for _, tc := range stories {
 		t.Run(tc.story, func(t *testing.T) {
 			t.Parallel()
 			obs, err := tcn.Reader{}.Read(saying(t, tc.status), tc.view)
@@ -264,31 +249,6 @@ func TestReaderOnStatusCodes(t *testing.T) {
 	for _, status := range []int{302, 400, 500, 503} {
 		_, err := tcn.Reader{}.Read(events.ProviderRaw{Status: status, Body: []byte(`{}`)}, idle(events.Ready))
 		wantFault(t, err, fault.Permanent, "no_status")
-	}
-}
-
-// An agent who is free may have been in after-call work that nobody saw: then
-// nobody knows when the call ended.
-func TestWhenACallEndedThatNobodySawEnd(t *testing.T) {
-	t.Parallel()
-	free := time.Date(2026, 3, 2, 17, 0, 0, 0, time.UTC)
-	for story, tc := range map[string]struct {
-		status   string
-		changed  any
-		received time.Duration // after it became free
-		inferred bool
-	}{
-		"polled right after":             {"READY", free.UnixMilli(), time.Second, false},
-		"polled minutes later":           {"READY", free.UnixMilli(), 4 * time.Minute, true},
-		"after-call work is just over":   {"PREPARING_AFTER_WRAPUP", free.UnixMilli(), time.Second, true},
-		"TCN does not date its statuses": {"READY", nil, time.Second, false},
-	} {
-		raw := answer(t, map[string]any{"statusDesc": tc.status, "lastStatusChange": tc.changed})
-		raw.ReceivedAt = free.Add(tc.received)
-		obs, err := tcn.Reader{}.Read(raw, dialedAt(events.Talking))
-		if err != nil || len(obs) < 2 || obs[0].Call != events.Ended || obs[0].Inferred != tc.inferred || obs[1].Inferred {
-			t.Errorf("%s: %+v, %v", story, obs, err)
-		}
 	}
 }
 

@@ -2,6 +2,7 @@ package bus
 
 import (
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -54,22 +55,10 @@ var versionShape = regexp.MustCompile(`^[0-9]{1,2}(\.(0|[1-9][0-9]{0,4})){0,3}$`
 func AtLeast(version, minimum string) bool {
 	v, ok := parts(version)
 	m, _ := parts(minimum)
-	if !ok {
-		return false
+	for len(v) < len(m) {
+		v = append(v, 0)
 	}
-	for i := range max(len(v), len(m)) {
-		var a, b uint64
-		if i < len(v) {
-			a = v[i]
-		}
-		if i < len(m) {
-			b = m[i]
-		}
-		if a != b {
-			return a > b
-		}
-	}
-	return true
+	return ok && slices.Compare(v, m) >= 0
 }
 
 func parts(version string) ([]uint64, bool) {

@@ -9,8 +9,7 @@ import (
 	"github.com/outdial/outdial/pkg/events"
 )
 
-//go:generate go test -count=1 -run TestMatrix . -update
-//go:generate go run ../../../gen/lifecycledoc ../../../docs/lifecycle.md
+//go:generate go test -count=1 -run TestMatrix|TestDocsArePrinted . -update
 
 // Matrix prints what every event is in every state, a line for each move and
 // one each for what is known and what is illegal. It leaves nothing out: a
