@@ -169,15 +169,16 @@ func DecodeRecord(subject string, h Header, data []byte) (Record, error) {
 	if e.Type() != s.Type() {
 		return Record{}, codecFault(op, "unknown_event", ErrUnknownEvent)
 	}
+	ext := extensions(e.Extensions())
 	r := Record{
 		Family: f, Tenant: tenant, Key: key, Role: role, Name: name,
 		ID: e.ID(), Time: e.Time(), Body: s.New(),
-		Cause: extension(e, ExtCausation), TraceParent: extension(e, ExtTraceParent),
+		Cause: ext.text(ExtCausation), TraceParent: ext.text(ExtTraceParent),
 	}
-	if err := agrees(r, e); err != nil {
+	if err := agrees(r, e, ext); err != nil {
 		return Record{}, err
 	}
-	if r.Place, err = placeOf(e); err != nil {
+	if r.Place, err = placeOf(ext); err != nil {
 		return Record{}, err
 	}
 	if r.Time.IsZero() {
@@ -189,15 +190,15 @@ func DecodeRecord(subject string, h Header, data []byte) (Record, error) {
 	return r, nil
 }
 
-func agrees(r Record, e event.Event) error {
+func agrees(r Record, e event.Event, ext extensions) error {
 	for _, a := range []struct {
 		name, got, want string
 		must            bool
 	}{
 		{"source", e.Source(), SourceOf(r.Tenant, r.Role), true},
 		{"subject", e.Subject(), r.Key, true},
-		{ExtPartitionKey, extension(e, ExtPartitionKey), r.Key, false},
-		{ExtCorrelation, extension(e, ExtCorrelation), r.Key, false},
+		{ExtPartitionKey, ext.text(ExtPartitionKey), r.Key, false},
+		{ExtCorrelation, ext.text(ExtCorrelation), r.Key, false},
 	} {
 		if a.got != a.want && (a.must || a.got != "") {
 			return codecFault("decode record", "contradiction", fmt.Errorf("%w: %s", ErrContradiction, a.name))
@@ -206,8 +207,8 @@ func agrees(r Record, e event.Event) error {
 	return nil
 }
 
-func placeOf(e event.Event) (int, error) {
-	s := extension(e, ExtSequence)
+func placeOf(ext extensions) (int, error) {
+	s := ext.text(ExtSequence)
 	if s == "" {
 		return 0, nil
 	}
@@ -218,9 +219,12 @@ func placeOf(e event.Event) (int, error) {
 	return int(n), nil
 }
 
-// extension reads an extension as text, whatever type its mode gave it.
-func extension(e event.Event, name string) string {
-	switch v := e.Extensions()[name].(type) {
+// extensions are an event's, copied out of it once.
+type extensions map[string]any
+
+// text reads an extension as text, whatever type its mode gave it.
+func (x extensions) text(name string) string {
+	switch v := x[name].(type) {
 	case string:
 		return v
 	case int32:
@@ -230,8 +234,10 @@ func extension(e event.Event, name string) string {
 }
 
 func decodeData(e event.Event, into any) error {
-	if base, _, err := mime.ParseMediaType(e.DataContentType()); e.DataContentType() != "" && (err != nil || !isJSONMedia(base)) {
-		return codecFault("decode event", "bad_datacontenttype", nil)
+	if media := e.DataContentType(); media != "" && media != mediaJSON {
+		if base, _, err := mime.ParseMediaType(media); err != nil || !isJSONMedia(base) {
+			return codecFault("decode event", "bad_datacontenttype", nil)
+		}
 	}
 	if !json.Valid(e.Data()) {
 		return codecFault("decode event", "bad_body", nil)

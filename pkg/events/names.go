@@ -1,5 +1,7 @@
 package events
 
+import "sync"
+
 // A Role is the author of an event, and the last but one token of its
 // subject. The broker gives each service its own role and no other, so only
 // compliance can write a pass.
@@ -177,16 +179,23 @@ func AgentSpecs() []Spec {
 	}
 }
 
+type specKey struct {
+	Family
+	Role
+	Name
+}
+
+// specs is made once: every event that is written or read is looked up.
+var specs = sync.OnceValue(func() map[specKey]Spec {
+	out := map[specKey]Spec{}
+	for _, s := range append(CallSpecs(), AgentSpecs()...) {
+		out[specKey{s.Family, s.Role, s.Name}] = s
+	}
+	return out
+})
+
 // Lookup finds the spec of a family's event by role and name.
 func Lookup(f Family, r Role, n Name) (Spec, bool) {
-	specs := CallSpecs()
-	if f == AgentFamily {
-		specs = AgentSpecs()
-	}
-	for _, s := range specs {
-		if s.Role == r && s.Name == n {
-			return s, true
-		}
-	}
-	return Spec{}, false
+	s, ok := specs()[specKey{f, r, n}]
+	return s, ok
 }
