@@ -15,7 +15,7 @@ RACE := $(shell command -v cc >/dev/null 2>&1 && echo -race)
 STATE := find cmd docs gen internal pkg services sim test deploy go.mod go.sum go.work go.work.sum -type f -not -path '*/node_modules/*' -not -path 'deploy/secrets/*' -exec cksum {} + | LC_ALL=C sort -k3
 
 .DEFAULT_GOAL := help
-.PHONY: help demo build test check gen lint interop long fuzz redis nats clean
+.PHONY: help demo build test check gen lint deadcode size bench interop long fuzz redis nats clean
 
 help: ## this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' Makefile
@@ -48,6 +48,7 @@ check: ## what must hold before a change goes in: format, vet, lint, modules, pr
 	{ echo "files were out of date; go work sync and make gen have put them right, keep them"; exit 1; }
 	@rm -f bin/.before bin/.after
 	@$(MAKE) -s lint
+	@$(MAKE) -s deadcode
 	$(GO) test -count=1 ./test/imports ./test/deploy
 
 gen: ## prints what is made from the code: schemas, lifecycle, rules, configuration
@@ -57,6 +58,23 @@ gen: ## prints what is made from the code: schemas, lifecycle, rules, configurat
 
 lint: bin/staticcheck ## staticcheck, module by module
 	@bad=0; for m in $(MODULES); do echo "$$m: staticcheck"; (cd $$m && $(CURDIR)/bin/staticcheck ./...) || bad=1; done; exit $$bad
+
+# What a program can reach is what its main calls; pkg/events is a library, whose
+# users are not here. Tests alone flush the twin of
+# Redis, drain a worker by hand and print a finding.
+deadcode: bin/deadcode ## functions that no program of ours can reach
+	@echo "deadcode"; bin/deadcode -filter 'outdial/outdial/(cmd|internal|pkg/providers|services|gen)' ./cmd/... ./services/... ./gen/... ./deploy/... >bin/.dead && \
+	! grep -vE 'Memory.Flush$$|Runtime.Drain$$|Finding.String$$' bin/.dead
+
+size: ## lines of the product: what is neither test, simulator, generator nor demonstration
+	@find cmd internal pkg services -name '*.go' -not -name '*_test.go' -not -path 'cmd/outdial/internal/demo/*' | LC_ALL=C sort | xargs wc -l | \
+	awk '$$2 != "total" { split($$2, p, "/"); part = p[1] "/" p[2]; n[part] += $$1; sum += $$1 } \
+	END { for (part in n) printf "%7d  %s\n", n[part], part | "LC_ALL=C sort -k2"; close("LC_ALL=C sort -k2"); printf "%7d  lines of product code\n", sum }'
+
+# BENCH=-stages=floor,desktops for some of it; bin/bench -help lists the rest.
+bench: build ## measures outdial beside bare JetStream: the table of docs/performance.md
+	$(GO) build -o bin/bench ./test/bench
+	@OUTDIAL_REDIS_SERVER=$$(sh deploy/scripts/redis.sh) && export OUTDIAL_REDIS_SERVER && bin/bench $(BENCH)
 
 interop: ## CloudEvents, AsyncAPI and the desktop relay against their npm counterparts (needs Node and npm)
 	sh test/interop/run.sh
@@ -84,6 +102,9 @@ bin/nats: tools/go.mod tools/go.sum
 
 bin/staticcheck: tools/go.mod tools/go.sum
 	cd tools && GOWORK=off $(GO) build -mod=mod -o ../bin/staticcheck honnef.co/go/tools/cmd/staticcheck
+
+bin/deadcode: tools/go.mod tools/go.sum
+	cd tools && GOWORK=off $(GO) build -mod=mod -o ../bin/deadcode golang.org/x/tools/cmd/deadcode
 
 clean: ## removes bin and what was built; keeps data, secrets and .cache
 	rm -rf bin

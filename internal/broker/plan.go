@@ -9,7 +9,7 @@ package broker
 import (
 	"cmp"
 	"fmt"
-	"strings"
+	"slices"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -132,7 +132,7 @@ func heard(f events.Family, r events.Role, names ...events.Name) []string {
 }
 
 func orchestratorHears() []string {
-	return join(
+	return slices.Concat(
 		heard(events.CallFamily, events.Orchestrator, events.Requested, events.Waiting, events.CancelRequested, events.Closed),
 		heard(events.CallFamily, events.Compliance, events.Failed),
 		heard(events.CallFamily, events.Dialer, events.Withheld, events.Started, events.Refused, events.NotPlaced,
@@ -142,19 +142,19 @@ func orchestratorHears() []string {
 }
 
 func agentsHeard() []string {
-	return join(
+	return slices.Concat(
 		heard(events.AgentFamily, events.Bridge, events.Ready, events.NotReady),
 		heard(events.AgentFamily, events.Orchestrator, events.Released, events.Enrolled))
 }
 
 func complianceHears() []string {
-	return join(
+	return slices.Concat(
 		heard(events.CallFamily, events.Orchestrator, events.Requested, events.Assigned),
 		heard(events.CallFamily, events.Compliance, events.Preparing))
 }
 
 func dialerHears() []string {
-	return join(
+	return slices.Concat(
 		heard(events.CallFamily, events.Orchestrator, events.CancelRequested, events.Closed),
 		heard(events.CallFamily, events.Compliance, events.Passed, events.Failed),
 		heard(events.CallFamily, events.Dialer, events.Dialing, events.Unknown, events.Withheld,
@@ -243,32 +243,4 @@ func durable(name, says string, filters ...string) Consumer {
 		AckWait: 5 * time.Second, MaxDeliver: -1, MaxAckPending: 20000, MaxWaiting: 512,
 		ReplayPolicy: jetstream.ReplayInstantPolicy,
 	}}
-}
-
-// Table prints the plan as two Markdown tables.
-func (l Layout) Table() string {
-	var b strings.Builder
-	b.WriteString("| stream | subjects | keeps | per subject | what |\n|---|---|---|---|---|\n")
-	for _, s := range l.Streams {
-		keeps, per := "for ever", "all"
-		if s.Config.MaxAge > 0 {
-			keeps = fmt.Sprintf("%d days", int(s.Config.MaxAge/day))
-		}
-		if s.Config.MaxMsgsPerSubject > 0 {
-			per = fmt.Sprintf("last %d", s.Config.MaxMsgsPerSubject)
-		}
-		if s.Config.DiscardNewPerSubject {
-			per = fmt.Sprintf("at most %d", s.Config.MaxMsgsPerSubject)
-		}
-		fmt.Fprintf(&b, "| %s | `%s` | %s | %s | %s |\n", s.Config.Name, strings.Join(s.Config.Subjects, "` `"), keeps, per, s.Says)
-	}
-	b.WriteString("\n| stream | consumer | hears | what |\n|---|---|---|---|\n")
-	for _, c := range l.Consumers {
-		hears := "everything"
-		if len(c.Config.FilterSubjects) > 0 {
-			hears = "`" + strings.Join(c.Config.FilterSubjects, "` `") + "`"
-		}
-		fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", c.Stream, c.Config.Name, hears, c.Says)
-	}
-	return b.String()
 }

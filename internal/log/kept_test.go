@@ -120,7 +120,9 @@ func BenchmarkReadAmongMany(b *testing.B) {
 func TestACallOfWhichOnlyTheEndIsLeftIsToldFromAWholeOne(t *testing.T) {
 	t.Parallel()
 	r := rig(t)
-	roomy(t, r, func(c *jetstream.StreamConfig) { c.MaxMsgs, c.Discard, c.DiscardNewPerSubject = 14, jetstream.DiscardOld, false })
+	roomy(t, r, func(c *jetstream.StreamConfig) {
+		c.MaxMsgs, c.Discard, c.DiscardNewPerSubject = 14, jetstream.DiscardOld, false
+	})
 	kept(t, r, 3) // two calls lose their beginning
 	l := log.NewJetStream(r.JS, log.Options{})
 	read := func(call string) ([]events.Record, error) {

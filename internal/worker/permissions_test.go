@@ -26,7 +26,7 @@ func guarded(t *testing.T) *server.Server {
 		t.Fatal(err)
 	}
 	users := []*server.User{{Username: "root", Password: "x"}}
-	for _, p := range layout.Permissions([]string{"acme"}) {
+	for _, p := range permissionsOf(layout, []string{"acme"}) {
 		u := &server.User{Username: p.User, Password: "x", Permissions: &server.Permissions{
 			Publish:   &server.SubjectPermission{Allow: orNothing(p.Publish), Deny: p.Deny},
 			Subscribe: &server.SubjectPermission{Allow: orNothing(p.Subscribe)},

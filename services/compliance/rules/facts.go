@@ -17,17 +17,6 @@ const (
 	Yes
 )
 
-// String names the answer as the evidence shows it.
-func (a Answer) String() string {
-	switch a {
-	case No:
-		return "no"
-	case Yes:
-		return "yes"
-	}
-	return "not_known"
-}
-
 // Purposes and modes of a request. The zero value stands for the first of each.
 const (
 	PurposeTelemarketing = events.PurposeTelemarketing

@@ -41,24 +41,6 @@ type file struct {
 // token is what a name looks like wherever it may end up in a subject.
 var token = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
 
-// Parse reads one rule set. It may extend an embedded one. Every fault is
-// reported at once, joined with errors.Join; a fault leaves no rule set.
-func Parse(text []byte) (RuleSet, error) {
-	all, err := Embedded()
-	if err != nil {
-		return RuleSet{}, err
-	}
-	f, err := decode(text)
-	r, err2 := f.build(all)
-	if err := errors.Join(err, err2); err != nil {
-		return RuleSet{}, err
-	}
-	if err := standsAlone(r, all); err != nil {
-		return RuleSet{}, err
-	}
-	return r, nil
-}
-
 // decode reads the YAML strictly: one document, no unknown and no repeated
 // field. What could be read is returned beside the faults, so that its own
 // faults can be named in the same breath.

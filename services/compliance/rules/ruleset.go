@@ -27,7 +27,7 @@ const (
 	HabitOff = "off"
 )
 
-// A RuleSet says where and when calls may be made. Make one with Parse or Load:
+// A RuleSet says where and when calls may be made. Load makes one:
 // a RuleSet that extends another is usable only once it has been merged with it.
 type RuleSet struct {
 	Name        string

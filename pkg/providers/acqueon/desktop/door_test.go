@@ -94,7 +94,7 @@ func TestTheScriptIsServed(t *testing.T) {
 	}
 	body, err := io.ReadAll(res.Body)
 	_ = res.Body.Close()
-	if err != nil || res.StatusCode != 200 || !bytes.Equal(body, Script()) || len(body) == 0 {
+	if err != nil || res.StatusCode != 200 || !bytes.Equal(body, script) || len(body) == 0 {
 		t.Errorf("status %d, %d bytes, %v", res.StatusCode, len(body), err)
 	}
 	if ct := res.Header.Get("Content-Type"); !strings.HasPrefix(ct, "text/javascript") || res.Header.Get("X-Content-Type-Options") != "nosniff" {

@@ -5,11 +5,10 @@ import (
 	"net/http"
 )
 
+// script is the page's side of the socket, as served at ScriptPath.
+//
 //go:embed relay.js
 var script []byte
-
-// Script is the page's side of the socket, as served at ScriptPath.
-func Script() []byte { return append([]byte(nil), script...) }
 
 func serveScript(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "text/javascript; charset=utf-8")

@@ -1,15 +1,15 @@
-package broker
+package worker
 
 import (
-	"fmt"
-	"strings"
+	"slices"
 
+	"github.com/outdial/outdial/internal/broker"
 	"github.com/outdial/outdial/internal/log/marks"
 	"github.com/outdial/outdial/pkg/events"
 )
 
-// A Permission is what one NATS user may do. What is not listed is denied.
-type Permission struct {
+// A permission is what one NATS user may do. What is not listed is denied.
+type permission struct {
 	User      string // also the connection's name: answers go to _INBOX_<User>
 	Says      string
 	Publish   []string
@@ -43,7 +43,7 @@ func tails(streams ...string) []string {
 
 // consumes lets a service pull from and acknowledge on its durables, and no
 // one else's. Newer servers may write the account into the ack's subject.
-func (l Layout) consumes(durables ...string) []string {
+func consumes(l broker.Layout, durables ...string) []string {
 	var out []string
 	for _, c := range l.Consumers {
 		for _, d := range durables {
@@ -77,33 +77,33 @@ func notices() []string {
 	return append(append(out, reads(events.StreamFacts)...), events.RegressionSubject())
 }
 
-// Permissions lists the users of a layout: one per service, one per kind of
-// outsider, with tenants' outsiders apart. deploy makes the server's
-// configuration from it.
-func (l Layout) Permissions(tenants []string) []Permission {
+// permissionsOf lists the users of a layout: one per service, one per kind of
+// outsider, with tenants' outsiders apart. deploy/nats/accounts.conf
+// says the same for a server of its own.
+func permissionsOf(l broker.Layout, tenants []string) []permission {
 	notes := []string{"ops.*.*", "rejected.*.*"}
-	logs := join(reads(events.StreamCalls, events.StreamAgents, events.StreamControl),
+	logs := slices.Concat(reads(events.StreamCalls, events.StreamAgents, events.StreamControl),
 		tails(events.StreamCalls, events.StreamAgents), notices())
-	out := []Permission{
+	out := []permission{
 		service(events.Orchestrator, "accepts, claims, waits and closes",
-			join(l.consumes(Orchestrator, Projector), appends(events.Orchestrator, "calls", "agents"), notes, logs,
+			slices.Concat(consumes(l, broker.Orchestrator, broker.Projector), appends(events.Orchestrator, "calls", "agents"), notes, logs,
 				[]string{"$JS.API.STREAM.INFO.*"}), // how full they are
 			"outdial.*.call.*", "outdial.*.agent.*", "outdial.*.control.*", "outdial.*.rejected.*", "outdial.*.why",
 			events.AliveSubject("*")),
 		service(events.Compliance, "the only one who can write a pass",
-			join(l.consumes(Compliance), appends(events.Compliance, "calls"), notes, logs,
+			slices.Concat(consumes(l, broker.Compliance), appends(events.Compliance, "calls"), notes, logs,
 				tails(events.StreamFacts), []string{"facts.*.*.*"}),
 			"outdial.*.compliance.*", "outdial.*.dnc.*", "outdial.*.privacy.*", "outdial.*.call.explain"),
 		service(events.Dialer, "the only one who can write an intent to dial",
-			join(l.consumes(Dialer), appends(events.Dialer, "calls"), notes, logs, []string{"workspace.*.*.*.*.send"}),
+			slices.Concat(consumes(l, broker.Dialer), appends(events.Dialer, "calls"), notes, logs, []string{"workspace.*.*.*.*.send"}),
 			"outdial.*.provider.*.*"),
 		service(events.Bridge, "what providers and desktops say; takes requests by HTTP",
-			join(l.consumes(Bridge), appends(events.Bridge, "calls", "agents"), notes, logs,
+			slices.Concat(consumes(l, broker.Bridge), appends(events.Bridge, "calls", "agents"), notes, logs,
 				reads(events.StreamProvider), tails(events.StreamProvider), []string{"provider.*.*", "dial.requests.*", events.AliveSubject("*")}),
 			"workspace.*.*.*.*.send", "outdial.*.workspace.*"),
 		{
 			User: "operator", Says: "people, by the NATS CLI and outdial's own tool",
-			Publish: join(appends(events.Operator, "calls", "agents"),
+			Publish: slices.Concat(appends(events.Operator, "calls", "agents"),
 				[]string{"control.*.*.*", "facts.*.*.*", "ops.*.*", "outdial.>", "$SRV.>",
 					"$JS.API.INFO", "$JS.API.STREAM.NAMES", "$JS.API.STREAM.LIST", "$JS.API.STREAM.INFO.*", "$JS.API.STREAM.MSG.GET.*",
 					"$JS.API.CONSUMER.NAMES.*", "$JS.API.CONSUMER.LIST.*", "$JS.API.CONSUMER.INFO.*.*",
@@ -118,16 +118,16 @@ func (l Layout) Permissions(tenants []string) []Permission {
 	}
 	for _, t := range tenants {
 		out = append(out,
-			Permission{
+			permission{
 				User: "upstream-" + t, Says: "publishes requests of " + t + " and asks about its calls",
 				Publish:   []string{events.RequestSubject(t), "outdial." + t + ".call.*"},
 				Subscribe: []string{"_INBOX_upstream-" + t + ".>"},
 			},
-			Permission{
+			permission{
 				User: "analytics-" + t, Says: "hears the calls and agents of " + t + ", says nothing",
 				Subscribe: []string{"_INBOX_analytics-" + t + ".>", "calls." + t + ".>", "agents." + t + ".>"},
 			},
-			Permission{
+			permission{
 				User: "gateway-" + t, Says: "publishes raw provider messages of " + t,
 				Publish: []string{events.ProviderSubject(t, "*")}, Subscribe: []string{"_INBOX_gateway-" + t + ".>"},
 			})
@@ -135,37 +135,9 @@ func (l Layout) Permissions(tenants []string) []Permission {
 	return out
 }
 
-func service(r events.Role, says string, publish []string, serves ...string) Permission {
-	return Permission{
+func service(r events.Role, says string, publish []string, serves ...string) permission {
+	return permission{
 		User: string(r), Says: says, Publish: publish, Responds: true,
-		Subscribe: join([]string{"_INBOX_" + string(r) + ".>", "$SRV.>"}, serves),
+		Subscribe: slices.Concat([]string{"_INBOX_" + string(r) + ".>", "$SRV.>"}, serves),
 	}
-}
-
-func join(parts ...[]string) []string {
-	var out []string
-	for _, p := range parts {
-		out = append(out, p...)
-	}
-	return out
-}
-
-// PermissionTable prints permissions as a Markdown table.
-func PermissionTable(ps []Permission) string {
-	var b strings.Builder
-	b.WriteString("| user | may publish | may subscribe | what |\n|---|---|---|---|\n")
-	cell := func(s []string) string {
-		if len(s) == 0 {
-			return "nothing"
-		}
-		return "`" + strings.Join(s, "` `") + "`"
-	}
-	for _, p := range ps {
-		publish := cell(p.Publish)
-		if len(p.Deny) > 0 {
-			publish += ", not " + cell(p.Deny)
-		}
-		fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", p.User, publish, cell(p.Subscribe), p.Says)
-	}
-	return b.String()
 }
