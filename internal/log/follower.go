@@ -1,7 +1,6 @@
 package log
 
 import (
-	"context"
 	"slices"
 	"sync"
 
@@ -30,26 +29,6 @@ type Follower struct {
 	unread map[events.Family]map[Ref]uint64
 	closed []Ref // in the order in which they closed
 	of     map[events.Family]*hearing
-}
-
-// A hearing is how far the events of a family were heard.
-type hearing struct {
-	turn sync.Mutex // one event at a time, until everybody has heard it
-	subs []*hearer
-
-	// The rest is under the follower's lock.
-	folded  uint64        // sequence of the last event in memory
-	told    uint64        // and of the last that all hearers have taken
-	live    bool          // everything that was stored at the start was heard
-	past    int           // counts the times that all was forgotten
-	further chan struct{} // closed when told or past has changed; nil: nobody waits
-}
-
-// A hearer is told of every event after a sequence.
-type hearer struct {
-	after uint64
-	take  func(events.Record)
-	reset func()
 }
 
 var _ View = (*Follower)(nil)
@@ -90,7 +69,7 @@ func (f *Follower) Take(r events.Record) {
 			s.take(r)
 		}
 	}
-	f.tell(h, r.Seq)
+	f.tell(h, r.Seq, r.ID)
 }
 
 // Unreadable hears that the next event of a stream cannot be read. Its log is
@@ -103,21 +82,43 @@ func (f *Follower) Unreadable(family events.Family, ref Ref, seq uint64) {
 	f.unread[family][ref] = seq
 	h.folded = seq
 	f.mu.Unlock()
-	f.tell(h, seq)
+	f.tell(h, seq, "")
 }
 
-func (f *Follower) tell(h *hearing, seq uint64) {
+// Load begins with calls that were read from the leader instead of hearing the
+// stream from its beginning: all that were open at a sequence, as they stand
+// there or later; the logs of unread cannot be read. What is stored after the
+// sequence is heard then.
+func (f *Follower) Load(logs [][]events.Record, unread []Ref, seq uint64, id string) {
+	h := f.of[events.CallFamily]
+	h.turn.Lock()
+	defer h.turn.Unlock()
 	f.mu.Lock()
-	defer f.mu.Unlock()
-	h.told = seq
-	h.stir()
+	for _, log := range logs {
+		c := lifecycle.Fold(log)
+		f.hold(Ref{c.Tenant, c.ID}, c)
+	}
+	for _, ref := range unread {
+		f.unread[events.CallFamily][ref] = seq
+	}
+	h.folded = seq
+	f.mu.Unlock()
+	for _, s := range h.subs {
+		tell(slices.Concat(logs...), seq, s)
+	}
+	f.tell(h, seq, id)
 }
 
-func (h *hearing) stir() {
-	if h.further != nil {
-		close(h.further)
-		h.further = nil
-	}
+// Open lists the calls that are open at a place of the stream, and the id of
+// the event there.
+func (f *Follower) Open() (calls []Ref, seq uint64, id string) {
+	h := f.of[events.CallFamily]
+	h.turn.Lock()
+	defer h.turn.Unlock()
+	f.OpenCalls(func(c *lifecycle.Call) { calls = append(calls, Ref{c.Tenant, c.ID}) })
+	f.mu.RLock()
+	defer f.mu.RUnlock()
+	return calls, h.told, h.id
 }
 
 // CaughtUp says that everything stored at the start has been heard. Before,
@@ -143,41 +144,12 @@ func (f *Follower) Reset(family events.Family) {
 	f.mu.Lock()
 	f.forget(family)
 	h.folded, h.told, h.live = 0, 0, false
-	h.past++
 	h.stir()
 	f.mu.Unlock()
 	for _, s := range h.subs {
 		s.after = 0
 		s.reset()
 	}
-}
-
-// Past counts how often a family was forgotten.
-func (f *Follower) Past(family events.Family) int {
-	f.mu.RLock()
-	defer f.mu.RUnlock()
-	return f.of[family].past
-}
-
-// Join adds a hearer that has heard a family up to a sequence by itself. It
-// fails when the follower is further than that, or has begun anew since the
-// hearer asked for its Past.
-func (f *Follower) Join(family events.Family, past int, after uint64, take func(events.Record), reset func()) (leave func(), ok bool) {
-	h := f.of[family]
-	h.turn.Lock()
-	defer h.turn.Unlock()
-	f.mu.RLock()
-	defer f.mu.RUnlock()
-	if h.past != past || h.told > after {
-		return nil, false
-	}
-	s := &hearer{after, take, reset}
-	h.subs = append(h.subs, s)
-	return func() {
-		h.turn.Lock()
-		defer h.turn.Unlock()
-		h.subs = slices.DeleteFunc(slices.Clone(h.subs), func(x *hearer) bool { return x == s })
-	}, true
 }
 
 // call folds an event of a call that the stream has brought.
@@ -262,6 +234,9 @@ func (f *Follower) Learn(r events.Record) {
 		}
 		return
 	}
+	if !f.of[r.Family].live {
+		return // the stream will bring it, or what is loaded holds it
+	}
 	ref := RefOf(r)
 	c := f.calls[ref]
 	switch {
@@ -321,34 +296,4 @@ func (f *Follower) Agents() []*lifecycle.Agent {
 		all = append(all, a)
 	}
 	return all
-}
-
-// Heard is the sequence of the last event of a family that was heard by
-// everybody who hears with this follower.
-func (f *Follower) Heard(family events.Family) uint64 {
-	f.mu.RLock()
-	defer f.mu.RUnlock()
-	return f.of[family].told
-}
-
-// Reach implements View.
-func (f *Follower) Reach(ctx context.Context, family events.Family, seq uint64) error {
-	h := f.of[family]
-	for {
-		f.mu.Lock()
-		if h.told >= seq {
-			f.mu.Unlock()
-			return nil
-		}
-		if h.further == nil {
-			h.further = make(chan struct{})
-		}
-		further := h.further
-		f.mu.Unlock()
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-further:
-		}
-	}
 }

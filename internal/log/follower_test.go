@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"reflect"
+	"slices"
 	"testing"
 	"time"
 
@@ -232,27 +233,52 @@ func TestFollowerStories(t *testing.T) {
 				t.Error("what was not stored yet is heard")
 			}
 		},
-		"a hearer joins where it stands, and not behind": func(t *testing.T, w *world) {
-			var got []uint64
-			take := func(r events.Record) { got = append(got, r.Seq) }
-			if _, ok := w.f.Join(events.CallFamily, 0, 0, take, func() {}); ok {
-				t.Error("one that has heard nothing joins in the middle")
-			}
-			leave, ok := w.f.Join(events.CallFamily, 0, w.f.Heard(events.CallFamily), take, func() { got = nil })
-			if !ok {
-				t.Fatal("not let in")
-			}
-			a := must(t, w.store, requested("two"))
+		"a hearer is told of what is open, and then of what comes": func(t *testing.T, w *world) {
+			a := must(t, w.store, requested("over"))
+			must(t, w.store, draft("over", events.Orchestrator, events.Closed, "x", a.Record.Seq, &events.CallClosed{}))
 			hear(t, w)
+			var got []string
+			leave := w.f.Hear(events.CallFamily, func(r events.Record) { got = append(got, r.Key) }, func() { got = nil })
+			must(t, w.store, requested("two"))
+			if hear(t, w); !slices.Equal(got, []string{"one", "two"}) {
+				t.Errorf("it heard %v", got)
+			}
 			w.f.Reset(events.CallFamily)
 			w.heard = 0
-			if hear(t, w); len(got) != 2 || got[1] != a.Record.Seq {
+			if hear(t, w); !slices.Equal(got, []string{"one", "over", "over", "two"}) {
 				t.Errorf("after the reset it heard %v", got)
 			}
 			leave()
 			must(t, w.store, requested("three"))
-			if hear(t, w); len(got) != 2 {
+			if hear(t, w); len(got) != 4 {
 				t.Error("who has left still hears")
+			}
+		},
+		"what is loaded is told up to its place, and the rest when it comes": func(t *testing.T, w *world) {
+			one, err := w.store.Read(t.Context(), events.CallFamily, "acme", "one", 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			a := must(t, w.store, requested("two"))
+			b := must(t, w.store, draft("two", events.Orchestrator, events.Closed, "x", a.Record.Seq, &events.CallClosed{}))
+			two, err := w.store.Read(t.Context(), events.CallFamily, "acme", "two", 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			w.f.Reset(events.CallFamily)
+			var got []uint64
+			w.f.Hear(events.CallFamily, func(r events.Record) { got = append(got, r.Seq) }, func() {})
+			w.f.Load([][]events.Record{two, one}, []log.Ref{{Tenant: "acme", ID: "bad"}}, a.Record.Seq, a.Record.ID)
+			if _, seq, id := w.f.Open(); seq != a.Record.Seq || id != a.Record.ID || len(got) != 2 {
+				t.Errorf("at %d, told %v", seq, got)
+			}
+			w.f.CaughtUp(events.CallFamily)
+			w.f.Take(two[1])
+			if !slices.Equal(got, []uint64{one[0].Seq, a.Record.Seq, b.Record.Seq}) {
+				t.Errorf("told %v", got)
+			}
+			if c := w.f.Call(log.Ref{Tenant: "acme", ID: "two"}); c == nil || c.State != lifecycle.Closed || len(c.Log) != 2 {
+				t.Errorf("%+v", c)
 			}
 		},
 	} {

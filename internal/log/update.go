@@ -193,6 +193,15 @@ func (l *Log) update(ctx context.Context, decide func() (*Draft, error)) (Append
 	}
 }
 
+// Reach waits until everything of a family up to a sequence was heard; without
+// a view there is nothing to wait for.
+func (l *Log) Reach(ctx context.Context, f events.Family, seq uint64) error {
+	if l.view == nil {
+		return nil
+	}
+	return l.view.Reach(ctx, f, seq)
+}
+
 // Append implements Leader; what was appended is known here at once.
 func (l *Log) Append(ctx context.Context, d Draft) (Appended, error) {
 	a, err := l.Leader.Append(ctx, d)

@@ -2,30 +2,36 @@ package runtime
 
 import (
 	"context"
-	"errors"
 	"slices"
 	"sync"
 	"time"
 
 	"github.com/outdial/outdial/internal/log"
+	"github.com/outdial/outdial/internal/log/marks"
 	"github.com/outdial/outdial/internal/worker"
 	"github.com/outdial/outdial/pkg/events"
+	"github.com/outdial/outdial/pkg/events/fault"
 )
 
-// retailWait is how long a stream that cannot be read now is left alone.
-const retailWait = 500 * time.Millisecond
+const (
+	// retailWait is how long a stream that cannot be read now is left alone.
+	retailWait = 500 * time.Millisecond
+	// openEvery is how much of the log a start after a crash has to hear.
+	openEvery = 10 * time.Second
+)
 
 // A Following hears the logs once for all services of a process, over the
 // connection of the first of them, and holds what they know of calls and
 // agents. That service is the last to be closed. The zero value follows
 // nothing yet.
 type Following struct {
-	mu    sync.Mutex
-	view  *log.Follower
-	first *Host   // whose connection is used
-	books []*Host // whose books note what was heard
-	stop  context.CancelFunc
-	done  sync.WaitGroup
+	mu     sync.Mutex
+	view   *log.Follower
+	first  *Host // whose connection is used
+	leader log.Leader
+	books  []*Host // whose books note what was heard
+	stop   context.CancelFunc
+	done   sync.WaitGroup
 }
 
 // families are followed, each in its stream.
@@ -39,14 +45,14 @@ func familyOf(stream string) events.Family {
 }
 
 // add lets a service hear; the first one's connection is heard with.
-func (f *Following) add(h *Host) {
+func (f *Following) add(h *Host, leader log.Leader) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.books = append(f.books, h)
 	if f.first != nil {
 		return
 	}
-	f.first, f.view = h, log.NewFollower()
+	f.first, f.leader, f.view = h, leader, log.NewFollower()
 	ctx, stop := context.WithCancel(context.Background())
 	f.stop = stop
 	for _, family := range families() {
@@ -65,8 +71,8 @@ func (f *Following) leave(h *Host) {
 	}
 }
 
-// hear feeds the view with one stream until ctx ends, from its beginning again
-// whenever the store is found to be another one than it was.
+// hear feeds the view with one stream until ctx ends, and begins again whenever
+// the store is found to be another one than it was.
 func (f *Following) hear(ctx context.Context, h *Host, family events.Family) {
 	for ctx.Err() == nil {
 		changed := h.past.change()
@@ -74,20 +80,12 @@ func (f *Following) hear(ctx context.Context, h *Host, family events.Family) {
 		t, err := f.tail(one, h, family)
 		if err != nil {
 			stop()
+			h.Logger.Warn("a log cannot be heard now", "stream", log.StreamOf(family), "code", fault.Code(err))
 			pause(ctx, retailWait)
+			f.view.Reset(family)
 			continue
 		}
-		go func() {
-			select {
-			case <-t.CaughtUp():
-				f.view.CaughtUp(family)
-			case <-one.Done():
-			}
-		}()
-		select {
-		case <-ctx.Done():
-		case <-changed:
-		}
+		f.attend(one, h, family, t, changed)
 		stop()
 		<-t.Done()
 		if ctx.Err() == nil {
@@ -96,9 +94,31 @@ func (f *Following) hear(ctx context.Context, h *Host, family events.Family) {
 	}
 }
 
+// attend waits for the end of a tail's time, and keeps meanwhile which calls
+// are open.
+func (f *Following) attend(ctx context.Context, h *Host, family events.Family, t *worker.Tailer, changed <-chan struct{}) {
+	caught := t.CaughtUp()
+	tick := time.NewTicker(openEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			f.keep(h, family)
+			return
+		case <-changed:
+			return
+		case <-caught:
+			f.view.CaughtUp(family)
+			caught = nil
+		case <-tick.C:
+			f.keep(h, family)
+		}
+	}
+}
+
 func (f *Following) tail(ctx context.Context, h *Host, family events.Family) (*worker.Tailer, error) {
 	stream := log.StreamOf(family)
-	return worker.Tail(ctx, h.JS, stream, nil, 0, func(_ context.Context, d worker.Delivery, problem error) error {
+	take := func(_ context.Context, d worker.Delivery, problem error) error {
 		if problem != nil {
 			h.Logger.Error("an event of the log cannot be read", "stream", stream, "seq", d.Seq)
 			_, tenant, key, _, _, _ := events.ParseLogSubject(d.Subject)
@@ -108,7 +128,69 @@ func (f *Following) tail(ctx context.Context, h *Host, family events.Family) (*w
 		f.seen(stream, d.Seq, d.Record.ID)
 		f.view.Take(*d.Record)
 		return nil
-	})
+	}
+	if family == events.AgentFamily {
+		return worker.TailLatest(ctx, h.JS, stream, take)
+	}
+	seq, err := f.load(ctx, h)
+	if err != nil {
+		return nil, err
+	}
+	return worker.Tail(ctx, h.JS, stream, nil, seq+1, take)
+}
+
+// load has the view begin with the open calls, and says up to which event they
+// stand.
+func (f *Following) load(ctx context.Context, h *Host) (uint64, error) {
+	began := time.Now()
+	calls, seq, id, from, err := f.open(ctx, h)
+	if err != nil {
+		return 0, err
+	}
+	logs, unread, err := log.ReadAll(ctx, f.leader, calls)
+	if err != nil {
+		return 0, err
+	}
+	f.view.Load(logs, unread, seq, id)
+	if seq > 0 {
+		h.Logger.Info("the open calls are known", "by", from, "calls", len(calls), "through", seq, "took", time.Since(began).String())
+	}
+	return seq, nil
+}
+
+// open lists the calls that are open, as they were kept, or else by a walk
+// through the stream.
+func (f *Following) open(ctx context.Context, h *Host) (calls []log.Ref, seq uint64, id, from string, err error) {
+	kept, why, err := h.past.opened(ctx)
+	if err != nil {
+		return nil, 0, "", "", err
+	}
+	if kept != nil {
+		for _, c := range kept.Calls {
+			calls = append(calls, log.Ref{Tenant: c[0], ID: c[1]})
+		}
+		return calls, kept.Seq, kept.ID, "what was kept", nil
+	}
+	if why != "" {
+		h.Logger.Warn("which calls are open was kept and is thrown away; the whole log is looked through", "why", why)
+	}
+	calls, seq, id, err = log.StillOpen(ctx, h.JS)
+	return calls, seq, id, "a walk through the log", err
+}
+
+// keep writes down which calls are open.
+func (f *Following) keep(h *Host, family events.Family) {
+	if family != events.CallFamily || !f.view.Live(family) || h.Held() {
+		return
+	}
+	calls, seq, id := f.view.Open()
+	o := marks.Open{Created: h.past.book.Marks()[events.StreamCalls].Created, Seq: seq, ID: id, Calls: make([][2]string, len(calls))}
+	for i, c := range calls {
+		o.Calls[i] = [2]string{c.Tenant, c.ID}
+	}
+	if err := h.past.keepOpen(o); err != nil {
+		h.Logger.Warn("which calls are open cannot be kept; the next start looks through the whole log", "error", err.Error())
+	}
 }
 
 // seen has every service of the process note what was heard: one that knew
@@ -121,77 +203,17 @@ func (f *Following) seen(stream string, seq uint64, id string) {
 	}
 }
 
-// errAnew says that the logs are heard from their beginning again.
-var errAnew = errors.New("the log is heard anew")
-
-// follow is Host.Follow: who comes later than the others hears by itself what
-// they have heard already, and joins them then.
+// follow is Host.Follow.
 func (f *Following) follow(ctx context.Context, stream string, take func(events.Record), reset func()) error {
 	family := familyOf(stream)
-	for {
-		leave, err := f.replay(ctx, family, take, reset)
-		if err == nil {
-			context.AfterFunc(ctx, leave)
-			return nil
-		}
-		if !errors.Is(err, errAnew) {
-			return err
-		}
-		reset()
-	}
-}
-
-func (f *Following) replay(ctx context.Context, family events.Family, take func(events.Record), reset func()) (leave func(), err error) {
-	alone, stop := context.WithCancel(ctx)
-	defer stop()
-	past := f.view.Past(family)
-	var mu sync.Mutex
-	var heard uint64
-	join := func() {
-		if l, ok := f.view.Join(family, past, heard, take, reset); ok {
-			leave = l
-			stop()
+	leave := f.view.Hear(family, take, reset)
+	context.AfterFunc(ctx, leave)
+	for !f.view.Live(family) {
+		if pause(ctx, 5*time.Millisecond); ctx.Err() != nil {
+			return ctx.Err()
 		}
 	}
-	t, err := worker.Tail(alone, f.first.JS, log.StreamOf(family), nil, 0, func(_ context.Context, d worker.Delivery, problem error) error {
-		mu.Lock()
-		defer mu.Unlock()
-		if leave != nil {
-			return nil
-		}
-		if heard = d.Seq; problem == nil {
-			take(*d.Record)
-		}
-		join()
-		return nil
-	})
-	if err != nil {
-		return nil, err
-	}
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for ctx.Err() == nil {
-		mu.Lock()
-		if leave == nil {
-			join() // there may be no event to come
-		}
-		joined := leave != nil
-		mu.Unlock()
-		switch {
-		case joined && f.view.Live(family):
-			return leave, nil
-		case !joined && f.view.Past(family) != past:
-			stop()
-			<-t.Done()
-			return nil, errAnew
-		}
-		<-tick.C
-	}
-	<-t.Done()
-	if leave != nil {
-		leave()
-	}
-	return nil, ctx.Err()
+	return nil
 }
 
 func pause(ctx context.Context, d time.Duration) {

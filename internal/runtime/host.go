@@ -119,8 +119,9 @@ func (h *Host) open(ctx context.Context, o Options) error {
 	if h.following = o.Following; h.following == nil {
 		h.following = &Following{}
 	}
-	h.following.add(h)
-	h.Log = log.New(log.NewJetStream(h.JS, log.Options{Guard: h.past.guard}), h.following.view)
+	leader := log.NewJetStream(h.JS, log.Options{Guard: h.past.guard})
+	h.following.add(h, leader)
+	h.Log = log.New(leader, h.following.view)
 	h.Directory, err = o.Directory(h.Now, &desktop.Requester{NC: h.NC, Now: h.Now})
 	return err
 }
@@ -187,10 +188,11 @@ func (h *Host) key(tenant string) (events.Key, bool) {
 	return t.Key, ok
 }
 
-// Follow hears every event of a log in order, from its beginning and for as
-// long as ctx lives, and returns once it has caught up. When the store went
-// back in time, and when it was accepted, reset is called and the log is heard
-// from its beginning again: what was heard before is of another past.
+// Follow tells of the calls that are open, or of the last event of every agent,
+// and then of every event of that stream in order, for as long as ctx lives. It
+// returns once everything stored at the start was told. When the store went back
+// in time, and when it was accepted, reset is called and all is told anew: what
+// was told before is of another past.
 func (h *Host) Follow(ctx context.Context, stream string, take func(events.Record), reset func()) error {
 	return h.following.follow(ctx, stream, take, reset)
 }

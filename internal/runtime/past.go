@@ -303,6 +303,35 @@ func (p *past) alarm(ctx context.Context, r events.Regression) error {
 	return err
 }
 
+// opened is what was kept of the open calls, nil for nothing; why says that it
+// does not fit the store. The error is that the store cannot be asked.
+func (p *past) opened(ctx context.Context) (o *marks.Open, why string, err error) {
+	if p.dir == "" {
+		return nil, "", nil
+	}
+	if o, err = marks.LoadOpen(p.dir); err != nil {
+		return nil, err.Error(), nil
+	}
+	if o == nil || o.Seq == 0 {
+		return nil, "", nil
+	}
+	views, err := log.Views(ctx, p.js, map[string]marks.Mark{events.StreamCalls: {Seq: o.Seq}}, false)
+	if err != nil {
+		return nil, "", err
+	}
+	if why = o.Fits(views[events.StreamCalls]); why != "" {
+		return nil, why, nil
+	}
+	return o, "", nil
+}
+
+func (p *past) keepOpen(o marks.Open) error {
+	if p.dir == "" || o.Seq == 0 || o.ID == "" {
+		return nil
+	}
+	return marks.SaveOpen(p.dir, o)
+}
+
 // close ends the keeping, after a last save.
 func (p *past) close() {
 	p.stop()

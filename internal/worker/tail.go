@@ -28,6 +28,7 @@ type Tailer struct {
 	stream  string
 	filters []string
 	handle  TailHandler
+	latest  bool   // begin with the last message of every subject
 	target  uint64 // last sequence at the start, of what the filters match
 	stall   time.Duration
 
@@ -50,24 +51,40 @@ func Tail(ctx context.Context, js jetstream.JetStream, stream string, filters []
 	return tail(ctx, js, stream, filters, from, TailStall, h)
 }
 
+// TailLatest is Tail over a whole stream, beginning with the last message of
+// every subject, in the order of their sequences.
+func TailLatest(ctx context.Context, js jetstream.JetStream, stream string, h TailHandler) (*Tailer, error) {
+	t := newTailer(js, stream, nil, TailStall, h)
+	t.latest = true
+	return t, t.start(ctx)
+}
+
 func tail(ctx context.Context, js jetstream.JetStream, stream string, filters []string, from uint64, stall time.Duration, h TailHandler) (*Tailer, error) {
-	t := &Tailer{
-		js: js, stream: stream, filters: filters, handle: h, stall: stall,
-		caught: make(chan struct{}), done: make(chan struct{}),
-	}
+	t := newTailer(js, stream, filters, stall, h)
 	if from > 0 {
 		t.seq.Store(from - 1)
 	}
+	return t, t.start(ctx)
+}
+
+func newTailer(js jetstream.JetStream, stream string, filters []string, stall time.Duration, h TailHandler) *Tailer {
+	return &Tailer{
+		js: js, stream: stream, filters: filters, handle: h, stall: stall,
+		caught: make(chan struct{}), done: make(chan struct{}),
+	}
+}
+
+func (t *Tailer) start(ctx context.Context) error {
 	var err error
 	if t.target, err = t.last(ctx); err != nil {
-		return nil, fmt.Errorf("tail %s: %w", stream, err)
+		return fmt.Errorf("tail %s: %w", t.stream, err)
 	}
 	t.progress()
 	go func() {
 		defer close(t.done)
 		t.err = t.run(ctx)
 	}()
-	return t, nil
+	return nil
 }
 
 // CaughtUp is closed once everything that was stored when the tail began has
@@ -128,9 +145,13 @@ func (e *tailEnded) Error() string { return e.err.Error() }
 // read follows one ordered consumer until it breaks.
 func (t *Tailer) read(ctx context.Context) error {
 	ask, cancel := context.WithTimeout(ctx, 10*time.Second)
-	cons, err := t.js.OrderedConsumer(ask, t.stream, jetstream.OrderedConsumerConfig{
+	cfg := jetstream.OrderedConsumerConfig{
 		FilterSubjects: t.filters, DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: t.seq.Load() + 1,
-	})
+	}
+	if t.latest && t.seq.Load() == 0 {
+		cfg.DeliverPolicy, cfg.OptStartSeq = jetstream.DeliverLastPerSubjectPolicy, 0
+	}
+	cons, err := t.js.OrderedConsumer(ask, t.stream, cfg)
 	cancel()
 	if err != nil {
 		return err

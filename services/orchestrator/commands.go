@@ -166,7 +166,7 @@ type findRequest struct {
 // maxFound is how many calls one answer may list.
 const maxFound = 500
 
-func (s *Service) onFind(_ context.Context, tenant string, body []byte) (any, error) {
+func (s *Service) onFind(ctx context.Context, tenant string, body []byte) (any, error) {
 	in, err := api.Decode[findRequest](body)
 	if err != nil {
 		return nil, err
@@ -187,7 +187,7 @@ func (s *Service) onFind(_ context.Context, tenant string, body []byte) (any, er
 		}
 		token = t.Key.NumberToken(in.To)
 	}
-	found := s.index.Find(tenant, func(l Line) bool {
+	found, err := s.find(ctx, tenant, func(l Line) bool {
 		return (token == "" || l.Number.Token == token) &&
 			(in.Reference == "" || l.Reference == in.Reference) &&
 			(in.Contact == "" || l.Contact == in.Contact) &&
@@ -196,6 +196,9 @@ func (s *Service) onFind(_ context.Context, tenant string, body []byte) (any, er
 			(in.From == nil || !l.Requested.Before(*in.From)) &&
 			(in.Until == nil || l.Requested.Before(*in.Until))
 	})
+	if err != nil {
+		return nil, err
+	}
 	out := struct {
 		Calls []Line `json:"calls"`
 		Count int    `json:"count"`

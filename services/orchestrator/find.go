@@ -2,6 +2,7 @@ package orchestrator
 
 import (
 	"cmp"
+	"context"
 	"slices"
 	"time"
 
@@ -44,29 +45,60 @@ func lineOf(c *lifecycle.Call) Line {
 	return l
 }
 
-// Find lists the calls of a tenant that match, newest first.
+// newestFirst is the order of an answer.
+func newestFirst(a, b Line) int {
+	return cmp.Or(b.Requested.Compare(a.Requested), cmp.Compare(a.Call, b.Call))
+}
+
+// Find lists the open calls of a tenant that match, newest first.
 func (x *Index) Find(tenant string, match func(Line) bool) []Line {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	var out []Line
-	for ref, l := range x.lines {
-		if ref.Tenant == tenant && match(l) {
+	for ref, e := range x.open {
+		if ref.Tenant != tenant {
+			continue
+		}
+		if l := lineOf(e.call); match(l) {
 			out = append(out, l)
 		}
 	}
-	slices.SortFunc(out, func(a, b Line) int { return cmp.Or(b.Requested.Compare(a.Requested), cmp.Compare(a.Call, b.Call)) })
+	slices.SortFunc(out, newestFirst)
 	return out
 }
 
-// Forget drops the lines of calls that closed before a moment, as CALLS does.
-func (x *Index) Forget(before time.Time) {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	for len(x.closed) > 0 {
-		if l := x.lines[x.closed[0]]; l.Closed != nil && !l.Closed.Before(before) {
+// lookThrough is how long call.find may look through the calls that are kept.
+const lookThrough = 30 * time.Second
+
+// find lists the calls of a tenant that match, newest first: those that are
+// open from memory, the others from the log. The more are kept the longer it
+// takes; memory would grow with every call instead.
+func (s *Service) find(ctx context.Context, tenant string, match func(Line) bool) ([]Line, error) {
+	found := s.index.Find(tenant, match)
+	ctx, cancel := context.WithTimeout(ctx, lookThrough)
+	defer cancel()
+	known := map[string]bool{}
+	for _, l := range found {
+		known[l.Call] = true
+	}
+	calls := map[string]*lifecycle.Call{}
+	err := s.History(ctx, tenant, func(r events.Record) {
+		c := calls[r.Key]
+		if c == nil && r.Name == events.Requested {
+			c = &lifecycle.Call{State: lifecycle.None}
+			calls[r.Key] = c
+		}
+		if c == nil || known[r.Key] {
 			return
 		}
-		delete(x.lines, x.closed[0])
-		x.closed = x.closed[1:]
-	}
+		if c.Take(r); c.State != lifecycle.Closed {
+			return
+		}
+		delete(calls, r.Key)
+		if l := lineOf(c); match(l) {
+			found = append(found, l)
+		}
+	})
+	slices.SortFunc(found, newestFirst)
+	return found, err
 }

@@ -12,9 +12,9 @@ import (
 )
 
 // An Index is what this process remembers of the logs: when each open call is
-// looked at next, who waits for whom, and a line about every call for
-// call.find. It is rebuilt from the logs at every start and proves nothing:
-// whatever is done by it is decided again from the log.
+// looked at next and who waits for whom. It is rebuilt from the logs at every
+// start and proves nothing: whatever is done by it is decided again from the
+// log.
 //
 // No event and no look walks the open calls: whoever waits costs memory.
 type Index struct {
@@ -27,8 +27,6 @@ type Index struct {
 	states  map[lifecycle.State]int64 // of the open calls
 	looks   map[string]*line[*entry]  // by tenant, the earliest first
 	queues  map[queueKey]*line[*entry]
-	lines   map[log.Ref]Line
-	closed  []log.Ref // in the order in which they closed
 	roster  roster
 	tenants []string // that have looks, in order
 }
@@ -73,7 +71,7 @@ func NewIndex(plan func(*lifecycle.Call, time.Time) Action, now func() time.Time
 func (x *Index) forgetCalls() {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	x.open, x.states, x.lines, x.closed = map[log.Ref]*entry{}, map[lifecycle.State]int64{}, map[log.Ref]Line{}, nil
+	x.open, x.states = map[log.Ref]*entry{}, map[lifecycle.State]int64{}
 	x.looks, x.queues, x.tenants = map[string]*line[*entry]{}, map[queueKey]*line[*entry]{}, nil
 }
 
@@ -104,14 +102,12 @@ func (x *Index) Take(r events.Record) {
 		x.states[e.call.State]--
 	}
 	e.call.Take(r)
-	x.lines[ref] = lineOf(e.call)
 	if e.call.State == lifecycle.Closed {
 		x.leave(e)
 		if l := x.looks[ref.Tenant]; l != nil {
 			l.leave(e)
 		}
 		delete(x.open, ref)
-		x.closed = append(x.closed, ref)
 		return
 	}
 	x.states[e.call.State]++

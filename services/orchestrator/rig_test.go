@@ -89,6 +89,15 @@ func (w *world) join() *Service {
 	s := New(Config{
 		Log: log.New(w.log, nil), Notes: w, Sessions: sessions.NewMemory(w.Now), Directory: w.dir,
 		Incarnation: sessions.Incarnation(noon), Now: w.Now, Logger: slog.New(slog.DiscardHandler),
+		History: func(_ context.Context, tenant string, take func(events.Record)) error {
+			all, err := w.log.From(events.CallFamily, 0)
+			for _, r := range all {
+				if r.Tenant == tenant && r.Role == events.Orchestrator {
+					take(r)
+				}
+			}
+			return err
+		},
 	})
 	w.crew = append(w.crew, s)
 	w.heard[s], w.told[s] = map[events.Family]uint64{}, map[events.Family]uint64{}

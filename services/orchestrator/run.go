@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/outdial/outdial/internal/log"
 	"github.com/outdial/outdial/internal/runtime"
 	"github.com/outdial/outdial/internal/sessions"
 	"github.com/outdial/outdial/internal/tenants"
@@ -27,6 +28,9 @@ func Run(ctx context.Context, h *runtime.Host, o RunOptions) error {
 	c.Log, c.Notes, c.Sessions, c.Directory = h.Log, h, o.Sessions, h.Directory
 	c.Incarnation, c.Offset, c.Now, c.Logger = sessions.Incarnation(h.Incarnation), h.Clock.Offset(), h.Now, h.Logger
 	c.Standing = h.Standing
+	c.History = func(ctx context.Context, tenant string, take func(events.Record)) error {
+		return log.History(ctx, h.JS, tenant, take)
+	}
 	if k, ok := o.Sessions.(runtime.Keeper); ok {
 		h.Keep(ctx, k) // before anything is decided: it may know better than our own folder
 	}

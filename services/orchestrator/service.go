@@ -34,6 +34,8 @@ type Config struct {
 	Offset    time.Duration // of a rehearsal's clock
 	// Incarnation is when the AGENTS stream was created: the fence of Redis.
 	Incarnation string
+	// History tells what is kept of a tenant's calls, see log.History.
+	History func(ctx context.Context, tenant string, take func(events.Record)) error
 	// Standing says whether the store went back in time, and what was in it
 	// when somebody accepted it; default: it never did.
 	Standing func() marks.Standing

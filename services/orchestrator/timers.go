@@ -59,7 +59,6 @@ func (s *Service) Sweep(ctx context.Context) {
 		}
 	}
 	s.holdBack(ctx)
-	s.index.Forget(s.Now().Add(-s.CallsAge))
 	s.rebuild(ctx)
 }
 

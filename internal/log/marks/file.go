@@ -9,7 +9,7 @@ import (
 	"path/filepath"
 )
 
-// fileName is the one file in a process's folder.
+// fileName is where the marks are, in a process's folder.
 const fileName = "marks.json"
 
 // Load reads what was known when the process last wrote; nil when it never
@@ -32,15 +32,19 @@ func Load(dir string) (*Known, error) {
 
 // Save replaces what is kept, and returns when it is on disk. A crash leaves
 // the old or the new.
-func Save(dir string, k Known) (err error) {
+func Save(dir string, k Known) error {
 	text, err := Write(k)
 	if err != nil {
 		return err
 	}
+	return replace(dir, fileName, text)
+}
+
+func replace(dir, name string, text []byte) (err error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
-	f, err := os.CreateTemp(dir, fileName+".*")
+	f, err := os.CreateTemp(dir, name+".*")
 	if err != nil {
 		return err
 	}
@@ -54,7 +58,7 @@ func Save(dir string, k Known) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := os.Rename(f.Name(), filepath.Join(dir, fileName)); err != nil {
+	if err := os.Rename(f.Name(), filepath.Join(dir, name)); err != nil {
 		return err
 	}
 	return syncDir(dir)

@@ -1,0 +1,114 @@
+package log
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"sync"
+
+	"github.com/outdial/outdial/pkg/events"
+	"github.com/outdial/outdial/pkg/events/lifecycle"
+)
+
+// A hearing is how far the events of a family were heard.
+type hearing struct {
+	turn sync.Mutex // one event at a time, until everybody has heard it
+	subs []*hearer
+
+	// The rest is under the follower's lock.
+	folded  uint64        // sequence of the last event in memory
+	told    uint64        // and of the last that all hearers have taken
+	id      string        // of that event, "" if it cannot be read
+	live    bool          // everything that was stored at the start was heard
+	further chan struct{} // closed when told has changed; nil: nobody waits
+}
+
+// A hearer is told of every event after a sequence.
+type hearer struct {
+	after uint64
+	take  func(events.Record)
+	reset func()
+}
+
+func (f *Follower) tell(h *hearing, seq uint64, id string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	h.told, h.id = seq, id
+	h.stir()
+}
+
+func (h *hearing) stir() {
+	if h.further != nil {
+		close(h.further)
+		h.further = nil
+	}
+}
+
+// tell has a hearer take what was heard up to a sequence, in its order.
+func tell(records []events.Record, seq uint64, s *hearer) {
+	records = slices.DeleteFunc(records, func(r events.Record) bool { return r.Seq > seq })
+	slices.SortFunc(records, func(a, b events.Record) int { return cmp.Compare(a.Seq, b.Seq) })
+	for _, r := range records {
+		s.take(r)
+	}
+	s.after = seq
+}
+
+// Hear adds a hearer that has heard nothing: it is told of the open calls, or
+// of every agent's last event, and then of what is stored after them.
+func (f *Follower) Hear(family events.Family, take func(events.Record), reset func()) (leave func()) {
+	h := f.of[family]
+	h.turn.Lock()
+	defer h.turn.Unlock()
+	var known []events.Record
+	if family == events.CallFamily {
+		f.OpenCalls(func(c *lifecycle.Call) { known = append(known, c.Log...) })
+	} else {
+		for _, a := range f.Agents() {
+			known = append(known, a.Last)
+		}
+	}
+	s := &hearer{take: take, reset: reset}
+	tell(known, f.Heard(family), s)
+	return h.add(s)
+}
+
+// add lets a hearer in; it is called in turn.
+func (h *hearing) add(s *hearer) (leave func()) {
+	h.subs = append(h.subs, s)
+	return func() {
+		h.turn.Lock()
+		defer h.turn.Unlock()
+		h.subs = slices.DeleteFunc(slices.Clone(h.subs), func(x *hearer) bool { return x == s })
+	}
+}
+
+// Heard is the sequence of the last event of a family that was heard by
+// everybody who hears with this follower.
+func (f *Follower) Heard(family events.Family) uint64 {
+	f.mu.RLock()
+	defer f.mu.RUnlock()
+	return f.of[family].told
+}
+
+// Reach implements View.
+func (f *Follower) Reach(ctx context.Context, family events.Family, seq uint64) error {
+	h := f.of[family]
+	for {
+		f.mu.Lock()
+		if h.told >= seq {
+			f.mu.Unlock()
+			return nil
+		}
+		if h.further == nil {
+			h.further = make(chan struct{})
+		}
+		further := h.further
+		f.mu.Unlock()
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-further:
+		}
+	}
+}

@@ -1,0 +1,129 @@
+package log
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/outdial/outdial/pkg/events"
+	"github.com/outdial/outdial/pkg/events/fault"
+)
+
+// walk shows every message that is stored in CALLS now, of some subjects or of
+// all, in order. A walk of headers alone has no bodies.
+func walk(ctx context.Context, js jetstream.JetStream, headers bool, subjects []string, show func(jetstream.Msg, uint64)) error {
+	cons, err := js.OrderedConsumer(ctx, events.StreamCalls, jetstream.OrderedConsumerConfig{HeadersOnly: headers, FilterSubjects: subjects})
+	if err != nil {
+		return err
+	}
+	pending := cons.CachedInfo().NumPending
+	if pending == 0 {
+		return nil
+	}
+	it, err := cons.Messages(jetstream.PullMaxMessages(5_000))
+	if err != nil {
+		return err
+	}
+	defer it.Stop()
+	for ; pending > 0; pending-- {
+		wait, cancel := context.WithTimeout(ctx, 10*time.Second)
+		m, err := it.Next(jetstream.NextContext(wait))
+		cancel()
+		if err != nil {
+			return err
+		}
+		meta, err := m.Metadata()
+		if err != nil {
+			return fmt.Errorf("a message of %s without metadata: %w", events.StreamCalls, err)
+		}
+		show(m, meta.Sequence.Stream)
+	}
+	return nil
+}
+
+// StillOpen finds the calls that are not closed by one walk through CALLS that
+// looks at headers alone. It says up to which event it looked.
+func StillOpen(ctx context.Context, js jetstream.JetStream) (open []Ref, seq uint64, id string, err error) {
+	held := map[Ref]struct{}{}
+	var last jetstream.Msg
+	err = walk(ctx, js, true, nil, func(m jetstream.Msg, at uint64) {
+		_, tenant, call, _, name, _ := events.ParseLogSubject(m.Subject())
+		switch name {
+		case events.Requested:
+			held[Ref{tenant, call}] = struct{}{}
+		case events.Closed:
+			delete(held, Ref{tenant, call})
+		}
+		seq, last = at, m
+	})
+	if err != nil || last == nil {
+		return nil, 0, "", err
+	}
+	for ref := range held {
+		open = append(open, ref)
+	}
+	return open, seq, EventIDOf(events.Header(last.Headers())), nil
+}
+
+// History tells in order who asked for each call of a tenant, whom it was
+// assigned to and how it closed. It walks through everything that is kept, so
+// it takes some ten seconds for a million calls. What cannot be read is left
+// out.
+func History(ctx context.Context, js jetstream.JetStream, tenant string, take func(events.Record)) error {
+	var subjects []string
+	for _, name := range []events.Name{events.Requested, events.Assigned, events.Closed} {
+		subjects = append(subjects, events.LogSubject(events.CallFamily, tenant, "*", events.Orchestrator, name))
+	}
+	err := walk(ctx, js, false, subjects, func(m jetstream.Msg, at uint64) {
+		r, err := events.DecodeRecord(m.Subject(), events.Header(m.Headers()), m.Data())
+		if r.Seq = at; err == nil {
+			take(r)
+		}
+	})
+	if err != nil {
+		return transient("look through the log", CodeUnavailable, err)
+	}
+	return nil
+}
+
+// ReadAll reads calls from the leader, some at a time. unread are those whose
+// log holds an event that cannot be read; those whose beginning has aged out
+// are left out.
+func ReadAll(ctx context.Context, l Leader, calls []Ref) (logs [][]events.Record, unread []Ref, err error) {
+	const readers = 16
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	todo := make(chan Ref)
+	for range readers {
+		wg.Go(func() {
+			for ref := range todo {
+				records, err := l.Read(ctx, events.CallFamily, ref.Tenant, ref.ID, 0)
+				mu.Lock()
+				switch {
+				case err == nil && len(records) > 0:
+					logs = append(logs, records)
+				case err == nil || fault.Code(err) == CodeCut:
+				case fault.Of(err) == fault.Permanent:
+					unread = append(unread, ref)
+				default:
+					cancel(err)
+				}
+				mu.Unlock()
+			}
+		})
+	}
+	for _, ref := range calls {
+		if ctx.Err() != nil {
+			break
+		}
+		todo <- ref
+	}
+	close(todo)
+	wg.Wait()
+	return logs, unread, context.Cause(ctx)
+}

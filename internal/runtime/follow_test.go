@@ -1,0 +1,169 @@
+package runtime_test
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/outdial/outdial/internal/log"
+	"github.com/outdial/outdial/internal/runtime"
+	"github.com/outdial/outdial/internal/telemetry"
+	"github.com/outdial/outdial/pkg/events"
+	"github.com/outdial/outdial/pkg/events/lifecycle"
+	"github.com/outdial/outdial/test/exams/natstest"
+)
+
+// said keeps what a process logs.
+type said struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (s *said) Write(b []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.text.Write(b)
+}
+
+func (s *said) says(what string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return strings.Contains(s.text.String(), what)
+}
+
+// started opens a service whose words are kept, and lists the calls it is told
+// of before anything else happens.
+func started(t *testing.T, r *natstest.Rig, dir string) (*runtime.Host, *said, []string) {
+	t.Helper()
+	o, words := options(t, r), &said{}
+	tele, err := telemetry.Start(t.Context(), telemetry.Config{Service: "x", Getenv: func(string) string { return "" }, LogTo: words})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = tele.Shutdown(t.Context()) })
+	o.Telemetry, o.State = tele, dir
+	h, err := runtime.Open(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(h.Close)
+	var mu sync.Mutex
+	var calls []string
+	if err := h.Follow(t.Context(), events.StreamCalls, func(r events.Record) {
+		mu.Lock()
+		defer mu.Unlock()
+		calls = append(calls, r.Key+" "+string(r.Name))
+	}, func() {}); err != nil {
+		t.Fatal(err)
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	return h, words, slices.Clone(calls)
+}
+
+// A start knows the calls that are open, whatever was kept of them: what fits
+// the store is used, what does not is thrown away, and said.
+func TestAStartKnowsTheOpenCalls(t *testing.T) {
+	t.Parallel()
+	text := func(f func(string) string) func(*testing.T, string) {
+		return func(t *testing.T, file string) {
+			b, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(file, []byte(f(string(b))), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	for _, tc := range []struct {
+		story string
+		spoil func(t *testing.T, file string)
+		says  string
+	}{
+		{"what was kept fits", func(*testing.T, string) {}, `"by":"what was kept"`},
+		{"nothing was kept", func(t *testing.T, file string) { _ = os.Remove(file) }, `"by":"a walk through the log"`},
+		{"it was cut off", text(func(s string) string { return s[:len(s)/2] }), "it cannot be read"},
+		{"a bit has flipped", text(func(s string) string { return strings.Replace(s, `"acme"`, `"acne"`, 1) }), "its checksum is wrong"},
+		{"a later version wrote it", text(func(s string) string { return strings.Replace(s, `"version":1`, `"version":2`, 1) }), "it is of version 2"},
+	} {
+		t.Run(tc.story, func(t *testing.T) {
+			t.Parallel()
+			r, dir := provisioned(t), t.TempDir()
+			h, _, _ := started(t, r, dir)
+			requested(t, h, "open-one")
+			closed := func(call string) {
+				c, err := h.Log.LatestCall(t.Context(), log.Ref{Tenant: "acme", ID: call})
+				if err != nil {
+					t.Fatal(err)
+				}
+				d, err := log.NextOfCall(c, events.Orchestrator, events.Closed, time.Now(), &events.CallClosed{})
+				if err != nil {
+					t.Fatal(err)
+				}
+				if _, err := h.Log.Append(t.Context(), *d); err != nil {
+					t.Fatal(err)
+				}
+			}
+			requested(t, h, "over")
+			closed("over")
+			seq := requested(t, h, "open-two")
+			if err := h.Log.Reach(t.Context(), events.CallFamily, seq); err != nil {
+				t.Fatal(err)
+			}
+			h.Close()
+			file := filepath.Join(dir, "open.json")
+			tc.spoil(t, file)
+
+			// Others go on while the process is away.
+			other, _, _ := started(t, r, t.TempDir())
+			h = other
+			closed("open-one")
+			requested(t, h, "open-three")
+
+			again, words, told := started(t, r, dir)
+			if !words.says(tc.says) {
+				t.Errorf("it says\n%s", words.text.String())
+			}
+			for _, call := range []string{"open-two", "open-three"} {
+				if !slices.Contains(told, call+" requested") {
+					t.Errorf("%s is not told of: %v", call, told)
+				}
+			}
+			if slices.Contains(told, "over closed") && tc.story == "what was kept fits" {
+				t.Errorf("a closed call is told of: %v", told)
+			}
+			c, err := again.Log.Call(t.Context(), log.Ref{Tenant: "acme", ID: "open-one"})
+			if err != nil || c.State != lifecycle.Closed {
+				t.Errorf("a call that closed meanwhile is %v, %v", c, err)
+			}
+		})
+	}
+}
+
+// What was kept belongs to one store and one past of it.
+func TestWhatWasKeptOfAnotherStoreIsNotUsed(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	h, _, _ := started(t, provisioned(t), dir)
+	seq := requested(t, h, "of-another-store")
+	if err := h.Log.Reach(t.Context(), events.CallFamily, seq); err != nil {
+		t.Fatal(err)
+	}
+	h.Close()
+	if err := os.Remove(filepath.Join(dir, "marks.json")); err != nil { // or the store is in question, and nothing is kept
+		t.Fatal(err)
+	}
+	r := provisioned(t)
+	other, _, _ := started(t, r, t.TempDir())
+	requested(t, other, "c1")
+	_, words, told := started(t, r, dir)
+	if !words.says("the stream was made anew") || !slices.Equal(told, []string{"c1 requested"}) {
+		t.Errorf("told of %v, says\n%s", told, words.text.String())
+	}
+}
