@@ -30,8 +30,7 @@ func TestDurablesDeliverWhatTheirHandlersActOn(t *testing.T) {
 		{"orchestrator", "(?i)^onCall$", "CALLS", broker.Orchestrator},
 		{"orchestrator", "(?i)^onAgent$", "AGENTS", broker.Orchestrator},
 		{"compliance", "(?i)^onCall$", "CALLS", broker.Compliance},
-		// Of the bridge's events the dialer asks only whether one shows an orphan.
-		{"dialer", "(?i)^(onCall|orphan)$", "CALLS", broker.Dialer},
+		{"dialer", "(?i)^onCall$", "CALLS", broker.Dialer},
 	} {
 		t.Run(tc.service+" on "+tc.stream, func(t *testing.T) {
 			at := slices.IndexFunc(l.Consumers, func(c broker.Consumer) bool {
@@ -155,7 +154,7 @@ func TestTheConsumersOfAnOlderStoreGetTheirFilters(t *testing.T) {
 		c.AckWait = 30 * time.Second
 		if c.Name == broker.Dialer {
 			ours := slices.DeleteFunc(slices.Clone(c.FilterSubjects), func(f string) bool { return strings.Contains(f, ".bridge.") })
-			c.FilterSubjects = append(ours, "calls.*.*.bridge.*")
+			c.FilterSubjects = append(ours, "calls.*.*.bridge.*", "calls.*.*.dialer.dialing", "calls.*.*.dialer.started")
 		} else {
 			c.FilterSubjects = nil
 		}
@@ -205,7 +204,7 @@ func TestTheConsumersOfAnOlderStoreGetTheirFilters(t *testing.T) {
 	}
 	for durable, want := range map[string][]string{
 		broker.Compliance: {"orchestrator.requested", "orchestrator.assigned"},
-		broker.Dialer:     {"compliance.passed", "dialer.dialing", "dialer.started", "bridge.talking"},
+		broker.Dialer:     {"compliance.passed", "bridge.talking"},
 	} {
 		if _, heard := take(durable); !slices.Equal(heard, want) {
 			t.Errorf("%s is delivered %v, want %v", durable, heard, want)

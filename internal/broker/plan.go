@@ -148,17 +148,14 @@ func agentsHeard() []string {
 }
 
 func complianceHears() []string {
-	return slices.Concat(
-		heard(events.CallFamily, events.Orchestrator, events.Requested, events.Assigned),
-		heard(events.CallFamily, events.Compliance, events.Preparing))
+	return heard(events.CallFamily, events.Orchestrator, events.Requested, events.Assigned)
 }
 
 func dialerHears() []string {
 	return slices.Concat(
 		heard(events.CallFamily, events.Orchestrator, events.CancelRequested, events.Closed),
 		heard(events.CallFamily, events.Compliance, events.Passed, events.Failed),
-		heard(events.CallFamily, events.Dialer, events.Dialing, events.Unknown, events.Withheld,
-			events.Refused, events.NotPlaced, events.Started),
+		heard(events.CallFamily, events.Dialer, events.Unknown, events.Withheld, events.Refused, events.NotPlaced),
 		heard(events.CallFamily, events.Bridge, events.Offered, events.Ringing, events.Answered, events.Talking, events.Held))
 }
 

@@ -6,6 +6,7 @@ package orders
 import (
 	"context"
 	"errors"
+	"sync"
 	"time"
 
 	"github.com/outdial/outdial/internal/log"
@@ -16,37 +17,79 @@ import (
 	"github.com/outdial/outdial/pkg/providers"
 )
 
-// Book makes orders. It reads the log only for the agent's sealed token.
+// A Book makes orders. It reads the log only for an agent's sealed token, once
+// an enrolment.
 type Book struct {
 	Log       log.Leader
 	Directory *tenants.Directory
+
+	mu     sync.Mutex
+	tokens map[log.Ref]sealed
+}
+
+// sealed is an agent's sealed token and the sequence of the enrolment that
+// brought it.
+type sealed struct {
+	token string
+	seq   uint64
 }
 
 // Agent is the agent as its provider knows it, with its credential opened.
-func (b Book) Agent(ctx context.Context, a *lifecycle.Agent) (providers.AgentRef, error) {
-	sealed := ""
-	if a.State.EnrolledSeq > 0 {
-		r, err := b.Log.At(ctx, events.AgentFamily, a.State.EnrolledSeq)
-		if err != nil {
-			return providers.AgentRef{}, err
-		}
-		if e, ok := r.Body.(*events.AgentEnrolled); ok {
-			sealed = e.Token
-		}
+func (b *Book) Agent(ctx context.Context, a *lifecycle.Agent) (providers.AgentRef, error) {
+	token, err := b.token(ctx, a)
+	if err != nil {
+		return providers.AgentRef{}, err
 	}
-	ref, err := b.Directory.AgentRef(a.Tenant, a.ID, a.State, sealed)
+	ref, err := b.Directory.AgentRef(a.Tenant, a.ID, a.State, token)
 	if err != nil {
 		return ref, fault.New(fault.Permanent, "open agent token", "token_sealed", err)
 	}
 	return ref, nil
 }
 
+// token is what the agent's enrolment holds.
+func (b *Book) token(ctx context.Context, a *lifecycle.Agent) (string, error) {
+	seq, ref := a.State.EnrolledSeq, log.Ref{Tenant: a.Tenant, ID: a.ID}
+	if seq == 0 {
+		return "", nil
+	}
+	b.mu.Lock()
+	known, ok := b.tokens[ref]
+	b.mu.Unlock()
+	if ok && known.seq == seq {
+		return known.token, nil
+	}
+	r, err := b.Log.At(ctx, events.AgentFamily, seq)
+	if err != nil {
+		return "", err
+	}
+	e, ok := r.Body.(*events.AgentEnrolled)
+	if !ok || log.RefOf(r) != ref {
+		return "", nil
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.tokens == nil {
+		b.tokens = map[log.Ref]sealed{}
+	}
+	b.tokens[ref] = sealed{e.Token, seq}
+	return e.Token, nil
+}
+
+// Forget lets go of what was read: the store went back, and another enrolment
+// may stand where one was.
+func (b *Book) Forget() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	clear(b.tokens)
+}
+
 // ErrNoConnection says that the connection a call was assigned to is not
 // configured here.
 var ErrNoConnection = errors.New("connection is not configured")
 
-// For makes the order of a call that is assigned to the agent.
-func (b Book) For(ctx context.Context, c *lifecycle.Call, a *lifecycle.Agent) (providers.Order, tenants.Connection, error) {
+// BuildDialRequest makes the order of a call that is assigned to the agent.
+func (b *Book) BuildDialRequest(ctx context.Context, c *lifecycle.Call, a *lifecycle.Agent) (providers.Order, tenants.Connection, error) {
 	if c.Request == nil || c.Assigned == nil {
 		return providers.Order{}, tenants.Connection{}, fault.New(fault.Permanent, "make order", "not_assigned", nil)
 	}

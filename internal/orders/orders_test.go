@@ -52,7 +52,7 @@ func TestAnOrderGrowsWithItsCall(t *testing.T) {
 	t.Parallel()
 	book, ann, _ := enrolled(t, "ann")
 	c := assigned()
-	o, conn, err := book.For(t.Context(), c, ann)
+	o, conn, err := book.BuildDialRequest(t.Context(), c, ann)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -67,12 +67,12 @@ func TestAnOrderGrowsWithItsCall(t *testing.T) {
 		t.Errorf("starts at %v, attempt %q", o.StartTime, o.Attempt)
 	}
 	c.Preparing = &events.CallPreparing{Attempt: "prep", StartTime: noon.Add(time.Minute), NotAfter: noon.Add(2 * time.Minute)}
-	if o, _, _ = book.For(t.Context(), c, ann); o.Attempt != "prep" || !o.StartTime.Equal(noon.Add(time.Minute)) || !o.NotAfter.Equal(noon.Add(2*time.Minute)) {
+	if o, _, _ = book.BuildDialRequest(t.Context(), c, ann); o.Attempt != "prep" || !o.StartTime.Equal(noon.Add(time.Minute)) || !o.NotAfter.Equal(noon.Add(2*time.Minute)) {
 		t.Errorf("prepared: %q, %v", o.Attempt, o.NotAfter)
 	}
 	c.Passed = &events.CallPassed{Scrub: &events.Scrub{CallSid: "sid"}}
 	c.Dialing = &events.CallDialing{Attempt: "dial", NotAfter: noon.Add(3 * time.Minute)}
-	o, _, _ = book.For(t.Context(), c, ann)
+	o, _, _ = book.BuildDialRequest(t.Context(), c, ann)
 	if o.Attempt != "dial" || !o.NotAfter.Equal(noon.Add(3*time.Minute)) || o.Scrub.CallSid != "sid" {
 		t.Errorf("dialed: %q, %v", o.Attempt, o.NotAfter)
 	}
@@ -87,20 +87,20 @@ func TestOrdersThatCannotBeMade(t *testing.T) {
 	book, ann, store := enrolled(t, "ann")
 	none := assigned()
 	none.Assigned = nil
-	if _, _, err := book.For(t.Context(), none, ann); fault.Code(err) != "not_assigned" {
+	if _, _, err := book.BuildDialRequest(t.Context(), none, ann); fault.Code(err) != "not_assigned" {
 		t.Errorf("not assigned: %v", err)
 	}
 	gone := assigned()
 	gone.Assigned.Connection = "gone"
-	if _, _, err := book.For(t.Context(), gone, ann); !errors.Is(err, orders.ErrNoConnection) || fault.Of(err) != fault.Permanent {
+	if _, _, err := book.BuildDialRequest(t.Context(), gone, ann); !errors.Is(err, orders.ErrNoConnection) || fault.Of(err) != fault.Permanent {
 		t.Errorf("no connection: %v", err)
 	}
 	store.Cut(true)
-	if _, _, err := book.For(t.Context(), assigned(), ann); fault.Of(err) != fault.Transient {
+	if _, _, err := book.BuildDialRequest(t.Context(), assigned(), ann); fault.Of(err) != fault.Transient {
 		t.Errorf("no log: %v", err)
 	}
 	other, ann, _ := enrolled(t, "bob") // sealed for somebody else
-	_, _, err := other.For(t.Context(), assigned(), ann)
+	_, _, err := other.BuildDialRequest(t.Context(), assigned(), ann)
 	if fault.Code(err) != "token_sealed" || fault.Of(err) != fault.Permanent || strings.Contains(err.Error(), "s3cret") {
 		t.Errorf("a token that does not open: %v", err)
 	}

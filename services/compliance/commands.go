@@ -1,6 +1,7 @@
 package compliance
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"time"
@@ -52,7 +53,7 @@ func command[T interface{ said() who }, R any](s *Service, what string, do func(
 			return nil, err
 		}
 		return out, s.Notes.Ops(ctx, events.Ops{Event: "command", Service: "compliance", Tenant: tenant, What: what,
-			By: orElse(in.said().By, "not said"), Reason: in.said().Reason, At: s.Now()})
+			By: cmp.Or(in.said().By, "not said"), Reason: in.said().Reason, At: s.Now()})
 	}
 }
 
@@ -87,7 +88,7 @@ func (s *Service) onCheck(ctx context.Context, tenant string, body []byte) (any,
 	if q.To == "" {
 		return nil, api.BadRequest("request.to is missing", events.Fault{Pointer: "/request/to", Code: "missing", Message: "a number in E.164 is needed"})
 	}
-	conn, ok := s.Directory.Connection(tenant, orElse(in.Connection, orElse(q.Connection, t.Connection)))
+	conn, ok := s.Directory.Connection(tenant, cmp.Or(in.Connection, q.Connection, t.Connection))
 	d := demands{loopback: ok && conn.Loopback}
 	f := s.facts(q, t, d)
 	if in.At != nil {
@@ -104,11 +105,4 @@ func (s *Service) onCheck(ctx context.Context, tenant string, body []byte) (any,
 		out.Note = "the provider's own scrub and settings are asked at dial time only"
 	}
 	return out, nil
-}
-
-func orElse(a, b string) string {
-	if a != "" {
-		return a
-	}
-	return b
 }

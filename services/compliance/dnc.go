@@ -3,6 +3,7 @@ package compliance
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -50,6 +51,7 @@ const (
 	dncEmergency = "emergency phone number is not allowed"
 	// Not in the document, which prints none for a time it cannot read.
 	dncBadTime = "expires_at is not a date/time with UTC or a numeric offset"
+	dncShape   = dncInvalid + ": the item is not what this command takes"
 	dncLapses  = "expires_at is not allowed on a consumer's own request"
 	dncAnswer  = "it stands by the consumer's own request: removing it needs by and reason"
 )
@@ -66,14 +68,16 @@ type who struct {
 func (w who) said() who { return w }
 
 // dncAdd, dncRemove and dncCheck are the bodies of the commands.
+// Each item of a list is read by itself, so that one of a wrong shape fails
+// alone.
 type dncAdd struct {
-	Contacts []DNCContact `json:"contacts"`
-	Origin   string       `json:"origin,omitempty"` // company (default) or consumer
+	Contacts []json.RawMessage `json:"contacts"`         // of DNCContact
+	Origin   string            `json:"origin,omitempty"` // company (default) or consumer
 	who
 }
 
 type dncRemove struct {
-	PhoneNumbers []string `json:"phone_numbers"`
+	PhoneNumbers []json.RawMessage `json:"phone_numbers"` // of text
 	who
 }
 
@@ -129,8 +133,8 @@ func (s *Service) addDNC(ctx context.Context, t tenants.Tenant, in dncAdd) ([]DN
 	out, tokens := make([]DNCResult, 0, len(in.Contacts)), make([]string, len(in.Contacts))
 	all := map[string]bool{}
 	var failed error
-	for i, c := range in.Contacts {
-		r, number, err := s.addOne(ctx, t, in, c)
+	for i, raw := range in.Contacts {
+		r, number, err := s.addOne(ctx, t, in, raw)
 		if failed = err; err != nil {
 			break // what is on the list by now reaches the calls all the same
 		}
@@ -161,8 +165,24 @@ func also(says, more string) string {
 	return says + "; " + more
 }
 
+// item reads one item of a list. Why it cannot be read repeats nothing of it.
+func item[T any](raw json.RawMessage) (v T, why string) {
+	v, err := api.Decode[T](raw)
+	switch {
+	case err == nil:
+		return v, ""
+	case strings.HasPrefix(err.Error(), "unknown field"):
+		return v, dncInvalid + ": " + err.Error()
+	}
+	return v, dncShape
+}
+
 // addOne puts one number on the list. number is "" if it was not put there.
-func (s *Service) addOne(ctx context.Context, t tenants.Tenant, in dncAdd, c DNCContact) (out DNCResult, number string, err error) {
+func (s *Service) addOne(ctx context.Context, t tenants.Tenant, in dncAdd, raw json.RawMessage) (out DNCResult, number string, err error) {
+	c, shape := item[DNCContact](raw)
+	if shape != "" {
+		return DNCResult{Error: shape, Status: dncFailed}, "", nil
+	}
 	out = DNCResult{DNCContact: c, Status: dncFailed}
 	read, why := listNumber(c.PhoneNumber, t.HomeRegion())
 	until, ok := readExpiry(c.ExpiresAt)
@@ -245,9 +265,13 @@ func (s *Service) removeDNC(ctx context.Context, t tenants.Tenant, in dncRemove)
 	return out, nil
 }
 
-func (s *Service) removeOne(ctx context.Context, t tenants.Tenant, by who, raw string) (DNCResult, error) {
-	out := DNCResult{DNCContact: DNCContact{PhoneNumber: raw}, Status: dncFailed}
-	number, why := listNumber(raw, t.HomeRegion())
+func (s *Service) removeOne(ctx context.Context, t tenants.Tenant, by who, raw json.RawMessage) (DNCResult, error) {
+	written, shape := item[string](raw)
+	if shape != "" {
+		return DNCResult{Error: shape, Status: dncFailed}, nil
+	}
+	out := DNCResult{DNCContact: DNCContact{PhoneNumber: written}, Status: dncFailed}
+	number, why := listNumber(written, t.HomeRegion())
 	if why == "" && number.Extension {
 		// Who takes an extension off the list does not speak for the main number.
 		why = dncInvalid + ": an extension has no entry of its own, name the main number"

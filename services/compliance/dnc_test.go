@@ -3,6 +3,7 @@ package compliance
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -144,6 +145,26 @@ func TestTheListHoldsNoNumberAndItsChangesAreOnRecord(t *testing.T) {
 	raw, _ := json.Marshal([]any{w.ops, w.list.facts})
 	if strings.Contains(string(raw), "8675309") {
 		t.Error("the number is on record in clear")
+	}
+}
+
+// One item that is not what it should be fails alone, and nothing of it is
+// repeated.
+func TestAnItemOfAWrongShapeFailsAlone(t *testing.T) {
+	t.Parallel()
+	for verb, lists := range map[string]struct{ body, good string }{
+		"add":    {`{"contacts":[%s,{"phone_number":"` + newYork + `"}]}`, dncCreated},
+		"remove": {`{"phone_numbers":[%s,"` + newYork + `"]}`, dncNotListed},
+	} {
+		for _, wrong := range []string{`12128675310`, `{"phone_number":12128675310}`, `{"phone_number":["12128675310"]}`, `[]`, `true`, `null`, `1e400`,
+			`{"phone_number":"+12128675310","expires":"12128675310"}`, `{"12128675310":""}`} {
+			w := newWorld(t, "desk", newYork)
+			got, err := w.do("dnc", verb, fmt.Sprintf(lists.body, wrong))
+			if err != nil || strings.Count(got, `"status":"failed"`) != 1 || !strings.Contains(got, `"error":"`+dncInvalid) ||
+				!strings.Contains(got, lists.good) || strings.Contains(got, "2128675310") {
+				t.Errorf("%s %s: %s, %v", verb, wrong, got, err)
+			}
+		}
 	}
 }
 

@@ -1,6 +1,7 @@
 package compliance
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strings"
@@ -40,7 +41,7 @@ func (s *Service) demands(ctx context.Context, conn tenants.Connection, o provid
 func (s *Service) knownBefore() demands { return demands{loopback: true} }
 
 // judge puts the facts together and asks the rules.
-func (s *Service) judge(ctx context.Context, c *lifecycle.Call, d demands) (rules.Decision, error) {
+func (s *Service) judge(ctx context.Context, c *lifecycle.Call, d demands) rules.Decision {
 	q := c.Request.Request
 	t, _ := s.Directory.Tenant(c.Tenant)
 	f := s.facts(q, t, d)
@@ -51,7 +52,7 @@ func (s *Service) judge(ctx context.Context, c *lifecycle.Call, d demands) (rule
 		dec.Reasons = append(dec.Reasons, events.Reason{Code: "MANUAL_DIAL_DISABLED", Rule: "provider-settings",
 			Detail: "the agent's hunt group does not allow manual dialing", Source: "TCN manual dial, step 2"})
 	}
-	return dec, nil
+	return dec
 }
 
 func (s *Service) facts(q events.DialRequest, t tenants.Tenant, d demands) rules.Facts {
@@ -108,7 +109,7 @@ func (s *Service) companyList(ctx context.Context, tenant string, key events.Key
 // taken when nobody asked, or under other rule sets. A rule set that nobody
 // approved serves providers on this machine only.
 func (s *Service) ruleset(t tenants.Tenant, q events.DialRequest, d demands) rules.RuleSet {
-	name := orElse(q.Ruleset, t.Ruleset)
+	name := cmp.Or(q.Ruleset, t.Ruleset)
 	rs, ok := s.Rulesets[name]
 	if !ok || !slices.Contains(s.mayName[t.Name], name) || (!rs.Approved() && !d.loopback) {
 		return rules.RuleSet{}

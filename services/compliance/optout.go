@@ -2,8 +2,8 @@ package compliance
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"sync"
 	"time"
 
 	"github.com/outdial/outdial/internal/log"
@@ -13,89 +13,46 @@ import (
 	"github.com/outdial/outdial/pkg/events/lifecycle"
 )
 
-// openCalls is what this process remembers of calls that are not closed yet, by
-// number: an opt-out must reach them before the dialer does. It proves nothing;
-// what is done by it is decided again from the log.
-type openCalls struct {
-	mu   sync.Mutex
-	byID map[string]openCall // tenant/call
-	seq  uint64              // of the last event heard
-}
-
-type openCall struct {
-	tenant, id, token string
-	first             uint64
-}
-
-func newOpenCalls() *openCalls { return &openCalls{byID: map[string]openCall{}} }
-
-// reset forgets everything: the log is heard from its beginning again.
-func (o *openCalls) reset() {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	clear(o.byID)
-	o.seq = 0
-}
-
-// Follow feeds the open calls with every event of CALLS, in order.
-func (s *Service) Follow(r events.Record) {
-	if r.Family != events.CallFamily {
-		return
-	}
-	s.open.mu.Lock()
-	defer s.open.mu.Unlock()
-	key := r.Tenant + "/" + r.Key
-	s.open.seq = r.Seq
-	switch r.Name {
-	case events.Requested:
-		if c, ok := events.CommonOf(r.Body); ok {
-			s.open.byID[key] = openCall{r.Tenant, r.Key, c.Number.Token, r.Seq}
-		}
-	case events.Closed:
-		delete(s.open.byID, key)
-	}
-}
-
-func (o *openCalls) of(tenant string, tokens map[string]bool) []openCall {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	var out []openCall
-	for _, c := range o.byID {
-		if c.tenant == tenant && tokens[c.token] {
-			out = append(out, c)
-		}
-	}
-	return out
-}
-
 // behind is how long an opt-out waits for this process to have heard the log.
 const behind = 2 * time.Second
 
-// catchUp waits until everything that is stored now has been heard: a call
-// judged before the entry was on the list must not be missed. What is requested
-// later meets the entry by itself. False: not all of it was heard in time.
-func (s *Service) catchUp(ctx context.Context) bool {
+// heard waits until everything that is stored now has been heard: a call judged
+// before the entry was on the list must not be missed. What is requested later
+// meets the entry by itself. False: not all of it was heard in time.
+func (s *Service) heard(ctx context.Context) bool {
 	if s.LastCall == nil {
 		return true
 	}
-	ctx, cancel := context.WithTimeout(ctx, behind)
+	ctx, cancel := s.Within(ctx, behind)
 	defer cancel()
 	last, err := s.LastCall(ctx)
-	for err == nil && s.open.heard() < last {
-		select {
-		case <-ctx.Done():
-			s.Logger.WarnContext(ctx, "opt-out looked at open calls before all were heard")
-			return false
-		case <-time.After(5 * time.Millisecond):
-		}
+	if err == nil {
+		err = s.Log.Reach(ctx, events.CallFamily, last)
 	}
-	return err == nil
+	if err == nil || errors.Is(err, log.ErrNone) { // an empty log is heard
+		return true
+	}
+	s.Logger.WarnContext(ctx, "opt-out looked at open calls before all were heard")
+	return false
 }
 
-func (o *openCalls) heard() uint64 {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.seq
+// An openCall is a call of a number that an opt-out looks at.
+type openCall struct {
+	log.Ref
+	token string
+}
+
+// openOf are the open calls of a tenant's numbers, as far as they were heard:
+// an opt-out must reach them before the dialer does. What is done by it is
+// decided again from the log.
+func (s *Service) openOf(tenant string, tokens map[string]bool) []openCall {
+	var out []openCall
+	s.Log.OpenCalls(func(c *lifecycle.Call) {
+		if token := c.Common().Number.Token; c.Tenant == tenant && tokens[token] {
+			out = append(out, openCall{log.Ref{Tenant: tenant, ID: c.ID}, token})
+		}
+	})
+	return out
 }
 
 // slips is how long an answer waits for a preparation of the number to be
@@ -104,6 +61,9 @@ func (o *openCalls) heard() uint64 {
 // has appended by then. A preparation that takes longer has the list still to
 // read.
 const slips = 250 * time.Millisecond
+
+// glance is how often it is looked meanwhile.
+const glance = 5 * time.Millisecond
 
 // reach is how far a call of a number is when an opt-out meets it.
 type reach int
@@ -137,11 +97,11 @@ func (m met) says(token string) string {
 // returns, no call of theirs gets an intent any more; those that have one are
 // told of and not stopped.
 func (s *Service) optOut(ctx context.Context, t tenants.Tenant, tokens map[string]bool) (met, error) {
-	m := met{underWay: map[string]int{}, blind: !s.catchUp(ctx)}
-	calls, until := s.open.of(t.Name, tokens), time.Now().Add(slips)
-	for {
+	m := met{underWay: map[string]int{}, blind: !s.heard(ctx)}
+	calls := s.openOf(t.Name, tokens)
+	for looked := time.Duration(0); ; looked++ {
 		var busy []openCall
-		late := !time.Now().Before(until)
+		late := looked*glance >= slips
 		for _, c := range calls {
 			r, err := s.stop(ctx, c)
 			switch {
@@ -156,56 +116,51 @@ func (s *Service) optOut(ctx context.Context, t tenants.Tenant, tokens map[strin
 		if calls = busy; len(calls) == 0 || late {
 			break
 		}
-		select {
-		case <-ctx.Done():
-			return met{}, ctx.Err()
-		case <-time.After(5 * time.Millisecond):
+		if err := s.Sleep(ctx, glance); err != nil {
+			return met{}, err
 		}
 	}
 	for _, c := range calls {
 		// Its preparer asks the list again before it answers; this is for one
 		// that was held up between asking and answering.
-		go s.optOutLater(context.WithoutCancel(ctx), c)
+		s.Go(func() { s.optOutLater(context.WithoutCancel(ctx), c) })
 	}
 	return m, nil
 }
 
 // optOutLater looks at a call again until its preparation is answered.
 func (s *Service) optOutLater(ctx context.Context, open openCall) {
-	ctx, cancel := context.WithTimeout(ctx, s.Prepare+5*time.Second)
+	ctx, cancel := s.Within(ctx, s.Prepare+5*time.Second)
 	defer cancel()
 	for r := owed; r == owed; {
-		select {
-		case <-ctx.Done():
+		if s.Sleep(ctx, 50*time.Millisecond) != nil {
 			return
-		case <-time.After(50 * time.Millisecond):
 		}
 		var err error
 		if r, err = s.stop(ctx, open); err != nil {
-			s.Logger.WarnContext(ctx, "opt-out of a call being prepared", "call", open.id, "code", fault.Code(err))
+			s.Logger.WarnContext(ctx, "opt-out of a call being prepared", "call", open.ID, "code", fault.Code(err))
 			return
 		}
 	}
 }
 
 // stop appends failed to a call that an entry forbids, if it may still be
-// stopped that way.
+// stopped that way. What this process knows of the call may be some milliseconds
+// old, which harms nobody: one that may be stopped is compared and set, one that
+// is being prepared or sent is looked at again, and one that comes back from an
+// intent which placed nothing is judged anew before there is another.
 func (s *Service) stop(ctx context.Context, open openCall) (reach, error) {
 	var r reach
-	err := log.Run(ctx, s.Log, log.Step{Make: func(ctx context.Context) (*log.Draft, error) {
-		c, err := log.Call(ctx, s.Log, open.tenant, open.id, open.first)
-		if err != nil {
-			return nil, err
-		}
+	_, err := s.Log.Update(ctx, open.Ref, func(c *lifecycle.Call) (*log.Draft, error) {
 		if r = reachOf(c.State); !stoppable(c.State) {
 			return nil, nil
 		}
-		d, err := s.judge(ctx, c, demands{loopback: true})
-		if err != nil || d.Allowed {
-			return nil, err
+		d := s.judge(ctx, c, demands{loopback: true})
+		if d.Allowed {
+			return nil, nil
 		}
 		return s.failed(c, d, nil, false, c.Touched)
-	}})
+	})
 	return r, err
 }
 

@@ -2,12 +2,15 @@ package compliance
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/outdial/outdial/internal/log"
 	"github.com/outdial/outdial/pkg/events"
+	"github.com/outdial/outdial/pkg/events/fault"
 	"github.com/outdial/outdial/pkg/providers"
 	"github.com/outdial/outdial/services/compliance/rules"
 )
@@ -173,15 +176,29 @@ func TestAnOptOutReachesACallWhoseIntentCameToNothing(t *testing.T) {
 }
 
 // A process that has not heard the whole log does not promise what it cannot.
+// Of an empty log there is nothing to hear.
 func TestAnOptOutThatMayHaveMissedCallsSaysSo(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, "desk", newYork)
-		w.s.LastCall = func(context.Context) (uint64, error) { return 1 << 40, nil }
-		if got, err := w.do("dnc", "add", optOutOfNewYork); err != nil || !strings.Contains(got, "ask again") || !strings.Contains(got, dncCreated) {
-			t.Errorf("%s, %v", got, err)
-		}
-	})
+	for story, tc := range map[string]struct {
+		last  uint64
+		err   error
+		blind bool
+	}{
+		"all was heard":          {1, nil, false},
+		"something is to come":   {1 << 40, nil, true},
+		"nobody can say":         {0, fault.New(fault.Transient, "read", log.CodeUnavailable, nil), true},
+		"there never was a call": {0, fmt.Errorf("read: %w", log.ErrNone), false},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t, "desk", newYork)
+			w.follow()
+			w.s.LastCall = func(context.Context) (uint64, error) { return tc.last, tc.err }
+			got, err := w.do("dnc", "add", optOutOfNewYork)
+			if err != nil || strings.Contains(got, "ask again") != tc.blind || !strings.Contains(got, dncCreated) {
+				t.Errorf("%s: %s, %v", story, got, err)
+			}
+		})
+	}
 }
 
 // Nobody looks for ever at a preparation that is never answered: the bubble

@@ -3,13 +3,13 @@ package compliance
 import (
 	"cmp"
 	"context"
+	"errors"
 	"maps"
 	"slices"
 	"strconv"
 	"time"
 
 	"github.com/outdial/outdial/internal/log"
-	"github.com/outdial/outdial/internal/worker"
 	"github.com/outdial/outdial/pkg/events"
 	"github.com/outdial/outdial/pkg/events/fault"
 	"github.com/outdial/outdial/pkg/events/lifecycle"
@@ -25,73 +25,69 @@ func listVersion(seq uint64) string {
 }
 
 // prepare decides by our rules first; only if they are content does it write
-// preparing, and only if this very append won does it touch the provider.
-func (s *Service) prepare(r events.Record, d demands) log.Step {
+// preparing, and only if this very append won does it touch the provider. For
+// a preparation whose winner is gone others answer, and never touch: see Turn.
+func (s *Service) prepare(ctx context.Context, r events.Record, d demands) error {
+	var call *lifecycle.Call
 	var by time.Time // carries the monotonic clock: a process that slept must not touch
-	return log.Step{
-		Make: func(ctx context.Context) (*log.Draft, error) {
-			by = time.Now().Add(s.Prepare)
-			c, err := log.CallOf(ctx, s.Log, r)
-			if err != nil || !mine(c, r) {
-				return nil, err
-			}
-			dec, err := s.judge(ctx, c, d)
-			if err != nil {
-				return nil, err
-			}
-			if !dec.Allowed {
-				return s.failed(c, dec, nil, unread(dec), false)
-			}
-			now := s.Now()
-			return s.next(c, events.Preparing, &events.CallPreparing{
-				Attempt: events.RandomID(), Agent: c.Assigned.Agent, Fence: c.Assigned.Fence,
-				NotAfter: now.Add(s.Prepare), StartTime: now.Truncate(time.Second),
-			})
-		},
-		Then: func(ctx context.Context, done log.Appended) ([]log.Step, error) {
-			if done.Record.Name != events.Preparing || !done.Won {
-				return nil, nil // not ours to touch: lost answers for it
-			}
-			scrub, touched, err := s.touch(ctx, done.Record, by)
-			if err != nil {
-				return []log.Step{s.impossible(r, err, touched)}, nil
-			}
-			return []log.Step{s.verdict(r, d, scrub)}, nil
-		},
+	won, err := s.Log.Update(ctx, log.RefOf(r), func(c *lifecycle.Call) (*log.Draft, error) {
+		now := s.Now()
+		call, by = c, now.Add(s.Prepare)
+		if !stillAssigned(c, r) {
+			return nil, nil
+		}
+		dec := s.judge(ctx, c, d)
+		if !dec.Allowed {
+			return s.failed(c, dec, nil, unread(dec), false)
+		}
+		return s.next(c, events.Preparing, &events.CallPreparing{
+			Attempt: s.NewID(), Agent: c.Assigned.Agent, Fence: c.Assigned.Fence,
+			NotAfter: by, StartTime: now.Truncate(time.Second),
+		})
+	})
+	preparing, ok := won.Record.Body.(*events.CallPreparing)
+	if err != nil || !ok || !won.Won {
+		return err
 	}
+	call.Preparing = preparing
+	scrub, touched, err := s.callProvider(ctx, call, by)
+	if err != nil {
+		return s.preparationFailed(ctx, r, err, touched)
+	}
+	return s.answerPreparation(ctx, r, d, scrub)
 }
 
-// touch prepares the call at the provider and asks its verdict, until the
-// preparation's notAfter by this process's own clock. It does not stop when the
-// worker is told to: an answer is owed.
-func (s *Service) touch(ctx context.Context, preparing events.Record, by time.Time) (events.Scrub, bool, error) {
-	ctx, cancel := context.WithDeadline(context.WithoutCancel(ctx), by)
-	defer cancel()
-	c, a, err := s.callAndAgent(ctx, preparing)
+// callProvider prepares the call at the provider and asks its verdict, until
+// the preparation's notAfter by this process's own clock. It does not stop when
+// the worker is told to: an answer is owed.
+func (s *Service) callProvider(ctx context.Context, c *lifecycle.Call, by time.Time) (events.Scrub, bool, error) {
+	ctx = context.WithoutCancel(ctx)
+	// No append tells of an agent who has moved on, so the leader is asked.
+	a, err := s.Log.LatestAgent(ctx, agentOf(c))
 	if err != nil {
 		return events.Scrub{}, false, err
 	}
 	if a.State.Claim == nil || a.State.Claim.Call != c.ID || a.Fence != c.Assigned.Fence {
 		return events.Scrub{}, false, fault.New(fault.Transient, "prepare", "claim_lost", nil)
 	}
-	o, conn, err := s.book.For(ctx, c, a)
+	o, conn, err := s.book.BuildDialRequest(ctx, c, a)
 	if err != nil {
 		return events.Scrub{}, false, err
 	}
-	if ctx.Err() != nil {
-		return events.Scrub{}, false, fault.New(fault.Transient, "prepare", "not_after", ctx.Err())
+	left := by.Sub(s.Now())
+	if left <= 0 {
+		return events.Scrub{}, false, fault.New(fault.Transient, "prepare", "not_after", nil)
 	}
+	ctx, cancel := s.Within(ctx, left)
+	defer cancel()
 	return conn.Provider.Preparer.Prepare(ctx, o)
 }
 
-// verdict joins the provider's verdict with ours, asked again: the stricter
-// wins, and both are on record.
-func (s *Service) verdict(r events.Record, d demands, scrub events.Scrub) log.Step {
-	return s.owed(r, func(ctx context.Context, c *lifecycle.Call) (*log.Draft, error) {
-		dec, err := s.judge(ctx, c, d)
-		if err != nil {
-			return nil, err
-		}
+// answerPreparation joins the provider's verdict with ours, asked again: the
+// stricter wins, and both are on record.
+func (s *Service) answerPreparation(ctx context.Context, r events.Record, d demands, scrub events.Scrub) error {
+	return s.answerOwed(ctx, r, func(c *lifecycle.Call) (*log.Draft, error) {
+		dec := s.judge(ctx, c, d)
 		if !scrub.OK {
 			dec.Allowed, dec.NextAllowedAt = false, nil
 			dec.Reasons = byPrecedence(append(dec.Reasons, scrubReasons(scrub)...))
@@ -103,36 +99,31 @@ func (s *Service) verdict(r events.Record, d demands, scrub events.Scrub) log.St
 	})
 }
 
-// owed appends the answer to a preparation, whatever else happened meanwhile.
-func (s *Service) owed(r events.Record, say func(context.Context, *lifecycle.Call) (*log.Draft, error)) log.Step {
-	return log.Step{Make: func(ctx context.Context) (*log.Draft, error) {
-		c, err := log.CallOf(ctx, s.Log, r)
-		if err != nil {
-			return nil, err
-		}
-		switch c.State {
-		case lifecycle.Assigned, lifecycle.Preparing, lifecycle.Stopping:
-			if c.Refs.Assigned == r.Seq {
-				return say(ctx, c)
-			}
-		}
-		return nil, nil
-	}}
-}
-
-// impossible says that preparing could not be done. The call is not blocked:
-// it waits, unless the provider said that it never will.
-func (s *Service) impossible(r events.Record, cause error, touched bool) log.Step {
-	return s.owed(r, func(ctx context.Context, c *lifecycle.Call) (*log.Draft, error) {
+// preparationFailed says that preparing could not be done. The call is not
+// blocked: it waits, unless the provider said that it never will.
+func (s *Service) preparationFailed(ctx context.Context, r events.Record, cause error, touched bool) error {
+	return s.answerOwed(ctx, r, func(c *lifecycle.Call) (*log.Draft, error) {
 		code, retry := Impossible(cause)
-		dec, err := s.judge(ctx, c, demands{loopback: true})
-		if err != nil {
-			return nil, err
-		}
+		dec := s.judge(ctx, c, demands{loopback: true})
 		dec.Reasons = []events.Reason{{Code: code, Rule: "provider", Detail: fault.Code(cause)}}
 		dec.NextAllowedAt = nil
 		return s.failed(c, dec, nil, retry, touched)
 	})
+}
+
+// answerOwed appends the answer to an assignment, whatever else happened
+// meanwhile, unless somebody has given it up or the call is assigned anew.
+func (s *Service) answerOwed(ctx context.Context, r events.Record, say func(*lifecycle.Call) (*log.Draft, error)) error {
+	_, err := s.Log.Update(ctx, log.RefOf(r), func(c *lifecycle.Call) (*log.Draft, error) {
+		switch c.State {
+		case lifecycle.Assigned, lifecycle.Preparing, lifecycle.Stopping:
+			if c.Refs.Assigned == r.Seq {
+				return say(c)
+			}
+		}
+		return nil, nil
+	})
+	return err
 }
 
 // Impossible names the reason of a preparation that failed, and whether the
@@ -152,33 +143,45 @@ func Impossible(err error) (code string, retry bool) {
 	return "PROVIDER_DOWN", true
 }
 
-// lost answers for a preparation whose winner never did, once its time is over.
-func (s *Service) lost(ctx context.Context, r events.Record) ([]log.Step, error) {
-	c, err := log.CallOf(ctx, s.Log, r)
-	if err != nil || !answerOwed(c, r) {
-		return nil, err
-	}
-	if wait := c.Preparing.NotAfter.Add(2 * time.Second).Sub(s.Now()); wait > 0 {
-		// Early at first: a message that waits takes one of the broker's places.
-		return nil, worker.Snooze(min(wait, max(time.Since(r.Stored), 500*time.Millisecond)), "a preparation's answer")
-	}
-	return []log.Step{{Make: func(ctx context.Context) (*log.Draft, error) {
-		c, err := log.CallOf(ctx, s.Log, r)
-		if err != nil || !answerOwed(c, r) {
-			return nil, err
-		}
-		return s.next(c, events.Failed, &events.CallFailed{
-			Decision: events.EventID(r.ID, "lost", c.ID), Retry: true, Touched: true,
-			Reasons: []events.Reason{{Code: "PREPARATION_LOST", Rule: "provider",
-				Detail: "whoever prepared the call did not answer in time"}},
-			Evidence: events.Evidence{At: s.Now(), Engine: rules.Engine},
-		})
-	}}}, nil
+// grace is how long the winner of a preparation may take, after its notAfter,
+// to record what the provider said.
+const grace = 2 * time.Second
+
+// overdue says whether the winner of the call's preparation owes an answer that
+// will not come any more.
+func overdue(c *lifecycle.Call, now time.Time) bool {
+	owed := c.State == lifecycle.Preparing || c.State == lifecycle.Stopping
+	return owed && c.Preparing != nil && !now.Before(c.Preparing.NotAfter.Add(grace))
 }
 
-func answerOwed(c *lifecycle.Call, preparing events.Record) bool {
-	owed := c.State == lifecycle.Preparing || c.State == lifecycle.Stopping
-	return owed && c.Preparing != nil && c.Preparing.Attempt == preparing.Body.(*events.CallPreparing).Attempt
+// Turn answers for preparations whose winner never did. It touches nobody.
+// Every compliance takes its turns over all open calls that it has heard of;
+// that several find the same one is what compare-and-set is for.
+func (s *Service) Turn(ctx context.Context) error {
+	var due []log.Ref
+	s.Log.OpenCalls(func(c *lifecycle.Call) {
+		if overdue(c, s.Now()) {
+			due = append(due, log.Ref{Tenant: c.Tenant, ID: c.ID})
+		}
+	})
+	var failed error
+	for _, ref := range due {
+		_, err := s.Log.Update(ctx, ref, s.recoverPreparation)
+		failed = errors.Join(failed, err)
+	}
+	return failed
+}
+
+func (s *Service) recoverPreparation(c *lifecycle.Call) (*log.Draft, error) {
+	if !overdue(c, s.Now()) {
+		return nil, nil
+	}
+	return s.next(c, events.Failed, &events.CallFailed{
+		Decision: events.EventID(c.Preparing.Attempt, "lost", c.ID), Retry: true, Touched: true,
+		Reasons: []events.Reason{{Code: "PREPARATION_LOST", Rule: "provider",
+			Detail: "whoever prepared the call did not answer in time"}},
+		Evidence: events.Evidence{At: s.Now(), Engine: rules.Engine},
+	})
 }
 
 // scrubReasons maps what a provider's verdicts said to reason codes. Only a no

@@ -11,7 +11,6 @@ import (
 
 	"github.com/outdial/outdial/internal/log"
 	"github.com/outdial/outdial/internal/tenants"
-	"github.com/outdial/outdial/internal/worker"
 	"github.com/outdial/outdial/pkg/events"
 	"github.com/outdial/outdial/pkg/events/fault"
 	"github.com/outdial/outdial/pkg/events/lifecycle"
@@ -89,6 +88,7 @@ type world struct {
 	dir  *tenants.Directory
 	p    *company
 	list *list
+	view *log.Follower // hears what follow tells it; not live, so that every read of one log asks the leader
 	s    *Service
 
 	mu  sync.Mutex
@@ -127,7 +127,7 @@ func newWorld(t *testing.T, connection, to string) *world {
 // newWorldOf makes a world whose call is this request.
 func newWorldOf(t *testing.T, connection string, q events.DialRequest) *world {
 	t.Helper()
-	w := &world{t: t, now: noon, list: &list{facts: map[string]events.Fact{}, seqs: map[string]uint64{}}}
+	w := &world{t: t, now: noon, list: &list{facts: map[string]events.Fact{}, seqs: map[string]uint64{}}, view: log.NewFollower()}
 	w.p = &company{settings: providers.Settings{Enabled: true}}
 	w.p.prepare = func(context.Context, providers.Order) (events.Scrub, bool, error) {
 		return events.Scrub{OK: true, CallSid: "sid"}, true, nil
@@ -181,7 +181,7 @@ func (w *world) join() *Service {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	return New(Config{Log: log.New(w.log, nil), Facts: w.list, Notes: w, Directory: w.dir, Rulesets: sets, Zones: table, Now: w.Now,
+	return New(Config{Log: log.New(w.log, w.view), Facts: w.list, Notes: w, Directory: w.dir, Rulesets: sets, Zones: table, Now: w.Now,
 		Logger: slog.New(slog.DiscardHandler)})
 }
 
@@ -262,13 +262,7 @@ func (w *world) assign() events.Record {
 	return w.say(events.Orchestrator, events.Assigned, &events.CallAssigned{Agent: "ann", Connection: a.State.Connection, Fence: a.Fence})
 }
 
-func (w *world) hears(s *Service, r events.Record) error {
-	steps, err := s.onCall(context.Background(), worker.Delivery{Record: &r, Seq: r.Seq, Tries: 1})
-	if err != nil {
-		return err
-	}
-	return log.Run(context.Background(), s.Log, steps...)
-}
+func (w *world) hears(s *Service, r events.Record) error { return s.OnCall(context.Background(), r) }
 
 func (w *world) hear(r events.Record) {
 	w.t.Helper()
@@ -277,15 +271,24 @@ func (w *world) hear(r events.Record) {
 	}
 }
 
-// follow brings a service's open calls up to date.
+// follow tells the view of everything that is stored.
 func (w *world) follow() {
 	w.t.Helper()
-	rs, err := w.log.From(events.CallFamily, 0)
+	rs, err := w.log.From(events.CallFamily, w.view.Heard(events.CallFamily)+1)
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	for _, r := range rs {
-		w.s.Follow(r)
+		w.view.Take(r)
+	}
+}
+
+// turns lets a service that has heard everything take a turn.
+func (w *world) turns(s *Service) {
+	w.t.Helper()
+	w.follow()
+	if err := s.Turn(context.Background()); err != nil {
+		w.t.Fatal(err)
 	}
 }
 
@@ -334,11 +337,4 @@ func (w *world) do(group, verb, body string) (string, error) {
 	}
 	w.t.Fatalf("no command %s.%s", group, verb)
 	return "", nil
-}
-
-func wantSnooze(t *testing.T, err error) {
-	t.Helper()
-	if err == nil || !strings.HasPrefix(err.Error(), "again in ") {
-		t.Errorf("err = %v, want: again later", err)
-	}
 }

@@ -1,6 +1,7 @@
 package compliance
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 	"strings"
@@ -78,7 +79,7 @@ func TestARequestCannotChooseALooserRuleSet(t *testing.T) {
 		w.hear(w.assign())
 		story := tc.own + ", asked for " + tc.asks
 		if tc.code == "" {
-			if c := w.call(); c.Passed == nil || c.Passed.Evidence.Ruleset != orElse(tc.asks, tc.own) {
+			if c := w.call(); c.Passed == nil || c.Passed.Evidence.Ruleset != cmp.Or(tc.asks, tc.own) {
 				t.Errorf("%s: %+v", story, c.Failed)
 			}
 			continue

@@ -1,11 +1,13 @@
 package compliance
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"slices"
 	"time"
 
+	"github.com/outdial/outdial/internal/clock"
 	"github.com/outdial/outdial/internal/log"
 	"github.com/outdial/outdial/internal/orders"
 	"github.com/outdial/outdial/internal/tenants"
@@ -34,138 +36,148 @@ type Notes interface {
 type Config struct {
 	Log       *log.Log
 	Facts     Facts
-	LastCall  func(context.Context) (uint64, error) // last sequence of CALLS; nil: not asked
+	LastCall  func(context.Context) (uint64, error) // last sequence of CALLS, or log.ErrNone; nil: not asked
 	Notes     Notes
 	Directory *tenants.Directory
 	Rulesets  map[string]rules.RuleSet
 	Zones     rules.Zones
 	Prepare   time.Duration // a preparation may touch the provider this long; default 20 s
 	Offset    time.Duration // of a rehearsal's clock, for the evidence
-	Now       func() time.Time
-	Logger    *slog.Logger
+	// Now is outdial's clock. It is monotonic as time.Now is: a process that
+	// slept must see that it did before it touches a provider.
+	Now    func() time.Time
+	Sleep  func(ctx context.Context, d time.Duration) error                                 // default clock.Sleep
+	Within func(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) // default context.WithTimeout
+	Go     func(func())                                                                     // goes on beside a command; default a goroutine
+	NewID  func() string                                                                    // of a preparation; default events.RandomID
+	Logger *slog.Logger
 }
 
 // Service is compliance. Several may run at once.
 type Service struct {
 	Config
 	book    orders.Book
-	open    *openCalls
 	mayName map[string][]string // by tenant, the rule sets that its requests may name
 }
 
 // New makes a service from its parts.
 func New(c Config) *Service {
-	if c.Prepare == 0 {
-		c.Prepare = 20 * time.Second
-	}
+	c.Prepare = cmp.Or(c.Prepare, 20*time.Second)
+	c.Logger = cmp.Or(c.Logger, slog.Default())
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	if c.Logger == nil {
-		c.Logger = slog.Default()
+	if c.Sleep == nil {
+		c.Sleep = clock.Sleep
+	}
+	if c.Within == nil {
+		c.Within = context.WithTimeout
+	}
+	if c.Go == nil {
+		c.Go = func(f func()) { go f() }
+	}
+	if c.NewID == nil {
+		c.NewID = events.RandomID
 	}
 	own := map[string]string{}
 	for _, t := range c.Directory.Tenants() {
 		own[t.Name] = t.Ruleset
 	}
-	return &Service{Config: c, book: orders.Book{Log: c.Log, Directory: c.Directory}, open: newOpenCalls(),
-		mayName: lineage(c.Rulesets).Of(own)}
+	return &Service{Config: c, book: orders.Book{Log: c.Log, Directory: c.Directory}, mayName: lineage(c.Rulesets).Of(own)}
 }
 
 // Routes lists everything compliance listens to.
 func (s *Service) Routes() []worker.Route {
 	return []worker.Route{{
-		Stream: events.StreamCalls, Durable: "compliance", Handle: s.onCall,
-		Waits: true,
+		Stream: events.StreamCalls, Durable: "compliance", Waits: true,
+		Handle: func(ctx context.Context, d worker.Delivery) ([]log.Step, error) {
+			return nil, s.OnCall(ctx, *d.Record)
+		},
 	}}
 }
 
-func (s *Service) onCall(ctx context.Context, d worker.Delivery) ([]log.Step, error) {
-	r := *d.Record
+// OnCall does what an event of a call asks for. That an answer is overdue no
+// event tells: see Turn.
+func (s *Service) OnCall(ctx context.Context, r events.Record) error {
 	switch r.Name {
 	case events.Requested:
-		return []log.Step{s.hopeless(r)}, nil
+		return s.rejectEarly(ctx, r)
 	case events.Assigned:
-		return s.decide(ctx, r)
-	case events.Preparing:
-		return s.lost(ctx, r)
+		return s.onAssigned(ctx, r)
 	}
-	return nil, nil
+	return nil
 }
 
-// hopeless refuses right after the request what no waiting can cure.
-func (s *Service) hopeless(r events.Record) log.Step {
-	return log.Step{Make: func(ctx context.Context) (*log.Draft, error) {
-		c, err := log.CallOf(ctx, s.Log, r)
-		if err != nil || (c.State != lifecycle.Requested && c.State != lifecycle.Waiting) || c.Failed != nil {
-			return nil, err
+// rejectEarly refuses right after the request what no waiting can cure.
+func (s *Service) rejectEarly(ctx context.Context, r events.Record) error {
+	_, err := s.Log.Update(ctx, log.RefOf(r), func(c *lifecycle.Call) (*log.Draft, error) {
+		if (c.State != lifecycle.Requested && c.State != lifecycle.Waiting) || c.Failed != nil {
+			return nil, nil
 		}
-		d, err := s.judge(ctx, c, s.knownBefore())
-		if err != nil || d.Allowed || d.NextAllowedAt != nil || unread(d) {
-			return nil, err
+		d := s.judge(ctx, c, s.knownBefore())
+		if d.Allowed || d.NextAllowedAt != nil || unread(d) {
+			return nil, nil
 		}
 		return s.failed(c, d, nil, false, false)
-	}}
+	})
+	return err
 }
 
-// decide answers for the assignment.
-func (s *Service) decide(ctx context.Context, r events.Record) ([]log.Step, error) {
-	c, a, err := s.callAndAgent(ctx, r)
-	if err != nil || !mine(c, r) {
-		return nil, err
+// onAssigned answers for the assignment.
+func (s *Service) onAssigned(ctx context.Context, r events.Record) error {
+	c, err := s.Log.CallOf(ctx, r)
+	if err != nil || !stillAssigned(c, r) {
+		return err
 	}
-	o, conn, err := s.book.For(ctx, c, a)
+	// Whose settings are asked for; whoever touches the provider asks the
+	// leader whether she is still the call's.
+	a, err := s.Log.Agent(ctx, agentOf(c))
+	if err != nil {
+		return err
+	}
+	o, conn, err := s.book.BuildDialRequest(ctx, c, a)
 	if err != nil && fault.Of(err) == fault.Permanent {
-		return []log.Step{s.impossible(r, err, false)}, nil // no repetition makes the order
+		return s.preparationFailed(ctx, r, err, false) // no repetition makes the order
 	}
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if conn.Provider.Configured != nil || conn.Provider.Preparer != nil {
 		if err := worker.Aside(ctx, conn.Tenant, conn.Name); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	demands, err := s.demands(ctx, conn, o)
+	d, err := s.demands(ctx, conn, o)
 	if err != nil {
-		return []log.Step{s.impossible(r, err, false)}, nil
+		return s.preparationFailed(ctx, r, err, false)
 	}
 	if conn.Provider.Preparer != nil {
-		return []log.Step{s.prepare(r, demands)}, nil
+		return s.prepare(ctx, r, d)
 	}
-	return []log.Step{s.answer(r, demands)}, nil
+	return s.answer(ctx, r, d)
 }
 
-// mine says whether the call still stands where this assignment put it.
-func mine(c *lifecycle.Call, r events.Record) bool {
-	return c.State == lifecycle.Assigned && c.Refs.Assigned == r.Seq
+// stillAssigned says whether the call stands where this assignment put it.
+func stillAssigned(c *lifecycle.Call, assigned events.Record) bool {
+	return c.State == lifecycle.Assigned && c.Refs.Assigned == assigned.Seq
 }
+
+// agentOf is the agent that the call is assigned to.
+func agentOf(c *lifecycle.Call) log.Ref { return log.Ref{Tenant: c.Tenant, ID: c.Assigned.Agent} }
 
 // answer decides by our rules alone.
-func (s *Service) answer(r events.Record, d demands) log.Step {
-	return log.Step{Make: func(ctx context.Context) (*log.Draft, error) {
-		c, err := log.CallOf(ctx, s.Log, r)
-		if err != nil || !mine(c, r) {
-			return nil, err
+func (s *Service) answer(ctx context.Context, r events.Record, d demands) error {
+	_, err := s.Log.Update(ctx, log.RefOf(r), func(c *lifecycle.Call) (*log.Draft, error) {
+		if !stillAssigned(c, r) {
+			return nil, nil
 		}
-		dec, err := s.judge(ctx, c, d)
-		if err != nil {
-			return nil, err
-		}
+		dec := s.judge(ctx, c, d)
 		if !dec.Allowed {
 			return s.failed(c, dec, nil, unread(dec), false)
 		}
 		return s.passed(c, dec, nil)
-	}}
-}
-
-func (s *Service) callAndAgent(ctx context.Context, r events.Record) (*lifecycle.Call, *lifecycle.Agent, error) {
-	c, err := log.CallOf(ctx, s.Log, r)
-	if err != nil || c.Assigned == nil {
-		return c, nil, err
-	}
-	a, err := log.Agent(ctx, s.Log, c.Tenant, c.Assigned.Agent)
-	return c, a, err
+	})
+	return err
 }
 
 func (s *Service) next(c *lifecycle.Call, name events.Name, body any) (*log.Draft, error) {

@@ -3,7 +3,6 @@ package dialer
 import (
 	"context"
 
-	"github.com/outdial/outdial/internal/log"
 	"github.com/outdial/outdial/pkg/events"
 	"github.com/outdial/outdial/pkg/events/fault"
 	"github.com/outdial/outdial/pkg/events/lifecycle"
@@ -14,24 +13,24 @@ import (
 // the intent and not after, so that a no costs the call nothing: it waits for
 // its agent, and what was prepared is withdrawn.
 func (s *Service) confirm(ctx context.Context, c *lifecycle.Call) (*events.CallWithheld, error) {
-	if c.State != lifecycle.Cleared || c.Assigned == nil {
-		return nil, nil
-	}
 	if conn, ok := s.Directory.Connection(c.Tenant, c.Assigned.Connection); !ok || conn.Provider.Confirmer == nil {
 		return nil, nil
 	}
-	a, err := log.Agent(ctx, s.Log, c.Tenant, c.Assigned.Agent)
+	a, err := s.Log.Agent(ctx, agentOf(c))
+	if err == nil && MayDial(c, a, s.Now()) != "" {
+		a, err = s.Log.LatestAgent(ctx, agentOf(c)) // her claim may not have been heard yet
+	}
 	if err != nil || MayDial(c, a, s.Now()) != "" {
 		return nil, err // nothing will be dialed anyway
 	}
-	o, conn, err := s.book.For(ctx, c, a)
+	o, conn, err := s.book.BuildDialRequest(ctx, c, a)
 	if fault.Of(err) == fault.Permanent && err != nil {
 		return nil, nil // the one who sends will say so
 	}
 	if err != nil {
 		return nil, err
 	}
-	look, cancel := context.WithTimeout(ctx, s.Send)
+	look, cancel := s.Within(ctx, s.Send)
 	defer cancel()
 	err = conn.Provider.Confirmer.Confirm(look, o)
 	if err != nil && ctx.Err() != nil {

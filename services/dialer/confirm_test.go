@@ -6,8 +6,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/outdial/outdial/internal/log"
-	"github.com/outdial/outdial/internal/worker"
 	"github.com/outdial/outdial/pkg/events"
 	"github.com/outdial/outdial/pkg/events/fault"
 	"github.com/outdial/outdial/pkg/providers"
@@ -101,15 +99,6 @@ func TestTheLastLookIsNotTheLastWord(t *testing.T) {
 	}
 }
 
-// run handles one event as a worker does that may be told to end.
-func (w *world) run(ctx context.Context, r events.Record) error {
-	steps, err := w.s.onCall(ctx, worker.Delivery{Record: &r, Seq: r.Seq, Tries: 1})
-	if err != nil {
-		return err
-	}
-	return log.Run(ctx, w.s.Log, steps...)
-}
-
 // A start that is on its way is not cut off when the process is told to end at
 // once: the provider has heard it. Whether the answer can still be recorded is
 // another matter; if not, the call is looked up.
@@ -127,10 +116,10 @@ func TestAShutdownDoesNotCutTheAnswer(t *testing.T) {
 		}
 		return nil
 	}
-	_ = w.run(ctx, w.passed())
+	_ = w.s.OnCall(ctx, w.passed())
 	w.wantStarts(1)
 	w.pass(time.Minute)
-	w.hear(w.last())
+	w.turns(w.s)
 	w.want("requested assigned passed dialing unknown")
 	w.wantStarts(1)
 }
@@ -141,7 +130,7 @@ func TestAShutdownAmidTheLastLookLeavesThePassToAnother(t *testing.T) {
 	w := newWorld(t, providers.Capabilities{Prepares: true})
 	ctx, end := context.WithCancel(t.Context())
 	w.p.confirm = func(look context.Context) error { end(); return look.Err() }
-	if err := w.run(ctx, w.passed()); err == nil {
+	if err := w.s.OnCall(ctx, w.passed()); err == nil {
 		t.Error("it is taken for handled")
 	}
 	w.want("requested assigned passed")

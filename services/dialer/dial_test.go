@@ -153,8 +153,9 @@ func TestAPassOfAnEarlierAssignmentIsNotDialed(t *testing.T) {
 func TestALateProcessDoesNotSend(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, providers.Capabilities{})
-	w.s = New(Config{Log: log.New(w.log, nil), Notes: w, Directory: w.dir, Now: w.Now, Send: time.Nanosecond})
-	w.hear(w.passed())
+	p := w.passed()
+	w.log.Before(events.Dialing, func() { w.pass(5 * time.Second) })
+	w.hear(p)
 	w.want("requested assigned passed dialing withheld")
 	if got := w.call().Withheld.Reason; got != TooLate {
 		t.Errorf("withheld for %s", got)
@@ -239,12 +240,11 @@ func TestALostAnswerIsLookedUpNeverSentAgain(t *testing.T) {
 	if err := w.hears(again, p); err != nil {
 		t.Fatal(err)
 	}
-	intent := w.last()
-	wantSnooze(t, w.hears(again, intent)) // its sender may still be at it
+	w.turns(again) // its sender may still be at it
+	w.want("requested assigned passed dialing")
 	w.pass(30 * time.Second)
-	if err := w.hears(again, intent); err != nil {
-		t.Fatal(err)
-	}
+	w.turns(again)
+	w.turns(w.join()) // everybody looks
 	w.want("requested assigned passed dialing unknown")
 	if err := w.hears(again, w.last()); err != nil {
 		t.Fatal(err)
@@ -273,9 +273,7 @@ func TestALateAnswerAfterUnknown(t *testing.T) {
 			other := w.join()
 			w.p.start = func(providers.Order) (providers.Receipt, error) {
 				w.pass(time.Minute) // it hangs
-				if err := w.hears(other, w.last()); err != nil {
-					t.Error(err)
-				}
+				w.turns(other)
 				return providers.Receipt{}, tc.err
 			}
 			w.hear(w.passed())
@@ -287,25 +285,28 @@ func TestALateAnswerAfterUnknown(t *testing.T) {
 
 func TestASilentDesktop(t *testing.T) {
 	t.Parallel()
-	desk := newWorld(t, providers.Capabilities{Desktop: true})
-	desk.hear(desk.passed())
-	started := desk.last()
-	wantSnooze(t, desk.hears(desk.s, started))
-	desk.pass(21 * time.Second)
-	desk.hear(started)
-	desk.want("requested assigned passed dialing started unknown")
-
-	heard := newWorld(t, providers.Capabilities{Desktop: true})
-	heard.hear(heard.passed())
-	started = heard.last()
-	heard.say(events.Bridge, events.Offered, &events.CallProgress{Event: "offered"})
-	heard.pass(time.Hour)
-	heard.hear(started)
-	heard.want("requested assigned passed dialing started offered")
-
-	polled := newWorld(t, providers.Capabilities{Polls: true})
-	polled.hear(polled.passed())
-	polled.pass(time.Hour)
-	polled.hear(polled.last())
-	polled.want("requested assigned passed dialing started")
+	for story, tc := range map[string]struct {
+		can  providers.Capabilities
+		news events.Name
+		wait time.Duration
+		want string
+	}{
+		"has time to speak":           {providers.Capabilities{Desktop: true}, "", 19 * time.Second, ""},
+		"leaves nobody the wiser":     {providers.Capabilities{Desktop: true}, "", 20 * time.Second, " unknown"},
+		"that has spoken is at work":  {providers.Capabilities{Desktop: true}, events.Offered, time.Hour, " offered"},
+		"is none where we ask agents": {providers.Capabilities{Polls: true}, "", time.Hour, ""},
+	} {
+		t.Run(story, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, tc.can)
+			w.hear(w.passed())
+			if tc.news != "" {
+				w.say(events.Bridge, tc.news, &events.CallProgress{Event: "x"})
+			}
+			w.pass(tc.wait)
+			w.turns(w.s)
+			w.turns(w.join()) // several look, one says it
+			w.want("requested assigned passed dialing started" + tc.want)
+		})
+	}
 }

@@ -57,9 +57,9 @@ func PassHash(p *events.CallPassed) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// Undo says whether the provider may hold a preparation of the call that must
-// be withdrawn now. While compliance still owes an answer it must not be.
-func Undo(c *lifecycle.Call) bool {
+// NeedsCancel says whether the provider may hold a preparation of the call that
+// must be withdrawn now. While compliance still owes an answer it must not be.
+func NeedsCancel(c *lifecycle.Call) bool {
 	if !c.Touched || triedInVain(c) {
 		return false
 	}
@@ -81,6 +81,26 @@ func Holds(a *lifecycle.Agent, c *lifecycle.Call) bool {
 		}
 	}
 	return false
+}
+
+// Elsewhere says whether the agent is on another call of ours by now.
+func Elsewhere(a *lifecycle.Agent, c *lifecycle.Call) bool {
+	return a.State.Claim != nil && a.State.Claim.Call != c.ID
+}
+
+// Overdue says why an outcome that has not come by now will not come any more,
+// as an unknown's code; "" where there is still time. An intent's sender has
+// had time enough to send, to hear the answer and to record it; a desktop that
+// took a call has had time to say so.
+func (l Limits) Overdue(c *lifecycle.Call, desktop bool, now time.Time) string {
+	switch {
+	case c.Dialing == nil:
+	case c.State == lifecycle.Dialing && !now.Before(c.Dialing.NotAfter.Add(l.Answer+l.Settle)):
+		return "no_outcome"
+	case c.State == lifecycle.Started && desktop && !now.Before(c.Since().Add(l.Event)):
+		return "no_event"
+	}
+	return ""
 }
 
 // givenUp are the states of an intent that came to nothing.

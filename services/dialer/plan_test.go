@@ -179,7 +179,7 @@ func story(names ...events.Name) *lifecycle.Call {
 	return c
 }
 
-func TestUndo(t *testing.T) {
+func TestWhatNeedsToBeCancelled(t *testing.T) {
 	t.Parallel()
 	type n = events.Name
 	prepared := []n{events.Requested, events.Assigned, events.Preparing}
@@ -228,7 +228,7 @@ func TestUndo(t *testing.T) {
 			if len(tc.call.Faults) > 0 {
 				t.Fatal(tc.call.Faults)
 			}
-			if got := Undo(tc.call); got != tc.want {
+			if got := NeedsCancel(tc.call); got != tc.want {
 				t.Errorf("%v in %s, want %v", got, tc.call.State, tc.want)
 			}
 		})

@@ -10,7 +10,6 @@ import (
 
 	"github.com/outdial/outdial/internal/log"
 	"github.com/outdial/outdial/internal/tenants"
-	"github.com/outdial/outdial/internal/worker"
 	"github.com/outdial/outdial/pkg/events"
 	"github.com/outdial/outdial/pkg/events/fault"
 	"github.com/outdial/outdial/pkg/events/lifecycle"
@@ -156,7 +155,7 @@ func newWorld(t *testing.T, can providers.Capabilities) *world {
 }
 
 func (w *world) join() *Service {
-	return New(Config{Log: log.New(w.log, nil), Notes: w, Directory: w.dir, Now: w.Now, Settle: 10 * time.Millisecond, Logger: slog.New(slog.DiscardHandler)})
+	return New(Config{Log: log.New(w.log, nil), Notes: w, Directory: w.dir, Now: w.Now, Limits: Limits{Settle: 10 * time.Millisecond}, Logger: slog.New(slog.DiscardHandler)})
 }
 
 func (w *world) agent() *lifecycle.Agent {
@@ -220,12 +219,27 @@ func (w *world) passed() events.Record {
 }
 
 // hears lets a dialer handle one event.
-func (w *world) hears(s *Service, r events.Record) error {
-	steps, err := s.onCall(context.Background(), worker.Delivery{Record: &r, Seq: r.Seq, Tries: 1})
-	if err != nil {
-		return err
+func (w *world) hears(s *Service, r events.Record) error { return s.OnCall(context.Background(), r) }
+
+// turns lets a dialer that has heard everything take a turn.
+func (w *world) turns(s *Service) {
+	w.t.Helper()
+	view := log.NewFollower()
+	for _, f := range []events.Family{events.CallFamily, events.AgentFamily} {
+		rs, err := w.log.From(f, 0)
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		for _, r := range rs {
+			view.Take(r)
+		}
+		view.CaughtUp(f)
 	}
-	return log.Run(context.Background(), s.Log, steps...)
+	c := s.Config
+	c.Log = log.New(w.log, view)
+	if err := New(c).Turn(context.Background()); err != nil {
+		w.t.Fatal(err)
+	}
 }
 
 // hear is hears, of one event that must be handled.

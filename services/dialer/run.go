@@ -2,6 +2,7 @@ package dialer
 
 import (
 	"context"
+	"time"
 
 	"github.com/outdial/outdial/internal/api"
 	"github.com/outdial/outdial/internal/runtime"
@@ -17,6 +18,7 @@ func Run(ctx context.Context, h *runtime.Host, c Config) error {
 	if err := h.Serve("places and withdraws calls", s.Endpoints()); err != nil {
 		return err
 	}
+	defer h.Turns(ctx, time.Second, s.Turn, s.book.Forget)()
 	return h.Run(ctx, s.Routes()...)
 }
 

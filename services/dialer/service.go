@@ -1,10 +1,12 @@
 package dialer
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"time"
 
+	"github.com/outdial/outdial/internal/clock"
 	"github.com/outdial/outdial/internal/log"
 	"github.com/outdial/outdial/internal/orders"
 	"github.com/outdial/outdial/internal/tenants"
@@ -18,19 +20,29 @@ type Notes interface {
 	Ops(ctx context.Context, o events.Ops) error
 }
 
+// Limits are how long the dialer waits.
+type Limits struct {
+	Send   time.Duration // an intent may be sent this long; default 5 s
+	Answer time.Duration // a provider may take this long to answer; default 15 s
+	Event  time.Duration // a desktop's first event must come within; default 20 s
+	Settle time.Duration // before an unknown is looked up; default 2 s
+}
+
 // Config is all the dialer is given.
 type Config struct {
 	Log       *log.Log
 	Notes     Notes
 	Directory *tenants.Directory
-	Send      time.Duration // an intent may be sent this long; default 5 s
-	Answer    time.Duration // a provider may take this long to answer; default 15 s
-	Event     time.Duration // a desktop's first event must come within; default 20 s
-	Settle    time.Duration // before an unknown is looked up; default 2 s
+	Limits
 	// Held says that the store went back in time and nobody has accepted it;
 	// default never.
-	Held   func() bool
+	Held func() bool
+	// Now is outdial's clock. It is monotonic as time.Now is: a process that
+	// slept between its intent and the send must see it.
 	Now    func() time.Time
+	Sleep  func(ctx context.Context, d time.Duration) error                                 // default clock.Sleep
+	Within func(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) // default context.WithTimeout
+	NewID  func() string                                                                    // of an attempt; default events.RandomID
 	Logger *slog.Logger
 }
 
@@ -42,23 +54,25 @@ type Service struct {
 
 // New makes a service from its parts.
 func New(c Config) *Service {
-	set := func(d *time.Duration, def time.Duration) {
-		if *d == 0 {
-			*d = def
-		}
-	}
-	set(&c.Send, 5*time.Second)
-	set(&c.Answer, 15*time.Second)
-	set(&c.Event, 20*time.Second)
-	set(&c.Settle, 2*time.Second)
+	c.Send = cmp.Or(c.Send, 5*time.Second)
+	c.Answer = cmp.Or(c.Answer, 15*time.Second)
+	c.Event = cmp.Or(c.Event, 20*time.Second)
+	c.Settle = cmp.Or(c.Settle, 2*time.Second)
+	c.Logger = cmp.Or(c.Logger, slog.Default())
 	if c.Held == nil {
 		c.Held = func() bool { return false }
 	}
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	if c.Logger == nil {
-		c.Logger = slog.Default()
+	if c.Sleep == nil {
+		c.Sleep = clock.Sleep
+	}
+	if c.Within == nil {
+		c.Within = context.WithTimeout
+	}
+	if c.NewID == nil {
+		c.NewID = events.RandomID
 	}
 	return &Service{Config: c, book: orders.Book{Log: c.Log, Directory: c.Directory}}
 }
@@ -66,71 +80,70 @@ func New(c Config) *Service {
 // Routes lists everything the dialer listens to.
 func (s *Service) Routes() []worker.Route {
 	return []worker.Route{{
-		Stream: events.StreamCalls, Durable: "dialer", Handle: s.onCall,
-		Waits: true,
+		Stream: events.StreamCalls, Durable: "dialer", Waits: true,
+		Handle: func(ctx context.Context, d worker.Delivery) ([]log.Step, error) {
+			return nil, s.OnCall(ctx, *d.Record)
+		},
 	}}
 }
 
-func (s *Service) onCall(ctx context.Context, d worker.Delivery) ([]log.Step, error) {
-	r := *d.Record
+// OnCall does what an event of a call asks for. That an outcome is overdue no
+// event tells: see Turn.
+func (s *Service) OnCall(ctx context.Context, r events.Record) error {
 	switch r.Name {
 	case events.Passed:
 		return s.onPassed(ctx, r)
-	case events.Dialing:
-		return s.abandoned(ctx, r)
 	case events.Unknown:
 		return s.lookup(ctx, r)
-	case events.Started:
-		return s.silence(ctx, r)
-	case events.Failed, events.Withheld, events.Refused, events.NotPlaced, events.CancelRequested:
-		return s.undo(ctx, r)
+	case events.CancelRequested:
+		return s.onCancelRequested(ctx, r)
+	case events.Failed, events.Withheld, events.Refused, events.NotPlaced:
+		return s.cancelPreparation(ctx, r)
 	case events.Closed:
 		if b, ok := r.Body.(*events.CallClosed); ok && b.Quarantine {
-			return s.undo(ctx, r)
+			return s.cancelPreparation(ctx, r)
 		}
-	}
-	if r.Role == events.Bridge {
+	case events.Offered, events.Ringing, events.Answered, events.Talking, events.Held:
 		return s.orphan(ctx, r)
 	}
-	return nil, nil
+	return nil
 }
 
 // onPassed dials, unless somebody withdrew the call while compliance was busy:
 // then what it prepared is undone.
-func (s *Service) onPassed(ctx context.Context, r events.Record) ([]log.Step, error) {
-	c, err := log.CallOf(ctx, s.Log, r)
-	if err != nil {
-		return nil, err
-	}
-	if Undo(c) {
-		return s.undo(ctx, r)
+func (s *Service) onPassed(ctx context.Context, r events.Record) error {
+	c, err := s.Log.CallOf(ctx, r)
+	switch {
+	case err != nil:
+		return err
+	case NeedsCancel(c):
+		return s.cancelPreparation(ctx, r)
+	case !stillCleared(c, r):
+		return nil
 	}
 	if err := aside(ctx, c); err != nil {
-		return nil, err
+		return err
 	}
 	unfit, err := s.confirm(ctx, c)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return []log.Step{s.dial(r, unfit)}, nil
+	return s.dial(ctx, r, unfit)
+}
+
+// stillCleared says whether the call still stands where this pass put it: not
+// withdrawn, dialed or assigned anew since.
+func stillCleared(c *lifecycle.Call, passed events.Record) bool {
+	return c.State == lifecycle.Cleared && c.Refs.Passed == passed.Seq && c.Assigned != nil
 }
 
 // aside lets others go on while the call's provider is asked for something.
 func aside(ctx context.Context, c *lifecycle.Call) error {
-	if c.Assigned == nil {
-		return nil
-	}
 	return worker.Aside(ctx, c.Tenant, c.Assigned.Connection)
 }
 
-func (s *Service) callAndAgent(ctx context.Context, r events.Record) (*lifecycle.Call, *lifecycle.Agent, error) {
-	c, err := log.CallOf(ctx, s.Log, r)
-	if err != nil || c.Assigned == nil {
-		return c, nil, err
-	}
-	a, err := log.Agent(ctx, s.Log, c.Tenant, c.Assigned.Agent)
-	return c, a, err
-}
+// agentOf is the agent that the call is assigned to.
+func agentOf(c *lifecycle.Call) log.Ref { return log.Ref{Tenant: c.Tenant, ID: c.Assigned.Agent} }
 
 func (s *Service) next(c *lifecycle.Call, name events.Name, body any) (*log.Draft, error) {
 	return log.NextOfCall(c, events.Dialer, name, s.Now(), body)

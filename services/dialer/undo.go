@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/outdial/outdial/internal/log"
+	"github.com/outdial/outdial/internal/tenants"
 	"github.com/outdial/outdial/internal/worker"
 	"github.com/outdial/outdial/pkg/events"
 	"github.com/outdial/outdial/pkg/events/fault"
@@ -12,57 +13,50 @@ import (
 	"github.com/outdial/outdial/pkg/providers"
 )
 
-func snooze(d time.Duration, why string) error { return worker.Snooze(d, why) }
-
 // lookup asks the provider what became of a start whose answer was lost. It
 // never starts again.
-func (s *Service) lookup(ctx context.Context, r events.Record) ([]log.Step, error) {
-	c, a, err := s.callAndAgent(ctx, r)
-	if err != nil || c.State != lifecycle.Unknown || a == nil {
-		return nil, err
+func (s *Service) lookup(ctx context.Context, r events.Record) error {
+	c, err := s.Log.CallOf(ctx, r)
+	if err != nil || c.State != lifecycle.Unknown || c.Assigned == nil {
+		return err
 	}
-	o, conn, err := s.book.For(ctx, c, a)
-	if err != nil {
-		return nil, err
-	}
-	if !conn.Provider.Can.LooksUp {
-		return nil, nil // the first event, a person or the watchdog settles it
+	conn, ok := s.Directory.Connection(c.Tenant, c.Assigned.Connection)
+	if ok && !conn.Provider.Can.LooksUp {
+		return nil // the first event, a person or the watchdog settles it
 	}
 	if wait := c.Dialing.NotAfter.Add(s.Settle).Sub(s.Now()); wait > 0 {
-		return nil, snooze(wait, "an unknown's lookup")
+		return worker.Snooze(wait, "an unknown's lookup")
+	}
+	a, err := s.Log.Agent(ctx, agentOf(c))
+	if err != nil {
+		return err
+	}
+	o, conn, err := s.book.BuildDialRequest(ctx, c, a)
+	if err != nil {
+		return err
 	}
 	if err := aside(ctx, c); err != nil {
-		return nil, err
+		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, s.Answer)
+	ctx, cancel := s.Within(ctx, s.Answer)
 	defer cancel()
 	found, err := conn.Provider.Starter.Lookup(ctx, o)
 	if err == nil && found.Verdict == providers.NotPlaced {
 		// Two negative answers some time apart: the first may have been early.
-		found, err = s.lookAgain(ctx, conn.Provider.Starter, o)
+		if err = s.Sleep(ctx, s.Settle/2); err == nil {
+			found, err = conn.Provider.Starter.Lookup(ctx, o)
+		}
 	}
 	if err != nil || found.Verdict == providers.CannotSay {
-		return nil, snooze(s.Settle, "a provider that cannot say")
+		return s.seldom(r, s.Settle, "a provider that cannot say")
 	}
-	return []log.Step{s.found(r, found)}, nil
+	return s.recordFound(ctx, r, found)
 }
 
-func (s *Service) lookAgain(ctx context.Context, p providers.Starter, o providers.Order) (providers.Found, error) {
-	t := time.NewTimer(s.Settle / 2)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return providers.Found{}, ctx.Err()
-	case <-t.C:
-	}
-	return p.Lookup(ctx, o)
-}
-
-func (s *Service) found(r events.Record, found providers.Found) log.Step {
-	return log.Step{Make: func(ctx context.Context) (*log.Draft, error) {
-		c, err := log.CallOf(ctx, s.Log, r)
-		if err != nil || c.State != lifecycle.Unknown {
-			return nil, err
+func (s *Service) recordFound(ctx context.Context, r events.Record, found providers.Found) error {
+	_, err := s.Log.Update(ctx, log.RefOf(r), func(c *lifecycle.Call) (*log.Draft, error) {
+		if c.State != lifecycle.Unknown {
+			return nil, nil
 		}
 		if found.Verdict == providers.NotPlaced {
 			return s.next(c, events.NotPlaced, &events.CallNotPlaced{Attempt: c.Dialing.Attempt, Evidence: found.Evidence})
@@ -70,110 +64,144 @@ func (s *Service) found(r events.Record, found providers.Found) log.Step {
 		return s.next(c, events.Started, &events.CallStarted{
 			Attempt: c.Dialing.Attempt, Presumed: true, Over: found.Verdict == providers.Over, Evidence: found.Evidence,
 		})
-	}}
+	})
+	return err
 }
 
-// undo withdraws what the provider holds of a call that must not go on.
-func (s *Service) undo(ctx context.Context, r events.Record) ([]log.Step, error) {
-	c, a, err := s.callAndAgent(ctx, r)
-	if err != nil || a == nil {
-		return nil, err
-	}
-	if r.Name == events.CancelRequested && c.State == lifecycle.Dialing {
+// seldom asks for a message again, less and less often: a provider may be away,
+// or an agent held back, for hours.
+func (s *Service) seldom(r events.Record, first time.Duration, why string) error {
+	return worker.Snooze(max(first, min(s.Now().Sub(r.Time)/10, time.Minute)), why)
+}
+
+// onCancelRequested answers a wish to cancel a call, which may be ringing.
+func (s *Service) onCancelRequested(ctx context.Context, r events.Record) error {
+	c, err := s.Log.CallOf(ctx, r)
+	switch {
+	case err != nil || c.Assigned == nil:
+		return err
+	case c.State == lifecycle.Dialing:
 		// The start is on its way: withdrawing now could cross with it.
-		return nil, snooze(s.Settle, "a cancelled call's outcome")
+		return worker.Snooze(s.Settle, "a cancelled call's outcome")
+	case !placed(c):
+		return s.cancelPreparation(ctx, r)
 	}
-	if r.Name == events.CancelRequested && c.Dialing != nil && c.Open() && !givenUp(c.State) && c.State != lifecycle.Cancelled {
-		return s.withdrawPlaced(ctx, c, a, r)
+	if conn, ok := s.Directory.Connection(c.Tenant, c.Assigned.Connection); ok && !conn.Provider.Can.Withdraw {
+		return s.recordCancel(ctx, r, "", fault.New(fault.Permanent, "withdraw", "unsupported", nil))
 	}
-	if !Undo(c) || !c.Open() && !Holds(a, c) {
-		return nil, nil
+	return s.cancelAtProvider(ctx, r, func(c *lifecycle.Call, _ *lifecycle.Agent) bool { return placed(c) })
+}
+
+// placed says whether a call that somebody wants cancelled was sent and is not
+// given up.
+func placed(c *lifecycle.Call) bool {
+	return c.Cancel != nil && c.Dialing != nil && c.Open() && c.State != lifecycle.Dialing &&
+		!givenUp(c.State) && c.State != lifecycle.Cancelled
+}
+
+// cancelPreparation withdraws what the provider holds of a call that must not
+// go on.
+func (s *Service) cancelPreparation(ctx context.Context, r events.Record) error {
+	c, err := s.Log.CallOf(ctx, r)
+	if err != nil || !NeedsCancel(c) {
+		return err
 	}
-	o, conn, err := s.book.For(ctx, c, a)
-	if err != nil {
-		return nil, err
+	return s.cancelAtProvider(ctx, r, func(c *lifecycle.Call, a *lifecycle.Agent) bool {
+		return NeedsCancel(c) && (c.Open() || Holds(a, c))
+	})
+}
+
+// needs says of a call and its agent as the leader knows them whether the call
+// is to be withdrawn.
+type needs func(*lifecycle.Call, *lifecycle.Agent) bool
+
+// cancelAtProvider withdraws a call if it still needs to be, and records how
+// that ended. One that may yet succeed is tried again.
+func (s *Service) cancelAtProvider(ctx context.Context, r events.Record, needed needs) error {
+	if c, err := s.Log.CallOf(ctx, r); err != nil || c.Assigned == nil {
+		return err
+	} else if err := aside(ctx, c); err != nil {
+		return err
 	}
-	if err := aside(ctx, c); err != nil {
-		return nil, err
+	o, conn, err := s.withdrawable(ctx, r, needed)
+	if err != nil || conn.Provider.Starter == nil {
+		return err
 	}
-	evidence, err := s.withdraw(ctx, conn.Provider.Starter, o)
-	return s.withdrawn(r, evidence, err)
+	evidence, err := s.withdraw(ctx, conn, o)
+	if err != nil && fault.Of(err) != fault.Permanent {
+		return s.seldom(r, fault.After(err, time.Second), "a withdrawal")
+	}
+	return s.recordCancel(ctx, r, evidence, err)
+}
+
+// withdrawable is the order to withdraw, with a connection that has no starter
+// if there is nothing to withdraw. The provider is touched on the strength of
+// this, and no append stands between: the leader is asked for both, the agent
+// last, since what is withdrawn by session may be another call's by now.
+func (s *Service) withdrawable(ctx context.Context, r events.Record, needed needs) (providers.Order, tenants.Connection, error) {
+	c, err := s.Log.LatestCall(ctx, log.RefOf(r))
+	if err != nil || c.Assigned == nil {
+		return providers.Order{}, tenants.Connection{}, err
+	}
+	a, err := s.Log.LatestAgent(ctx, agentOf(c))
+	if err != nil || Elsewhere(a, c) || !needed(c, a) {
+		return providers.Order{}, tenants.Connection{}, err
+	}
+	return s.book.BuildDialRequest(ctx, c, a)
 }
 
 // withdraw gives the provider as long as it has for an answer.
-func (s *Service) withdraw(ctx context.Context, p providers.Starter, o providers.Order) (string, error) {
-	ctx, cancel := context.WithTimeout(ctx, s.Answer)
+func (s *Service) withdraw(ctx context.Context, conn tenants.Connection, o providers.Order) (string, error) {
+	ctx, cancel := s.Within(ctx, s.Answer)
 	defer cancel()
-	return p.Withdraw(ctx, o)
+	return conn.Provider.Starter.Withdraw(ctx, o)
 }
 
-// withdrawn records how a withdrawal ended; one that may yet succeed is tried
-// again.
-func (s *Service) withdrawn(r events.Record, evidence string, err error) ([]log.Step, error) {
-	if err != nil && fault.Of(err) != fault.Permanent {
-		// Less and less often: an agent who is held back may be so for hours.
-		return nil, snooze(max(fault.After(err, time.Second), min(time.Since(r.Stored)/10, time.Minute)), "a withdrawal")
-	}
-	return []log.Step{{Make: func(ctx context.Context) (*log.Draft, error) {
-		c, foldErr := log.CallOf(ctx, s.Log, r)
-		if foldErr != nil || !c.Open() && !Undo(c) {
-			return nil, foldErr
-		}
-		if err != nil {
-			if c.CancelFailed {
-				return nil, nil
-			}
-			return s.next(c, events.CancelFailed, &events.CallCancelFailed{Reason: fault.Code(err)})
+// recordCancel puts on record how a withdrawal ended.
+func (s *Service) recordCancel(ctx context.Context, r events.Record, evidence string, cause error) error {
+	_, err := s.Log.Update(ctx, log.RefOf(r), func(c *lifecycle.Call) (*log.Draft, error) {
+		switch {
+		case !c.Open() && !NeedsCancel(c), cause != nil && c.CancelFailed:
+			return nil, nil
+		case cause != nil:
+			return s.next(c, events.CancelFailed, &events.CallCancelFailed{Reason: fault.Code(cause)})
 		}
 		if _, v := lifecycle.Calls().Next(c.State, events.Cancelled); v != lifecycle.Move && c.Open() {
 			return nil, nil
 		}
 		return s.next(c, events.Cancelled, &events.CallCancelled{Evidence: evidence})
-	}}}, nil
-}
-
-// withdrawPlaced answers a wish to cancel a call that may be ringing already.
-func (s *Service) withdrawPlaced(ctx context.Context, c *lifecycle.Call, a *lifecycle.Agent, r events.Record) ([]log.Step, error) {
-	o, conn, err := s.book.For(ctx, c, a)
-	if err != nil {
-		return nil, err
-	}
-	if !conn.Provider.Can.Withdraw {
-		return s.withdrawn(r, "", fault.New(fault.Permanent, "withdraw", "unsupported", nil))
-	}
-	if err := aside(ctx, c); err != nil {
-		return nil, err
-	}
-	evidence, err := s.withdraw(ctx, conn.Provider.Starter, o)
-	return s.withdrawn(r, evidence, err)
+	})
+	return err
 }
 
 // orphan raises the alarm about a call that turned up after it was given up,
 // and withdraws it where the provider can.
-func (s *Service) orphan(ctx context.Context, r events.Record) ([]log.Step, error) {
-	c, a, err := s.callAndAgent(ctx, r)
-	if err != nil || a == nil || !Orphan(c, r) {
-		return nil, err
+func (s *Service) orphan(ctx context.Context, r events.Record) error {
+	c, err := s.Log.CallOf(ctx, r)
+	if err != nil || c.Assigned == nil || !Orphan(c, r) {
+		return err
+	}
+	if err := aside(ctx, c); err != nil {
+		return err
+	}
+	o, conn, err := s.withdrawable(ctx, r, func(c *lifecycle.Call, _ *lifecycle.Agent) bool { return Orphan(c, r) })
+	if fault.Of(err) == fault.Transient {
+		return err // the log cannot be read just now
 	}
 	undone := false
-	if o, conn, err := s.book.For(ctx, c, a); err == nil && conn.Provider.Can.Withdraw {
-		if err := aside(ctx, c); err != nil {
-			return nil, err
-		}
-		_, err := s.withdraw(ctx, conn.Provider.Starter, o)
+	if err == nil && conn.Provider.Can.Withdraw {
+		_, err := s.withdraw(ctx, conn, o)
 		undone = err == nil
 	}
-	return []log.Step{{
-		Make: func(ctx context.Context) (*log.Draft, error) {
-			c, err := log.CallOf(ctx, s.Log, r)
-			if err != nil || !Orphan(c, r) {
-				return nil, err
-			}
-			return s.next(c, events.Orphaned, &events.CallOrphaned{Evidence: string(r.Name), Undone: undone})
-		},
-		Then: func(ctx context.Context, _ log.Appended) ([]log.Step, error) {
-			return nil, s.Notes.Ops(ctx, events.Ops{Event: "alarm", Service: "dialer", Tenant: c.Tenant,
-				What: "a call turned up that had been given up", Call: c.ID, Agent: a.ID, At: s.Now()})
-		},
-	}}, nil
+	said, err := s.Log.Update(ctx, log.RefOf(r), func(c *lifecycle.Call) (*log.Draft, error) {
+		if !Orphan(c, r) {
+			return nil, nil
+		}
+		return s.next(c, events.Orphaned, &events.CallOrphaned{Evidence: string(r.Name), Undone: undone})
+	})
+	if err != nil || said.Record.Seq == 0 {
+		return err
+	}
+	return s.Notes.Ops(ctx, events.Ops{Event: "alarm", Service: "dialer", Tenant: c.Tenant,
+		What: "a call turned up that had been given up", Call: c.ID, Agent: c.Assigned.Agent, At: s.Now()})
 }

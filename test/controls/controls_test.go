@@ -39,8 +39,8 @@ func controls() []control {
 		},
 		{
 			invariant: "I2", guard: "only the winner of the intent sends", file: start,
-			old: "if at == nil || !at.dialing || !done.Won {",
-			new: "if at == nil || !at.dialing {",
+			old: "if err != nil || !ok || !won.Won {",
+			new: "if err != nil || !ok {",
 			pkg: e2e, test: "TestAnIntentWhoseAcknowledgementWasLostIsNeverSent", says: "starts were sent",
 		},
 		{

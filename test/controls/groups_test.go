@@ -48,13 +48,13 @@ func groups() []group {
 		}},
 		{"./services/dialer", []cut{
 			{"I2", "a shutdown does not cut the answer", start,
-				"context.WithTimeout(context.WithoutCancel(ctx), s.Answer)", "context.WithTimeout(ctx, s.Answer)",
+				"s.Within(context.WithoutCancel(ctx), s.Answer)", "s.Within(ctx, s.Answer)",
 				"TestAShutdownDoesNotCutTheAnswer", "the start was cut off"},
 			{"I4", "the last look before the intent", start,
-				"if unfit != nil {", "if unfit != nil && at == nil {",
+				"if unfit != nil {", "if unfit != nil && a == nil {",
 				"TestTheLastLookBeforeTheIntent", "was asked to start 1 calls, want 0"},
 			{"I4", "what another call prepared is not withdrawn", "services/dialer/undo.go",
-				"if !Undo(c) || !c.Open() && !Holds(a, c) {", "if !Undo(c) {",
+				"return NeedsCancel(c) && (c.Open() || Holds(a, c))", "return NeedsCancel(c)",
 				"TestWhatAFreeAgentHoldsIsNotWithdrawn", "another's preparation was withdrawn"},
 		}},
 		{"./pkg/events", []cut{

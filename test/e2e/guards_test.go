@@ -126,9 +126,13 @@ func TestAnIntentWhoseAcknowledgementWasLostIsNeverSent(t *testing.T) {
 	r.AwaitReadyAgents(1)
 	r.StopService("dialer", 0)
 	h := r.Host("dialer")
-	store := log.New(forgetful{h.Log}, nil)
+	view := log.NewFollower()
+	if err := h.Follow(t.Context(), events.StreamCalls, view.Take, func() {}); err != nil {
+		t.Fatal(err)
+	}
+	store := log.New(forgetful{h.Log}, view)
 	s := dialer.New(dialer.Config{Log: store, Notes: h, Directory: h.Directory, Now: h.Now, Logger: h.Logger,
-		Send: time.Second, Answer: time.Second, Event: time.Second, Settle: 200 * time.Millisecond})
+		Limits: dialer.Limits{Send: time.Second, Answer: time.Second, Event: time.Second, Settle: 200 * time.Millisecond}})
 	rt, err := worker.New(worker.Config{NC: h.NC, Name: "dialer", Log: store, Logger: h.Logger, Clock: h.Clock,
 		Rejecter: worker.NewRejecter(h.JS, events.Dialer, func(tenant string) (events.Key, bool) { return r.Keys[tenant], true })})
 	if err != nil {
@@ -142,6 +146,7 @@ func TestAnIntentWhoseAcknowledgementWasLostIsNeverSent(t *testing.T) {
 		}
 	})
 	t.Cleanup(func() { stop(); wait.Wait() })
+	defer h.Turns(ctx, 100*time.Millisecond, s.Turn, func() {})()
 	c := r.Closed(r.Dial("lost-ack", rig.To(rig.Number(1), rig.Agent(0))), events.OutcomeFailed, "")
 	steps(t, c.Log, events.Dialing, events.Unknown, events.NotPlaced, events.Cancelled, events.Closed)
 	if n := len(r.Sim.History(sim.TCNName, sim.TCNStartOp, "")); n != 0 {

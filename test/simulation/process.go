@@ -2,6 +2,7 @@ package simulation
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"time"
 
@@ -78,10 +79,12 @@ func (p *process) start() {
 			serve(p.orch.Routes())
 		case "compliance":
 			p.comp = compliance.New(compliance.Config{Log: l, Facts: facts{p.w}, Notes: p.w, Directory: p.w.dir,
-				Rulesets: p.w.rulesets, Zones: p.w.zones, Now: p.w.Now, Logger: quiet})
+				Rulesets: p.w.rulesets, Zones: p.w.zones, Now: p.w.Now, Sleep: p.sleep, Within: forever, NewID: p.newID,
+				Go: func(do func()) { p.spawn(nil, do) }, Logger: quiet})
 			serve(p.comp.Routes())
 		case "dialer":
-			p.dial = dialer.New(dialer.Config{Log: l, Notes: p.w, Directory: p.w.dir, Settle: 4 * time.Millisecond, Now: p.w.Now, Logger: quiet})
+			p.dial = dialer.New(dialer.Config{Log: l, Notes: p.w, Directory: p.w.dir, Now: p.w.Now, Sleep: p.sleep, Within: forever,
+				NewID: p.newID, Logger: quiet})
 			serve(p.dial.Routes())
 		case "events-bridge":
 			p.brid = bridge.New(bridge.Config{Log: l, Store: store{p.w, p}, Directory: p.w.dir, Now: p.w.Now, Logger: quiet,
@@ -128,11 +131,36 @@ func (p *process) loops() {
 			}
 		})
 	}
+	if p.comp != nil {
+		p.turns(p.comp.Turn)
+	}
+	if p.dial != nil {
+		p.turns(p.dial.Turn)
+	}
 	if p.brid != nil {
 		for _, a := range p.w.polled {
 			p.spawn(nil, func() { p.poll(ctx, a) })
 		}
 	}
+}
+
+// turns takes a service's turns, each second.
+func (p *process) turns(turn func(context.Context) error) {
+	p.spawn(nil, func() {
+		for {
+			p.w.sleep(time.Second)
+			_ = turn(context.Background()) // it is taken again
+		}
+	})
+}
+
+func (p *process) sleep(_ context.Context, d time.Duration) error { p.w.sleep(d); return nil }
+
+func (p *process) newID() string { return fmt.Sprintf("id%d", p.w.serial()) }
+
+// forever is a context without a timer: what a provider takes is the world's.
+func forever(ctx context.Context, _ time.Duration) (context.Context, context.CancelFunc) {
+	return context.WithCancel(ctx)
 }
 
 func (p *process) poll(ctx context.Context, agent string) {
@@ -170,9 +198,6 @@ func (p *process) hear(f events.Family, after, through uint64) {
 		p.view.hear(r)
 		if p.orch != nil {
 			p.orch.Follow(r)
-		}
-		if p.comp != nil {
-			p.comp.Follow(r)
 		}
 		if p.brid != nil {
 			p.brid.Follow(r)

@@ -1,6 +1,7 @@
 package simulation
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"time"
@@ -66,6 +67,20 @@ func (v *view) Learn(r events.Record) {
 			delete(v.calls, v.closed[0])
 			v.closed = v.closed[1:]
 		}
+	}
+}
+
+// OpenCalls shows the open calls that were heard of, in the same order in each run.
+func (v *view) OpenCalls(show func(*lifecycle.Call)) {
+	var open []*lifecycle.Call
+	for _, c := range v.calls {
+		if c.Open() {
+			open = append(open, c)
+		}
+	}
+	slices.SortFunc(open, func(a, b *lifecycle.Call) int { return cmp.Compare(a.Log[0].Seq, b.Log[0].Seq) })
+	for _, c := range open {
+		show(c)
 	}
 }
 

@@ -1,0 +1,26 @@
+package log
+
+import (
+	"context"
+
+	"github.com/outdial/outdial/pkg/events"
+	"github.com/outdial/outdial/pkg/events/lifecycle"
+)
+
+// CallOf is the call that an event belongs to, at least as far as that event:
+// who is told of one before this process has heard it asks the leader.
+func (l *Log) CallOf(ctx context.Context, r events.Record) (*lifecycle.Call, error) {
+	c, err := l.Call(ctx, RefOf(r))
+	if err == nil && c.Seq() < r.Seq {
+		return l.LatestCall(ctx, RefOf(r))
+	}
+	return c, err
+}
+
+// OpenCalls shows the calls that are open as far as this process has heard; none
+// without a view that holds them all. Nobody changes what is shown.
+func (l *Log) OpenCalls(show func(*lifecycle.Call)) {
+	if all, ok := l.view.(interface{ OpenCalls(func(*lifecycle.Call)) }); ok {
+		all.OpenCalls(show)
+	}
+}
