@@ -15,42 +15,36 @@ import (
 // lift a quarantine, or give a waiting call its turn.
 func (s *Service) OnAgent(ctx context.Context, d worker.Delivery) ([]log.Step, error) {
 	r := *d.Record
+	p, presence := r.Body.(*events.AgentPresence)
 	switch r.Name {
 	case events.Ready, events.NotReady:
-		p, ok := r.Body.(*events.AgentPresence)
-		if !ok {
+		if !presence {
 			return nil, nil
 		}
-		// A release follows either, and with it the next call's turn.
-		if p.State.Claim != nil {
-			return nil, s.endProven(ctx, r, p)
-		}
-		if p.State.Quarantine != nil {
-			return nil, s.unquarantine(ctx, r, p)
-		}
-		return nil, s.serve(ctx, log.RefOf(r), r.Seq)
 	case events.Released, events.Enrolled:
-		return nil, s.serve(ctx, log.RefOf(r), r.Seq)
+	default:
+		return nil, nil
 	}
-	return nil, nil
-}
-
-// heardAgent is an agent as this process knows it, with at least its event at
-// seq.
-func (s *Service) heardAgent(ctx context.Context, ref log.Ref, seq uint64) (*lifecycle.Agent, error) {
-	a, err := s.Log.Agent(ctx, ref)
-	if err != nil || a.Last.Seq >= seq {
-		return a, err
+	if _, err := s.Log.AgentOf(ctx, r); err != nil {
+		return nil, err
 	}
-	return s.Log.LatestAgent(ctx, ref)
+	switch { // a release follows the first two, and with it the next call's turn
+	case presence && p.State.Claim != nil:
+		return nil, s.endProven(ctx, r, p)
+	case presence && p.State.Quarantine != nil:
+		return nil, s.unquarantine(ctx, r, p)
+	}
+	return nil, s.serve(ctx, log.RefOf(r))
 }
 
 // endProven closes the call that holds the agent, if the agent's readiness
 // proves it over.
 func (s *Service) endProven(ctx context.Context, r events.Record, p *events.AgentPresence) error {
 	ref := log.Ref{Tenant: r.Tenant, ID: p.State.Claim.Call}
-	// What the presence says of the call's log was on record by then.
-	c, err := s.heard(ctx, ref, p.CallSeq)
+	c, err := s.Log.Call(ctx, ref)
+	if err == nil && c.Seq() < p.CallSeq { // which was on record by then
+		c, err = s.Log.LatestCall(ctx, ref)
+	}
 	if err != nil {
 		return err
 	}
@@ -73,9 +67,6 @@ func (s *Service) endProven(ctx context.Context, r events.Record, p *events.Agen
 func (s *Service) unquarantine(ctx context.Context, r events.Record, p *events.AgentPresence) error {
 	if p.Reason == "on_call" {
 		return nil // a desktop amid a call is not free
-	}
-	if _, err := s.heardAgent(ctx, log.RefOf(r), r.Seq); err != nil {
-		return err
 	}
 	_, err := s.Log.UpdateAgent(ctx, log.RefOf(r), func(a *lifecycle.Agent) (*log.Draft, error) {
 		if a.State.Quarantine == nil || a.Fence > r.Seq {

@@ -36,8 +36,9 @@ func (s *Service) seek(ctx context.Context, c *lifecycle.Call) error {
 		return nil
 	}
 	defer func() { s.index.GiveBack(ref, known) }()
-	for range tries {
-		a, err := s.pick(ctx, c)
+	passed := map[string]bool{} // agents who were lost to others
+	for len(passed) < tries && !s.index.OnLine(c, s.Now(), s.Limits.Talk) {
+		a, err := s.pick(ctx, c, passed)
 		if err != nil {
 			return err
 		}
@@ -45,20 +46,23 @@ func (s *Service) seek(ctx context.Context, c *lifecycle.Call) error {
 			break
 		}
 		at, err := s.give(ctx, c, a)
+		if at == 0 && s.unreadable(ctx, a.ID, c, err) {
+			err = nil
+		}
 		if known = max(known, at); err != nil || at > 0 {
 			return err
 		}
+		passed[a.ID] = true
 	}
 	waits, err := s.Log.Update(ctx, ref, s.waitForAgent)
 	known = max(known, waits.Record.Seq)
 	return err
 }
 
-// serve offers an agent who may be ready, knowing at least its event at seq, to
-// the call that comes first.
-func (s *Service) serve(ctx context.Context, agent log.Ref, seq uint64) error {
+// serve offers an agent who may be ready to the call that comes first.
+func (s *Service) serve(ctx context.Context, agent log.Ref) error {
 	for range tries {
-		a, err := s.heardAgent(ctx, agent, seq)
+		a, err := s.Log.Agent(ctx, agent)
 		if err != nil || !a.Claimable() || !s.reached(a) {
 			return err
 		}
@@ -90,6 +94,10 @@ func (s *Service) offer(ctx context.Context, ref log.Ref, a *lifecycle.Agent) (k
 	if s.plan(c, s.Now()).Do != Claim || !s.fits(a, c) {
 		return c.Seq(), nil
 	}
+	if s.index.OnLine(c, s.Now(), s.Limits.Talk) {
+		waits, err := s.Log.Update(ctx, ref, s.waitForAgent)
+		return max(waits.Record.Seq, c.Seq()), err
+	}
 	at, err := s.give(ctx, c, a)
 	return max(at, c.Seq()), err
 }
@@ -97,7 +105,7 @@ func (s *Service) offer(ctx context.Context, ref log.Ref, a *lifecycle.Agent) (k
 // pick finds an agent that may be claimed for the call, or that is claimed for
 // it already. Nil: nobody now. An agent for whom others wait whose turn comes
 // before is offered to those.
-func (s *Service) pick(ctx context.Context, c *lifecycle.Call) (*lifecycle.Agent, error) {
+func (s *Service) pick(ctx context.Context, c *lifecycle.Call, passed map[string]bool) (*lifecycle.Agent, error) {
 	q := c.Request.Request
 	ids := []string{events.AgentToken(q.Agent)}
 	if q.Agent == "" {
@@ -105,20 +113,19 @@ func (s *Service) pick(ctx context.Context, c *lifecycle.Call) (*lifecycle.Agent
 	}
 	for _, id := range ids {
 		a, err := s.Log.Agent(ctx, log.Ref{Tenant: c.Tenant, ID: id})
-		if fault.Of(err) == fault.Permanent && err != nil && q.Agent == "" {
-			s.Logger.ErrorContext(ctx, "an agent's log cannot be read; others take its calls", "agent", id, "code", fault.Code(err))
+		if s.unreadable(ctx, id, c, err) {
 			continue
 		}
 		if err != nil {
 			return nil, err
 		}
 		switch {
-		case !s.fits(a, c) || q.Agent == "" && !slices.Contains(a.State.HuntGroups, q.HuntGroup):
+		case passed[id], !s.fits(a, c) || q.Agent == "" && !slices.Contains(a.State.HuntGroups, q.HuntGroup):
 			continue
 		case a.State.Claim != nil: // for this very call
 			return a, nil
 		case s.index.Precedes(a, c, s.Now()):
-			if err := s.serve(ctx, agentRef(a), 0); err != nil {
+			if err := s.serve(ctx, agentRef(a)); err != nil {
 				return nil, err
 			}
 			continue
@@ -127,6 +134,16 @@ func (s *Service) pick(ctx context.Context, c *lifecycle.Call) (*lifecycle.Agent
 		}
 	}
 	return nil, nil
+}
+
+// unreadable reports whether an agent's log cannot be read, so that others of
+// the hunt group take its calls.
+func (s *Service) unreadable(ctx context.Context, agent string, c *lifecycle.Call, err error) bool {
+	if err == nil || fault.Of(err) != fault.Permanent || c.Request.Request.Agent != "" {
+		return false
+	}
+	s.Logger.ErrorContext(ctx, "an agent's log cannot be read; others take its calls", "agent", agent, "code", fault.Code(err))
+	return true
 }
 
 // fits reports whether the agent may take the call, or is claimed for it at
@@ -198,7 +215,7 @@ func (s *Service) claim(c *lifecycle.Call, a *lifecycle.Agent) (*log.Draft, erro
 // give claims an agent for a call and makes it the call's, or gives it back if
 // the call went on without it. The answer is the place up to which the call's
 // log is known then; 0 without an error says that others were faster to take
-// the agent, and nothing has changed.
+// the agent, and nothing has changed; with one, that the claim failed.
 func (s *Service) give(ctx context.Context, c *lifecycle.Call, a *lifecycle.Agent) (known uint64, err error) {
 	if a.State.Claim == nil { // else it is ours, from a run that ended before the assignment
 		claimed, err := s.Log.UpdateAgent(ctx, agentRef(a), func(a *lifecycle.Agent) (*log.Draft, error) {
@@ -212,6 +229,7 @@ func (s *Service) give(ctx context.Context, c *lifecycle.Call, a *lifecycle.Agen
 		}
 		a = lifecycle.FoldAgent(a.Tenant, a.ID, claimed.Record)
 	}
+	known = c.Seq()
 	assigned, err := s.Log.Update(ctx, callRef(c), func(now *lifecycle.Call) (*log.Draft, error) {
 		known = now.Seq()
 		if now.Assigned != nil && now.Assigned.Agent == a.ID && now.Assigned.Fence == a.Fence {
@@ -228,7 +246,7 @@ func (s *Service) give(ctx context.Context, c *lifecycle.Call, a *lifecycle.Agen
 	if known = max(known, assigned.Record.Seq); err != nil || assigned.Record.Name == events.Assigned {
 		return known, err
 	}
-	now, err := s.heard(ctx, callRef(c), known)
+	now, err := s.Log.Call(ctx, callRef(c))
 	if err != nil {
 		return known, err
 	}
@@ -291,19 +309,6 @@ func (s *Service) quarantined(a *lifecycle.Agent, call, reason string) *log.Draf
 	after, _ := a.After(events.Quarantined, call, reason, now)
 	return log.NextOfAgent(a, events.Orchestrator, events.Quarantined, now,
 		&events.AgentQuarantined{Call: call, Reason: reason, State: after})
-}
-
-// releaseLast frees the agent that a call held last once the call waits again.
-func (s *Service) releaseLast(ctx context.Context, ref log.Ref, seq uint64) error {
-	c, err := s.heard(ctx, ref, seq)
-	if err != nil {
-		return err
-	}
-	last := lastAssigned(c)
-	if last == nil || c.State != lifecycle.Waiting { // assigned again since
-		return nil
-	}
-	return s.releaseAgent(ctx, log.Ref{Tenant: c.Tenant, ID: last.Agent}, c, "waiting")
 }
 
 // quarantineLast holds an agent back on whose line a given-up call turned up.

@@ -1,7 +1,8 @@
 // Package orchestrator ties a call together: it accepts requests, claims an
 // agent, waits when it must, closes every call exactly once and sets agents
-// free. What it decides is in plan.go and choose.go and is pure; the rest is a
-// thin shell around the log.
+// free. What is to be done about a call is in plan.go and proof.go, whose turn
+// it is in waiters.go, and both are pure; claim.go gives agents to calls and
+// takes them back, and the loops are in run.go.
 //
 //	dial.requests.<tenant> ─▶ accept ─▶ requested
 //	requested, waiting ─▶ claim ─▶ assigned ─▶ (compliance, dialer, bridge)

@@ -47,7 +47,7 @@ func TestReadyWhileTheWaitWasWritten(t *testing.T) {
 	call := w.ask("1", map[string]any{"agent": "ann"})
 	w.log.Before(events.Waiting, func() { w.presence("ann", events.Ready, "poll") })
 	w.tell()
-	if err := w.s.advance(context.Background(), log.Ref{Tenant: "acme", ID: call}, 0); err != nil {
+	if err := w.s.advance(context.Background(), log.Ref{Tenant: "acme", ID: call}); err != nil {
 		t.Fatal(err)
 	}
 	w.tell()
@@ -88,11 +88,11 @@ func TestTwoCallsRaceForOneAgent(t *testing.T) {
 	first, second := w.ask("1", map[string]any{"agent": "ann"}), w.ask("2", map[string]any{"agent": "ann"})
 	w.tell()
 	w.log.Before(events.Claimed, func() {
-		if err := other.advance(context.Background(), log.Ref{Tenant: "acme", ID: second}, 0); err != nil {
+		if err := other.advance(context.Background(), log.Ref{Tenant: "acme", ID: second}); err != nil {
 			t.Error(err)
 		}
 	})
-	if err := w.s.advance(context.Background(), log.Ref{Tenant: "acme", ID: first}, 0); err != nil {
+	if err := w.s.advance(context.Background(), log.Ref{Tenant: "acme", ID: first}); err != nil {
 		t.Fatal(err)
 	}
 	w.wantCall(second, "requested assigned")
@@ -118,7 +118,7 @@ func TestACrashBetweenClaimAndAssignment(t *testing.T) {
 			call := w.ask("1", q)
 			w.tell()
 			w.log.Fail(events.Assigned, logtest.Down)
-			if err := w.s.advance(context.Background(), log.Ref{Tenant: "acme", ID: call}, 0); fault.Code(err) != log.CodeUnavailable {
+			if err := w.s.advance(context.Background(), log.Ref{Tenant: "acme", ID: call}); fault.Code(err) != log.CodeUnavailable {
 				t.Fatalf("err = %v", err)
 			}
 			claimed := w.agent("ann").Fence
@@ -144,7 +144,7 @@ func TestAnAssignmentWhoseAnswerWasLost(t *testing.T) {
 		w.log.Fail(events.Claimed, f)
 		w.log.Fail(events.Assigned, f)
 		for range 3 { // redelivered until it goes through
-			if w.s.advance(context.Background(), log.Ref{Tenant: "acme", ID: call}, 0) == nil {
+			if w.s.advance(context.Background(), log.Ref{Tenant: "acme", ID: call}) == nil {
 				break
 			}
 		}
@@ -200,7 +200,7 @@ func TestAStoppedProcessCannotUseASweptClaim(t *testing.T) {
 			t.Errorf("the sweeper left the claim: %+v", a.State.Claim)
 		}
 	})
-	if err := w.s.advance(context.Background(), log.Ref{Tenant: "acme", ID: call}, 0); err != nil {
+	if err := w.s.advance(context.Background(), log.Ref{Tenant: "acme", ID: call}); err != nil {
 		t.Fatal(err)
 	}
 	if h := w.holders("ann"); len(h) > 1 {
@@ -233,7 +233,7 @@ func TestAStoppedProcessDoesNotGiveBackAnothersClaim(t *testing.T) {
 		w.work(other)
 		w.dial(call)
 	})
-	if err := w.s.advance(context.Background(), log.Ref{Tenant: "acme", ID: call}, 0); err != nil {
+	if err := w.s.advance(context.Background(), log.Ref{Tenant: "acme", ID: call}); err != nil {
 		t.Fatal(err)
 	}
 	w.wantCall(call, "requested waiting assigned passed dialing")

@@ -27,6 +27,7 @@ type Index struct {
 	states  map[lifecycle.State]int64 // of the open calls
 	looks   map[string]*line[*entry]  // by tenant, the earliest first
 	queues  map[queueKey]*line[*entry]
+	handed  handed
 	roster  roster
 	tenants []string // that have looks, in order
 }
@@ -71,7 +72,7 @@ func NewIndex(plan func(*lifecycle.Call, time.Time) Action, now func() time.Time
 func (x *Index) forgetCalls() {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	x.open, x.states = map[log.Ref]*entry{}, map[lifecycle.State]int64{}
+	x.open, x.states, x.handed = map[log.Ref]*entry{}, map[lifecycle.State]int64{}, handed{}
 	x.looks, x.queues, x.tenants = map[string]*line[*entry]{}, map[queueKey]*line[*entry]{}, nil
 }
 
@@ -93,7 +94,7 @@ func (x *Index) Take(r events.Record) {
 	ref := log.RefOf(r)
 	e := x.open[ref]
 	if e == nil {
-		if r.Name != events.Requested {
+		if x.handed.take(ref, r); r.Name != events.Requested {
 			return // of a call that is closed, or whose beginning has aged out
 		}
 		e = &entry{call: &lifecycle.Call{State: lifecycle.None}, inLook: -1, inQueue: -1}
@@ -102,6 +103,7 @@ func (x *Index) Take(r events.Record) {
 		x.states[e.call.State]--
 	}
 	e.call.Take(r)
+	x.handed.note(ref, e.call)
 	if e.call.State == lifecycle.Closed {
 		x.leave(e)
 		if l := x.looks[ref.Tenant]; l != nil {

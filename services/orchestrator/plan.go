@@ -372,7 +372,7 @@ func planPlaced(c *lifecycle.Call, now time.Time, l Limits) Action {
 		if !c.Talked {
 			return Action{Do: Close, Outcome: events.OutcomeFailed, Reason: endReason(c)}
 		}
-		done := Action{Do: Close, Outcome: events.OutcomeCompleted, Reason: "completed"}
+		done := Action{Do: Close, Outcome: events.OutcomeCompleted, Reason: talkedReason(c)}
 		switch c.State {
 		case lifecycle.Ended:
 			return after(l.Ended, done)
@@ -382,14 +382,6 @@ func planPlaced(c *lifecycle.Call, now time.Time, l Limits) Action {
 		return done
 	}
 	return Action{Do: Nothing}
-}
-
-func endReason(c *lifecycle.Call) string {
-	switch c.EndReason {
-	case "", "completed":
-		return "not_connected"
-	}
-	return c.EndReason
 }
 
 func earlier(a, b time.Time) time.Time {

@@ -22,7 +22,7 @@ func ProvesOver(c *lifecycle.Call, seq uint64, polled bool) (Action, bool) {
 	m := Action{Do: Close, Outcome: events.OutcomeFailed, Reason: "presumed_over", Presumed: !after}
 	switch {
 	case c.Talked:
-		m.Outcome, m.Reason = events.OutcomeCompleted, "completed"
+		m.Outcome, m.Reason = events.OutcomeCompleted, talkedReason(c)
 	case after:
 		m.Reason = endReason(c)
 	}
@@ -41,4 +41,20 @@ func answerSeq(c *lifecycle.Call) uint64 {
 		}
 	}
 	return math.MaxUint64
+}
+
+func endReason(c *lifecycle.Call) string {
+	switch c.EndReason {
+	case "", events.EndCompleted:
+		return "not_connected"
+	}
+	return c.EndReason
+}
+
+// talkedReason is how a conversation ended for its agent.
+func talkedReason(c *lifecycle.Call) string {
+	if c.Transferred {
+		return events.EndTransferred
+	}
+	return events.EndCompleted
 }

@@ -38,7 +38,8 @@ type world struct {
 	s     *Service // the first orchestrator
 	crew  []*Service
 	heard map[*Service]map[events.Family]uint64 // what each has handled
-	told  map[*Service]map[events.Family]uint64 // what each index has heard
+	told  map[*Service]map[events.Family]uint64 // what each view and index has heard
+	views map[*Service]*log.Follower
 }
 
 func (w *world) Now() time.Time {
@@ -78,7 +79,7 @@ func newWorld(t testing.TB) *world {
 		t.Fatal(err)
 	}
 	w := &world{t: t, dir: dir, now: noon,
-		heard: map[*Service]map[events.Family]uint64{}, told: map[*Service]map[events.Family]uint64{}}
+		views: map[*Service]*log.Follower{}, heard: map[*Service]map[events.Family]uint64{}, told: map[*Service]map[events.Family]uint64{}}
 	w.log = logtest.New(w.Now)
 	w.s = w.join()
 	return w
@@ -86,8 +87,11 @@ func newWorld(t testing.TB) *world {
 
 // join adds an orchestrator, as a second process or after a crash.
 func (w *world) join() *Service {
+	view := log.NewFollower()
+	view.CaughtUp(events.CallFamily)
+	view.CaughtUp(events.AgentFamily)
 	s := New(Config{
-		Log: log.New(w.log, nil), Notes: w, Sessions: sessions.NewMemory(w.Now), Directory: w.dir,
+		Log: log.New(w.log, view), Notes: w, Sessions: sessions.NewMemory(w.Now), Directory: w.dir,
 		Incarnation: sessions.Incarnation(noon), Now: w.Now, Logger: slog.New(slog.DiscardHandler),
 		History: func(_ context.Context, tenant string, take func(events.Record)) error {
 			all, err := w.log.From(events.CallFamily, 0)
@@ -99,7 +103,7 @@ func (w *world) join() *Service {
 			return err
 		},
 	})
-	w.crew = append(w.crew, s)
+	w.crew, w.views[s] = append(w.crew, s), view
 	w.heard[s], w.told[s] = map[events.Family]uint64{}, map[events.Family]uint64{}
 	return s
 }
@@ -109,12 +113,13 @@ func (w *world) tenant() tenants.Tenant {
 	return t
 }
 
-// tell brings the index of every orchestrator up to date.
+// tell brings the view and the index of every orchestrator up to date.
 func (w *world) tell() {
 	w.t.Helper()
 	for _, s := range w.crew {
 		for _, f := range []events.Family{events.AgentFamily, events.CallFamily} {
 			for _, r := range w.since(f, w.told[s][f]) {
+				w.views[s].Take(r)
 				s.Follow(r)
 				w.told[s][f] = r.Seq
 			}

@@ -106,48 +106,36 @@ func (s *Service) Routes() []worker.Route {
 // orchestrator. The others are heard by the index alone.
 func (s *Service) OnCall(ctx context.Context, d worker.Delivery) ([]log.Step, error) {
 	r := *d.Record
-	ref := log.RefOf(r)
 	switch r.Name {
 	case events.Requested, events.Failed, events.CancelRequested,
 		events.Withheld, events.Cancelled, events.Started, events.Refused, events.NotPlaced, events.Resolved,
-		events.Ended, events.WrapUp, events.WrappedUp:
-		return nil, s.advance(ctx, ref, r.Seq)
-	case events.Waiting:
-		// Whoever was lent to the call goes free. Then somebody is looked for
-		// once more: an agent may have become ready while the wait was written.
-		if err := s.releaseLast(ctx, ref, r.Seq); err != nil {
+		events.Ended, events.WrapUp, events.WrappedUp, events.Waiting:
+		c, err := s.Log.CallOf(ctx, r)
+		if err != nil {
 			return nil, err
 		}
-		return nil, s.advance(ctx, ref, r.Seq)
+		if last := lastAssigned(c); last != nil && c.State == lifecycle.Waiting {
+			// Whoever was lent to the call goes free.
+			if err := s.releaseAgent(ctx, log.Ref{Tenant: c.Tenant, ID: last.Agent}, c, "waiting"); err != nil {
+				return nil, err
+			}
+		}
+		// After a wait, somebody is looked for once more: an agent may have
+		// become ready while it was written.
+		return nil, s.advance(ctx, log.RefOf(r))
 	case events.Closed:
 		if end, ok := r.Body.(*events.CallClosed); ok && end.Agent != "" {
 			closed := &lifecycle.Call{Tenant: r.Tenant, ID: r.Key, State: lifecycle.Closed, Closed: end}
 			return nil, s.releaseAgent(ctx, log.Ref{Tenant: r.Tenant, ID: end.Agent}, closed, "closed")
 		}
 	case events.Orphaned:
-		return nil, s.quarantineLast(ctx, ref)
+		return nil, s.quarantineLast(ctx, log.RefOf(r))
 	}
 	return nil, nil
 }
 
-// heard is a call as this process knows it, with at least its event at seq: a
-// delivery may come before the view has heard it.
-func (s *Service) heard(ctx context.Context, ref log.Ref, seq uint64) (*lifecycle.Call, error) {
-	c, err := s.Log.Call(ctx, ref)
-	if err != nil || c.Seq() >= seq {
-		return c, err
-	}
-	return s.Log.LatestCall(ctx, ref)
-}
-
-// advance does the next thing about a call, whatever it is, knowing at least
-// its event at seq.
-func (s *Service) advance(ctx context.Context, ref log.Ref, seq uint64) error {
-	if seq > 0 {
-		if _, err := s.heard(ctx, ref, seq); err != nil {
-			return err
-		}
-	}
+// advance does the next thing about a call, whatever it is.
+func (s *Service) advance(ctx context.Context, ref log.Ref) error {
 	var seeker *lifecycle.Call // the call, if what it needs next is an agent
 	_, err := s.Log.Update(ctx, ref, func(c *lifecycle.Call) (*log.Draft, error) {
 		seeker = nil
@@ -174,7 +162,7 @@ func (s *Service) advance(ctx context.Context, ref log.Ref, seq uint64) error {
 // attempt advances a call whose time has come. One whose log cannot be read is
 // set aside for a person.
 func (s *Service) attempt(ctx context.Context, ref log.Ref) {
-	err := s.advance(ctx, ref, 0)
+	err := s.advance(ctx, ref)
 	if err == nil || ctx.Err() != nil {
 		return
 	}
@@ -184,12 +172,16 @@ func (s *Service) attempt(ctx context.Context, ref log.Ref) {
 	}
 }
 
-// waitForAgent drafts the wait of a call that found nobody, unless something
+// waitForAgent drafts the wait of a call that found nobody, or whose customer is
+// on our line, unless something
 // else is to be done about it by now.
 func (s *Service) waitForAgent(c *lifecycle.Call) (*log.Draft, error) {
 	switch a := s.plan(c, s.Now()); {
 	case a.Do != Claim:
 		return s.draft(c, a)
+	case s.index.OnLine(c, s.Now(), s.Limits.Talk):
+		until := s.Now().Add(lookAtLine)
+		return s.waiting(c, events.CallWaiting{Reason: events.WaitCap, Detail: onOurLine, Until: &until})
 	case c.State == lifecycle.Waiting && c.Waiting.Reason == events.WaitAgentNotReady && c.Waiting.Until == nil:
 		return nil, nil // said already
 	}

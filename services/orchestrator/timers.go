@@ -52,7 +52,7 @@ func (s *Service) Sweep(ctx context.Context) {
 		case a.State.Claim != nil:
 			err = s.sweepClaim(ctx, a)
 		case a.Claimable():
-			err = s.serve(ctx, agentRef(a), 0)
+			err = s.serve(ctx, agentRef(a))
 		}
 		if err != nil && ctx.Err() == nil {
 			s.Logger.WarnContext(ctx, "sweep", "agent", a.ID, "code", fault.Code(err))

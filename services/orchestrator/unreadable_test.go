@@ -130,7 +130,7 @@ func TestAnAgentWhoseLogCannotBeReadIsPassedOver(t *testing.T) {
 		t.Fatalf("candidates: %v, want ann first", ids)
 	}
 	w.spoil(events.AgentFamily, "ann", events.Bridge, events.Ready)
-	if err := w.s.advance(t.Context(), log.Ref{Tenant: "acme", ID: call}, 0); err != nil {
+	if err := w.s.advance(t.Context(), log.Ref{Tenant: "acme", ID: call}); err != nil {
 		t.Fatal(err)
 	}
 	w.wantCall(call, "requested assigned")
@@ -149,7 +149,8 @@ func TestAnAgentWhoseLogIsAwayIsWaitedFor(t *testing.T) {
 	w.tell()
 	c := w.call(call)
 	w.log.Cut(true)
-	if a, err := w.s.pick(t.Context(), c); a != nil || fault.Of(err) != fault.Transient {
+	w.s.Log = log.New(w.log, nil)
+	if a, err := w.s.pick(t.Context(), c, nil); a != nil || fault.Of(err) != fault.Transient {
 		t.Errorf("%v, %v", a, err)
 	}
 }

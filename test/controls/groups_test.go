@@ -45,6 +45,9 @@ func groups() []group {
 			{"I4", "fits asks for the request's connection", "services/orchestrator/claim.go",
 				`want != "" && a.State.Connection != want`, `want == "?" && a.State.Connection != want`,
 				"TestARequestIsServedOnTheConnectionItNames", "assigned"},
+			{"I4", "a claim that is in use is not released", "services/orchestrator/claim.go",
+				"case !holds(a) || claimInUse(a, c):", "case !holds(a):",
+				"TestAStoppedReleaseDoesNotFreeABusyAgent", "ann"},
 		}},
 		{"./services/dialer", []cut{
 			{"I2", "a shutdown does not cut the answer", start,

@@ -1,0 +1,53 @@
+package orchestrator
+
+import (
+	"time"
+
+	"github.com/outdial/outdial/internal/log"
+	"github.com/outdial/outdial/pkg/events"
+	"github.com/outdial/outdial/pkg/events/lifecycle"
+)
+
+// lookAtLine is how often a call waits whose number is on our line.
+const lookAtLine = 15 * time.Second
+
+// onOurLine is the detail of such a wait.
+const onOurLine = "number_on_our_line"
+
+// handed are the calls whose customer was handed on to somebody else and is on
+// a line of ours still, be the call itself closed.
+type handed map[log.Ref]*lifecycle.Call
+
+// note keeps a call as long as that is so.
+func (h handed) note(ref log.Ref, c *lifecycle.Call) {
+	switch {
+	case c.Transferred && c.CustomerUp():
+		h[ref] = c
+	case h[ref] != nil:
+		delete(h, ref)
+	}
+}
+
+// take hears what is said of a call that is closed.
+func (h handed) take(ref log.Ref, r events.Record) {
+	if c := h[ref]; c != nil {
+		c.Take(r)
+		h.note(ref, c)
+	}
+}
+
+// OnLine reports whether the customer of a call is on our line by another call
+// that was handed on, at most so long ago: its end may never be heard.
+func (x *Index) OnLine(c *lifecycle.Call, now time.Time, most time.Duration) bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	for ref, other := range x.handed {
+		switch {
+		case now.Sub(other.TransferredAt) > most:
+			delete(x.handed, ref)
+		case ref.Tenant == c.Tenant && other.ID != c.ID && other.Request.Number.Token == c.Request.Number.Token:
+			return true
+		}
+	}
+	return false
+}
