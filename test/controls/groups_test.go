@@ -47,7 +47,7 @@ func groups() []group {
 				"TestARequestIsServedOnTheConnectionItNames", "assigned"},
 			{"I4", "a claim that is in use is not released", "services/orchestrator/claim.go",
 				"case !holds(a) || claimInUse(a, c):", "case !holds(a):",
-				"TestAStoppedReleaseDoesNotFreeABusyAgent", "ann"},
+				"TestAStoppedProcessDoesNotGiveBackAnothersClaim", "enrolled claimed released claimed released"},
 		}},
 		{"./services/dialer", []cut{
 			{"I2", "a shutdown does not cut the answer", start,
