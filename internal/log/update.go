@@ -56,31 +56,6 @@ func (l *Log) Call(ctx context.Context, ref Ref) (*lifecycle.Call, error) {
 	return l.LatestCall(ctx, ref)
 }
 
-// CallOf is the call that a delivered event belongs to, with at least that
-// event: the delivery may come before the view has heard it.
-func (l *Log) CallOf(ctx context.Context, r events.Record) (*lifecycle.Call, error) {
-	if l.view != nil {
-		l.view.Learn(r)
-	}
-	c, err := l.Call(ctx, RefOf(r))
-	if err != nil || c.Seq() >= r.Seq {
-		return c, err
-	}
-	return l.LatestCall(ctx, RefOf(r))
-}
-
-// AgentOf is CallOf for an agent.
-func (l *Log) AgentOf(ctx context.Context, r events.Record) (*lifecycle.Agent, error) {
-	if l.view != nil {
-		l.view.Learn(r)
-	}
-	a, err := l.Agent(ctx, RefOf(r))
-	if err != nil || a.Last.Seq >= r.Seq {
-		return a, err
-	}
-	return l.LatestAgent(ctx, RefOf(r))
-}
-
 // LatestCall is a call as the leader knows it. Of a call that is held only
 // what is missing is read.
 func (l *Log) LatestCall(ctx context.Context, ref Ref) (*lifecycle.Call, error) {
