@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -105,5 +106,33 @@ func (s *subject) clone(ctx context.Context, model []*jetstream.RawStreamMsg, n 
 	if err == nil && info.State.LastSeq != seq {
 		err = fmt.Errorf("%d messages are stored, want %d", info.State.LastSeq, seq)
 	}
-	return ids, errors.Join(failed, err, ctx.Err())
+	if err := errors.Join(failed, err, ctx.Err()); err != nil {
+		return nil, err
+	}
+	return ids, settled(ctx, stream)
+}
+
+// settled has every durable of the stream hear what was cloned, as it would
+// have while the services were at work.
+func settled(ctx context.Context, stream jetstream.Stream) error {
+	for name := range stream.ConsumerNames(ctx).Name() {
+		c, err := stream.Consumer(ctx, name)
+		if err != nil {
+			return err
+		}
+		heard, err := c.Consume(func(m jetstream.Msg) { _ = m.Ack() })
+		if err != nil {
+			return err
+		}
+		for left := true; left; {
+			info, err := c.Info(ctx)
+			if err != nil {
+				return err
+			}
+			left = info.NumPending > 0 || info.NumAckPending > 0
+			time.Sleep(20 * time.Millisecond)
+		}
+		heard.Stop()
+	}
+	return nil
 }

@@ -45,7 +45,7 @@ func desktops(ctx context.Context, o options, t *table) error {
 	}
 	cpu := ms(l.s.cpu()-before) / float64(max(calls, 1))
 	t.rate = float64(calls) / o.length.Seconds()
-	t.add("calls/s at saturation, 100 desktops", fmt.Sprintf("%.1f%s", t.rate, ratio(t.rate, t.floorRate)), "≥ 0.7 of the floor", t.rate >= 0.7*t.floorRate)
+	t.add("calls/s at saturation, 100 desktops", fmt.Sprintf("%.1f%s", t.rate, ratio(t.rate, t.floorRate)), "≥ 0.7 of the floor", t.floorRate > 0 && t.rate >= 0.7*t.floorRate)
 	t.add("CPU of outdial and the embedded server per desktop call", fmt.Sprintf("%.1f ms%s", cpu, ratio(cpu, t.floorCPU)), "≤ 2 × the floor", cpu <= 2*t.floorCPU)
 	l.drain(3 * time.Second)
 	l.say(t, "desktops")
@@ -109,7 +109,7 @@ func waiting(ctx context.Context, o options, t *table) error {
 	calls := l.closedIn(o.length, nil)
 	rate := float64(calls) / o.length.Seconds()
 	t.add(fmt.Sprintf("the same with %d requests waiting", o.wait), fmt.Sprintf("%.1f%s, %.1f ms of CPU a call", rate,
-		strings.ReplaceAll(ratio(rate, t.rate), "the floor", "the line above"), ms(l.s.cpu()-before)/float64(max(calls, 1))), "≥ 0.9 of the line above", rate >= 0.9*t.rate && calls > 0)
+		strings.ReplaceAll(ratio(rate, t.rate), "the floor", "saturation"), ms(l.s.cpu()-before)/float64(max(calls, 1))), "≥ 0.9 of 100 desktops without", rate >= 0.9*t.rate && t.rate > 0)
 	l.say(t, "waiting")
 	return nil
 }
@@ -231,10 +231,19 @@ func kept(ctx context.Context, o options, t *table) error {
 	if err != nil {
 		return err
 	}
+	// The first start meets a log that has grown behind its snapshot's back, and
+	// writes a new one; the second is what a restart is.
+	_, first, err := l.s.start(ctx, world{desktops: 10})
+	if err != nil {
+		return err
+	}
+	time.Sleep(12 * time.Second) // a snapshot is written every ten
+	l.s.stop()
 	broker, services, err := l.s.start(ctx, world{desktops: 10})
 	if err != nil {
 		return err
 	}
+	t.note("Ready after %.1f s where the whole log had to be heard again, because the snapshot did not know of it.", first.Seconds())
 	t.add(fmt.Sprintf("ready after a start with %d closed calls kept (the broker took %.1f s)", o.kept, broker.Seconds()),
 		fmt.Sprintf("%.1f s, %d MiB with the server", services.Seconds(), l.s.memory()), "≤ 5 s", services <= 5*time.Second)
 	var times []time.Duration
