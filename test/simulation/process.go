@@ -24,7 +24,7 @@ type process struct {
 	up    bool
 	life  int // how often it has begun
 
-	view    *view
+	view    view
 	tasks   []*work
 	handles map[string]worker.Handler // by stream and durable
 	slow    time.Time                 // its followers lag until then
@@ -60,7 +60,7 @@ func (p *process) handler(stream, durable string) worker.Handler {
 func (p *process) start() {
 	p.up, p.tasks = true, nil
 	p.life++
-	p.view = newView(p.w)
+	p.view = view{log.NewFollower(), p.w}
 	p.handles = map[string]worker.Handler{}
 	p.due = map[events.Family]time.Time{}
 	l := log.New(leader{p.w, p}, p.view)
@@ -93,7 +93,8 @@ func (p *process) start() {
 		}
 	}
 	for _, f := range []events.Family{events.AgentFamily, events.CallFamily} {
-		p.catchUp(f)
+		p.hear(f, ^uint64(0))
+		p.view.CaughtUp(f)
 	}
 	p.loops()
 }
@@ -187,15 +188,13 @@ func (p *process) spawn(died func(), do func()) {
 	p.tasks = append(p.tasks, t)
 }
 
-// catchUp hears everything that is stored and was not heard.
-func (p *process) catchUp(f events.Family) { p.hear(f, p.view.heard[f], ^uint64(0)) }
-
-func (p *process) hear(f events.Family, after, through uint64) {
-	for _, r := range p.w.since(f, after) {
+// hear takes what is stored up to a sequence and was not heard yet.
+func (p *process) hear(f events.Family, through uint64) {
+	for _, r := range p.w.since(f, p.view.Heard(f)) {
 		if r.Seq > through {
 			return
 		}
-		p.view.hear(r)
+		p.view.Take(r)
 		if p.orch != nil {
 			p.orch.Follow(r)
 		}
@@ -221,8 +220,8 @@ func (p *process) follow(f events.Family, seq uint64) {
 	p.due[f] = at
 	life := p.life
 	p.w.at(at, func() {
-		if p.up && p.life == life && p.view.heard[f] < seq {
-			p.hear(f, p.view.heard[f], seq)
+		if p.up && p.life == life && p.view.Heard(f) < seq {
+			p.hear(f, seq)
 		}
 	})
 }
