@@ -126,7 +126,7 @@ func (c *company) Confirm(_ context.Context, o providers.Order) error {
 // Start implements providers.Starter.
 func (c *company) Start(_ context.Context, o providers.Order) (providers.Receipt, error) {
 	l := c.line(o.Agent)
-	c.w.sends[o.Attempt]++
+	c.w.sent(o.Attempt, o.NotAfter)
 	c.wire()
 	unsure := fault.New(fault.Uncertain, "dial", "no_reply", nil)
 	switch {
@@ -277,11 +277,11 @@ func (c *company) whims() {
 	w := c.w
 	for _, a := range w.polled {
 		l := c.lines[a]
-		if l == nil || l.status != "READY" || !w.chance(40) {
+		if l == nil || w.calm || l.status != "READY" && l.status != "MANUAL_DIAL_PREPARED" || !w.chance(40) {
 			continue
 		}
 		status := "UNAVAILABLE"
-		if w.chance(2) {
+		if l.status != "READY" || w.chance(2) {
 			status = "INCALL" // inbound
 		}
 		c.set(l, status)

@@ -41,7 +41,7 @@ func (d *desks) provider() providers.Provider {
 func (d *desks) Send(_ context.Context, a providers.AgentRef, message []byte, attempt string, notAfter time.Time) error {
 	const op = "send to desktop"
 	w := d.w
-	w.sends[attempt]++
+	w.sent(attempt, notAfter)
 	w.hop()
 	w.mayDie()
 	p := d.pages[a.Agent]

@@ -66,6 +66,9 @@ func (l leader) Append(_ context.Context, d log.Draft) (log.Appended, error) {
 	a, err := l.w.append(d, how)
 	l.p.mayDie()
 	l.w.hop()
+	if b, ok := a.Record.Body.(*events.CallDialing); ok && err == nil && a.Won {
+		l.w.won[b.Attempt] = true
+	}
 	return a, err
 }
 

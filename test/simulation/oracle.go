@@ -81,8 +81,14 @@ func (w *World) judge(r *Result) {
 	}
 	for a, n := range w.sends {
 		if n > 1 {
-			r.broken("", "attempt %s was sent %d times", a, n)
+			r.broken("", "an intent was sent %d times", n)
 		}
+		if !w.won[a] {
+			r.broken(callOf(attempts[a]), "an intent was sent by one who had not won it")
+		}
+	}
+	for _, a := range w.late {
+		r.broken(callOf(attempts[a]), "an intent was sent after its time")
 	}
 	for _, d := range w.ledger {
 		c := attempts[d.Correlation]
@@ -119,6 +125,13 @@ func (w *World) judgeCall(r *Result, c *lifecycle.Call, attempts map[string]*lif
 	if talking && c.Closed.Outcome == events.OutcomeFailed {
 		r.broken(c.ID, "talking is on record, and it closed as failed (%s)", c.Closed.Reason)
 	}
+}
+
+func callOf(c *lifecycle.Call) string {
+	if c == nil {
+		return ""
+	}
+	return c.ID
 }
 
 func (r *Result) broken(call, form string, args ...any) {

@@ -29,6 +29,7 @@ type process struct {
 	handles map[string]worker.Handler // by stream and durable
 	slow    time.Time                 // its followers lag until then
 	away    time.Time                 // it has no connection until then
+	frozen  time.Time                 // it is stopped until then, and does not know
 	due     map[events.Family]time.Time
 
 	orch *orchestrator.Service
@@ -58,7 +59,7 @@ func (p *process) handler(stream, durable string) worker.Handler {
 
 // start begins a life: services anew, a view that has read everything.
 func (p *process) start() {
-	p.up, p.tasks = true, nil
+	p.up, p.tasks, p.frozen = true, nil, time.Time{}
 	p.life++
 	p.view = view{log.NewFollower(), p.w}
 	p.handles = map[string]worker.Handler{}
@@ -214,6 +215,9 @@ func (p *process) follow(f events.Family, seq uint64) {
 		p.slow = p.w.now.Add(p.w.between(100*time.Millisecond, 5*time.Second))
 	}
 	at := p.w.now.Add(lag)
+	if p.frozen.After(at) {
+		at = p.frozen
+	}
 	if d := p.due[f]; d.After(at) {
 		at = d
 	}
@@ -234,11 +238,30 @@ func (p *process) cut() bool {
 	return p.w.now.Before(p.away)
 }
 
-// mayDie is a place at which a process may end, from one instruction to the next.
+// mayDie is a place at which a process may end, or be stopped, from one
+// instruction to the next.
 func (p *process) mayDie() {
+	if p.w.opts.deaths > 0 && p.w.odds(2*p.w.opts.deaths) {
+		p.freeze(p.w.between(100*time.Millisecond, 30*time.Second))
+	}
 	if p.w.odds(p.w.opts.deaths) {
 		p.die()
 		panic(killed{})
+	}
+}
+
+// freeze stops a process where it stands. The broker hears nothing of it for
+// longer than it waits, and gives its messages to others meanwhile.
+func (p *process) freeze(d time.Duration) {
+	p.w.count("freezes")
+	p.frozen = p.w.now.Add(d)
+	if d < ackWait {
+		return
+	}
+	for _, t := range p.tasks {
+		if !t.over && t.died != nil {
+			t.died()
+		}
 	}
 }
 

@@ -119,6 +119,10 @@ func (s *Sched) run(t *task) {
 	if t.over {
 		return
 	}
+	if p := t.of; p != nil && s.now.Before(p.frozen) {
+		s.at(p.frozen, func() { s.run(t) }) // it knows nothing of the time that passes
+		return
+	}
 	s.running = t
 	d, more := t.resume()
 	s.running = nil

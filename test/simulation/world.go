@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/outdial/outdial/internal/api"
 	"github.com/outdial/outdial/internal/audit"
 	"github.com/outdial/outdial/internal/sessions"
 	"github.com/outdial/outdial/internal/tenants"
@@ -60,7 +61,9 @@ type World struct {
 	seated []string // agents with a desktop
 
 	ledger  []*dial
-	sends   map[string]int // by attempt
+	sends   map[string]int  // by attempt
+	won     map[string]bool // attempts whose intent was acknowledged as new
+	late    []string        // attempts that were sent after their time
 	counts  map[string]int
 	serials int
 	reads   int
@@ -116,6 +119,14 @@ func (w *World) dialed(provider, agent string, o providers.Order) *dial {
 	return d
 }
 
+// sent hears that a request to dial leaves a dialer.
+func (w *World) sent(attempt string, notAfter time.Time) {
+	w.sends[attempt]++
+	if w.now.After(notAfter) {
+		w.late = append(w.late, attempt)
+	}
+}
+
 // noteShown counts what the record could know of a conversation: a poll's
 // answer may be stale by the time it is understood, a desktop's message is not.
 func (w *World) noteShown(raw events.ProviderRaw) {
@@ -138,7 +149,7 @@ func (w *World) noteShown(raw events.ProviderRaw) {
 
 func newWorld(seed uint64, o Options, zones rules.Zones, sets map[string]rules.RuleSet) *World {
 	w := &World{Sched: newSched(seed, begin), opts: o, seed: seed, told: map[events.Family]uint64{}, plain: map[string]uint64{},
-		facts: map[string]fact{}, rulesets: sets, zones: zones, sends: map[string]int{}, counts: map[string]int{}}
+		facts: map[string]fact{}, rulesets: sets, zones: zones, sends: map[string]int{}, won: map[string]bool{}, counts: map[string]int{}}
 	w.log = logtest.New(w.Now)
 	w.sessions = sessions.NewMemory(w.Now)
 	w.tcn = &company{w: w, lines: map[string]*line{}}
@@ -270,23 +281,41 @@ func (w *World) request(i int) {
 	if w.odds(20) { // sent again by one who did not hear the answer
 		w.after(w.between(time.Millisecond, 5*time.Second), func() { w.publish(m) })
 	}
+	if w.odds(12) { // the person wants no calls
+		w.after(w.between(0, 20*time.Second), func() {
+			w.command("dnc", "add", `{"contacts":[{"phone_number":%q}],"origin":"consumer"}`, q["to"])
+		})
+	}
 	if w.odds(8) { // and wanted no more
 		w.after(w.between(0, 20*time.Second), func() { w.cancel(id) })
 	}
 }
 
 // cancel is call.cancel, by somebody at the keyboard.
-func (w *World) cancel(id string) {
-	p := w.anyProcess("orchestrator")
+func (w *World) cancel(id string) { w.command("call", "cancel", `{"source":"/crm","id":%q}`, id) }
+
+// command is what somebody asks at the keyboard, of any process that answers.
+func (w *World) command(group, verb, body string, args ...any) {
+	role := "orchestrator"
+	if group == "dnc" {
+		role = "compliance"
+	}
+	p := w.anyProcess(role)
 	if p == nil {
 		return
 	}
-	for _, e := range p.orch.Endpoints() {
-		if e.Group == "call" && e.Verb == "cancel" {
+	var ask []api.Endpoint
+	if p.orch != nil {
+		ask = p.orch.Endpoints()
+	}
+	if p.comp != nil {
+		ask = append(ask, p.comp.Endpoints()...)
+	}
+	for _, e := range ask {
+		if e.Group == group && e.Verb == verb {
 			p.spawn(nil, func() {
-				_, err := e.Handle(context.Background(), tenant, fmt.Appendf(nil, `{"source":"/crm","id":%q}`, id))
-				if err == nil {
-					w.count("cancels")
+				if _, err := e.Handle(context.Background(), tenant, fmt.Appendf(nil, body, args...)); err == nil {
+					w.count("done " + group + "." + verb)
 				}
 			})
 		}
@@ -301,6 +330,15 @@ func (w *World) trouble() {
 	for _, p := range w.processes {
 		if p.up && w.odds(120) && w.opts.deaths > 0 {
 			p.die()
+		}
+		if p.up && w.odds(150) {
+			p.freeze(w.between(100*time.Millisecond, 25*time.Second))
+		}
+	}
+	if w.odds(60) {
+		a := w.polled[w.rng.IntN(len(w.polled))]
+		if w.agentNow(a).State.Quarantine == nil {
+			w.command("agent", "release", `{"agent":%q,"reason":"by hand"}`, a)
 		}
 	}
 }
