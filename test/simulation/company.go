@@ -37,7 +37,8 @@ type dial struct {
 	audit.Dialed
 	call   string
 	talked bool
-	shown  int // talking was told so often to somebody who stored it
+	shown  int       // talking was told so often to somebody who stored it
+	since  time.Time // the first time
 }
 
 var (
@@ -67,29 +68,32 @@ func (c *company) line(a providers.AgentRef) *line {
 
 func down(op string) error { return fault.New(fault.Transient, op, "provider_down", nil) }
 
-// wire is a request to the company and its answer, either of which may be slow.
-func (c *company) wire() {
+// wire is a request to the company, or its answer; either may be slow. late says
+// that nobody waits for it any more.
+func (c *company) wire(ctx context.Context) (late bool) {
 	d := c.w.between(time.Millisecond, 15*time.Millisecond)
 	if c.w.odds(60) {
 		d = c.w.between(100*time.Millisecond, 4*time.Second)
 	}
 	c.w.sleep(d)
 	c.w.mayDie()
+	return ctx.Err() != nil
 }
 
 // Settings implements providers.Configured.
-func (c *company) Settings(context.Context, providers.AgentRef) (providers.Settings, error) {
-	c.wire()
-	if c.w.odds(200) {
+func (c *company) Settings(ctx context.Context, _ providers.AgentRef) (providers.Settings, error) {
+	if c.wire(ctx) || c.w.odds(200) {
 		return providers.Settings{}, down("settings")
 	}
 	return providers.Settings{Enabled: true}, nil
 }
 
 // Prepare implements providers.Preparer.
-func (c *company) Prepare(_ context.Context, o providers.Order) (events.Scrub, bool, error) {
+func (c *company) Prepare(ctx context.Context, o providers.Order) (events.Scrub, bool, error) {
 	l := c.line(o.Agent)
-	c.wire()
+	if c.wire(ctx) {
+		return events.Scrub{}, false, down("prepare")
+	}
 	if l.status != "READY" || l.session != o.Agent.Session {
 		return events.Scrub{}, false, fault.New(fault.Transient, "prepare", "agent_not_ready", nil)
 	}
@@ -98,9 +102,8 @@ func (c *company) Prepare(_ context.Context, o providers.Order) (events.Scrub, b
 	}
 	c.set(l, "MANUAL_DIAL_PREPARED")
 	l.prepared = o.Call
-	c.wire()
 	switch {
-	case c.w.odds(60):
+	case c.wire(ctx) || c.w.odds(60):
 		return events.Scrub{}, true, fault.New(fault.Transient, "prepare", "prepare_timeout", nil)
 	case c.w.odds(50):
 		return events.Scrub{Verdicts: map[string]string{tcn.VerdictDNC: tcn.VerdictRefused}}, true, nil
@@ -109,11 +112,10 @@ func (c *company) Prepare(_ context.Context, o providers.Order) (events.Scrub, b
 }
 
 // Confirm implements providers.Confirmer.
-func (c *company) Confirm(_ context.Context, o providers.Order) error {
+func (c *company) Confirm(ctx context.Context, o providers.Order) error {
 	l := c.line(o.Agent)
-	c.wire()
 	switch {
-	case c.w.odds(200):
+	case c.wire(ctx) || c.w.odds(200):
 		return down("confirm")
 	case l.session != o.Agent.Session:
 		return fault.New(fault.Transient, "confirm", "session_mismatch", nil)
@@ -124,10 +126,18 @@ func (c *company) Confirm(_ context.Context, o providers.Order) error {
 }
 
 // Start implements providers.Starter.
-func (c *company) Start(_ context.Context, o providers.Order) (providers.Receipt, error) {
+func (c *company) Start(ctx context.Context, o providers.Order) (providers.Receipt, error) {
+	r, err := c.start(ctx, o)
+	if c.w.opts.broken == silence && fault.Of(err) == fault.Uncertain && err != nil {
+		return c.start(ctx, o)
+	}
+	return r, err
+}
+
+func (c *company) start(ctx context.Context, o providers.Order) (providers.Receipt, error) {
 	l := c.line(o.Agent)
 	c.w.sent(o.Attempt, o.NotAfter)
-	c.wire()
+	c.wire(ctx)
 	unsure := fault.New(fault.Uncertain, "dial", "no_reply", nil)
 	switch {
 	case c.w.odds(40):
@@ -141,8 +151,7 @@ func (c *company) Start(_ context.Context, o providers.Order) (providers.Receipt
 	if !c.place(l, o) {
 		return providers.Receipt{}, fault.New(fault.Permanent, "dial", "not_prepared", nil)
 	}
-	c.wire()
-	if c.w.odds(30) {
+	if c.wire(ctx) || c.w.odds(30) {
 		return providers.Receipt{}, unsure
 	}
 	return providers.Receipt{IDs: map[string]string{"callSid": l.dial.id()}}, nil
@@ -207,10 +216,9 @@ func (c *company) then(l *line, d time.Duration, do func()) {
 func (c *company) set(l *line, status string) { l.status = status }
 
 // Lookup implements providers.Starter.
-func (c *company) Lookup(_ context.Context, o providers.Order) (providers.Found, error) {
+func (c *company) Lookup(ctx context.Context, o providers.Order) (providers.Found, error) {
 	l := c.line(o.Agent)
-	c.wire()
-	if c.w.odds(30) {
+	if c.wire(ctx) || c.w.odds(30) {
 		return providers.Found{}, down("look up")
 	}
 	switch l.status {
@@ -223,18 +231,16 @@ func (c *company) Lookup(_ context.Context, o providers.Order) (providers.Found,
 }
 
 // Withdraw implements providers.Starter.
-func (c *company) Withdraw(_ context.Context, o providers.Order) (string, error) {
+func (c *company) Withdraw(ctx context.Context, o providers.Order) (string, error) {
 	l := c.line(o.Agent)
-	c.wire()
-	if c.w.odds(30) {
+	if c.wire(ctx) || c.w.odds(30) {
 		return "", down("withdraw")
 	}
 	switch {
 	case l.status == "MANUAL_DIAL_PREPARED":
 		c.set(l, "READY")
 		l.prepared = ""
-		c.wire()
-		if c.w.odds(30) {
+		if c.wire(ctx) || c.w.odds(30) {
 			return "", fault.New(fault.Transient, "withdraw", "still_prepared", nil)
 		}
 	case l.dial != nil && o.Dialed:
@@ -244,10 +250,9 @@ func (c *company) Withdraw(_ context.Context, o providers.Order) (string, error)
 }
 
 // Open implements providers.Poller.
-func (c *company) Open(_ context.Context, a providers.AgentRef) (string, map[string]string, error) {
+func (c *company) Open(ctx context.Context, a providers.AgentRef) (string, map[string]string, error) {
 	l := c.line(a)
-	c.wire()
-	if c.w.odds(60) {
+	if c.wire(ctx) || c.w.odds(60) {
 		return "", nil, down("open")
 	}
 	if l.session == "" {
@@ -261,10 +266,9 @@ func (c *company) Open(_ context.Context, a providers.AgentRef) (string, map[str
 }
 
 // Poll implements providers.Poller.
-func (c *company) Poll(_ context.Context, a providers.AgentRef) (int, []byte, error) {
+func (c *company) Poll(ctx context.Context, a providers.AgentRef) (int, []byte, error) {
 	l := c.line(a)
-	c.wire()
-	if c.w.odds(150) {
+	if c.wire(ctx) || c.w.odds(150) {
 		return 0, nil, down("poll")
 	}
 	body := fmt.Sprintf(`{"statusDesc":%q,"keepAliveSucceeded":true,"currentSessionId":%q}`, l.status, l.session)

@@ -19,6 +19,7 @@ type page struct {
 	agent   string
 	session string
 	at      *process // nil: no socket
+	life    int      // of the process that holds it
 	door    bool     // the dialer reaches it
 	busy    bool
 	seen    map[string]bool
@@ -135,7 +136,7 @@ func (p *page) say(m []byte) { p.outbox = append(p.outbox, m) }
 func (p *page) live() {
 	w := p.w
 	next := func(d time.Duration) { w.after(d, p.live) }
-	if p.at != nil && !p.at.up {
+	if p.at != nil && (!p.at.up || p.at.life != p.life) {
 		p.at, p.door = nil, false
 	}
 	if p.at == nil {
@@ -145,7 +146,12 @@ func (p *page) live() {
 		next(w.between(300*time.Millisecond, 2*time.Second))
 		return
 	}
-	if w.odds(2000) {
+	if !p.busy && w.odds(60) { // a break
+		p.busy = true
+		p.say([]byte(`{"outdial":"presence","status":"not_ready","version":"3.21.2410"}`))
+		w.after(w.between(time.Second, 15*time.Second), p.ready)
+	}
+	if w.odds(1000) {
 		p.go_()
 		next(w.between(100*time.Millisecond, 6*time.Second))
 		return
@@ -156,7 +162,7 @@ func (p *page) live() {
 // come opens a socket: a new session, then whatever has waited, then presence.
 func (p *page) come(to *process) {
 	w := p.w
-	p.at = to
+	p.at, p.life = to, to.life
 	session := fmt.Sprintf("%s-%d", p.agent, w.serial())
 	to.spawn(nil, func() {
 		desk := to.brid.Desk(doors{p, session})
@@ -177,7 +183,11 @@ func (p *page) come(to *process) {
 				continue
 			}
 			m := p.outbox[0]
-			if err := desk.Message(context.Background(), "desk", p.agent, session, m); err != nil {
+			err := desk.Message(context.Background(), "desk", p.agent, session, m)
+			if p.at != to || p.session != session {
+				break // and it is said again by the next socket
+			}
+			if err != nil {
 				if fault.Of(err) == fault.Permanent {
 					w.count("page: " + fault.Code(err))
 					p.outbox = p.outbox[1:]

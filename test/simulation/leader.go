@@ -3,6 +3,7 @@ package simulation
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/outdial/outdial/internal/log"
@@ -63,17 +64,50 @@ func (l leader) Append(_ context.Context, d log.Draft) (log.Appended, error) {
 		// log still stands where it was meant for.
 		l.w.after(l.w.between(time.Millisecond, 8*time.Second), func() { _, _ = l.w.append(d, logtest.None) })
 	}
+	l.w.lookAt(l.p, d)
 	a, err := l.w.append(d, how)
 	l.p.mayDie()
 	l.w.hop()
 	if b, ok := a.Record.Body.(*events.CallDialing); ok && err == nil && a.Won {
 		l.w.won[b.Attempt] = true
 	}
+	a.Won = a.Won || l.w.opts.broken == winning
 	return a, err
+}
+
+// fresh is how old a look at the agent may be right before the intent, when
+// nothing has stopped the process: two slow ways to the broker.
+const fresh = 2500 * time.Millisecond
+
+// lookAt remembers an intent for an agent who has not been free for it for
+// longer than anybody may need between the look and the intent.
+func (w *World) lookAt(p *process, d log.Draft) {
+	b, ok := d.Body.(*events.CallDialing)
+	if !ok || w.now.Sub(p.frozen) < time.Minute {
+		return
+	}
+	rs, _ := w.log.Read(context.Background(), events.AgentFamily, tenant, b.Agent, 0)
+	bad := false
+	for _, r := range rs {
+		if w.now.Sub(r.Stored) < fresh {
+			break
+		}
+		s, _ := events.StateOf(r.Body)
+		bad = s.Presence != events.Ready || s.Claim == nil || s.Claim.Call != d.Key
+	}
+	if bad && !slices.ContainsFunc(rs, func(r events.Record) bool { return w.now.Sub(r.Stored) < fresh }) {
+		w.blind = append(w.blind, d.Key)
+	}
 }
 
 // append stores for everybody: whoever follows hears of it.
 func (w *World) append(d log.Draft, how logtest.Fault) (log.Appended, error) {
+	if w.opts.broken == compareAndSet {
+		d.After = 0
+		if last, err := w.log.Last(context.Background(), d.Family, d.Tenant, d.Key); err == nil {
+			d.After = last.Seq
+		}
+	}
 	a, err := w.log.AppendWith(context.Background(), d, how)
 	w.published(d.Family)
 	return a, err
@@ -95,6 +129,11 @@ func (l leader) Last(ctx context.Context, f events.Family, tenant, key string) (
 		return events.Record{}, err
 	}
 	r, err := l.w.log.Last(ctx, f, tenant, key)
+	if l.w.opts.broken == asking && f == events.AgentFamily {
+		if a := l.p.view.Agent(log.Ref{Tenant: tenant, ID: key}); a != nil {
+			r = a.Last
+		}
+	}
 	l.w.hop()
 	return r, err
 }

@@ -56,6 +56,10 @@ func (w *World) agentNow(id string) *lifecycle.Agent {
 	return a
 }
 
+// understood is how long what is stored may take to be understood: a process
+// that dies with it, and the broker's wait before another gets it.
+const understood = 2*ackWait + 2*time.Second
+
 // judge asks the audit, and what the audit cannot know.
 func (w *World) judge(r *Result) {
 	key := events.Key(strings.Repeat("k", 32))
@@ -90,12 +94,16 @@ func (w *World) judge(r *Result) {
 	for _, a := range w.late {
 		r.broken(callOf(attempts[a]), "an intent was sent after its time")
 	}
+	for _, id := range w.blind {
+		r.broken(id, "an intent for an agent who had not been free for it for seconds")
+	}
 	for _, d := range w.ledger {
 		c := attempts[d.Correlation]
 		if d.talked {
 			r.Talked++
 		}
-		if c != nil && d.talked && d.shown > 2 && c.Closed != nil && c.Closed.Outcome == events.OutcomeFailed {
+		if c != nil && d.talked && d.shown > 2 && c.Closed != nil && c.Closed.Outcome == events.OutcomeFailed &&
+			c.Instants.Closed.After(d.since.Add(understood)) {
 			r.broken(c.ID, "talked, told so %d times, and closed as failed (%s)", d.shown, c.Closed.Reason)
 		}
 	}

@@ -210,9 +210,9 @@ func (p *process) follow(f events.Family, seq uint64) {
 	lag := p.w.between(50*time.Microsecond, 4*time.Millisecond)
 	switch {
 	case p.w.now.Before(p.slow):
-		lag = p.w.between(50*time.Millisecond, 2*time.Second)
-	case p.w.odds(400):
-		p.slow = p.w.now.Add(p.w.between(100*time.Millisecond, 5*time.Second))
+		lag = p.w.between(50*time.Millisecond, 8*time.Second)
+	case p.w.odds(300):
+		p.slow = p.w.now.Add(p.w.between(100*time.Millisecond, 10*time.Second))
 	}
 	at := p.w.now.Add(lag)
 	if p.frozen.After(at) {

@@ -6,6 +6,7 @@ import (
 	"io"
 	mrand "math/rand/v2"
 	"os"
+	"runtime/debug"
 	"strconv"
 	"testing"
 	"time"
@@ -22,6 +23,12 @@ func seeded(t testing.TB, seed uint64) {
 	binary.LittleEndian.PutUint64(key[:], seed)
 	rand.Reader = io.Reader(mrand.NewChaCha8(key))
 	t.Cleanup(func() { rand.Reader = was })
+}
+
+// TestMain lets memory go later: a world's garbage is the test's only load.
+func TestMain(m *testing.M) {
+	debug.SetGCPercent(400)
+	os.Exit(m.Run())
 }
 
 func play(t testing.TB, seed uint64, o Options) Result {
@@ -76,6 +83,29 @@ func TestWhateverGoesWrongNoPromiseIsBroken(t *testing.T) {
 	}
 	took := time.Since(began)
 	t.Logf("%d calls in %s, %.0f a second: %v", total, took.Round(time.Millisecond), float64(total)/took.Seconds(), closed)
+}
+
+// A judge who finds nothing wrong with a world that lacks a guard proves nothing.
+func TestAWorldWithoutAGuardIsFoundOut(t *testing.T) {
+	for i, seeds := range []int{compareAndSet: 3, winning: 20, asking: 40, silence: 3} {
+		o := unkind()
+		o.broken = guard(i)
+		if seed, what := firstRed(t, o, seeds); what != "" {
+			t.Logf("guard %d: found out by seed %d: %s", i, seed, what)
+		} else if seeds > 0 {
+			t.Errorf("guard %d: nothing is broken without it in %d worlds", i, seeds)
+		}
+	}
+}
+
+// firstRed plays worlds until a promise is broken in one.
+func firstRed(t *testing.T, o Options, seeds int) (uint64, string) {
+	for seed := range uint64(seeds) {
+		if b := play(t, seed, o).Broken; len(b) > 0 {
+			return seed, b[0]
+		}
+	}
+	return 0, ""
 }
 
 // tell says what is broken, how to see it again, and the logs of the first call

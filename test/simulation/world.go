@@ -34,7 +34,22 @@ type Options struct {
 	Calls  int
 	deaths int // a process dies at one in so many places; 0 never
 	odd    int // percent of the usual odds of everything else; 0 none
+	broken guard
 }
+
+// A guard is something that holds the world together. A world without one must
+// be found out, or a world that is found whole proves nothing.
+type guard int
+
+// The guards that the simulation itself can take away; test/controls takes
+// those of the services.
+const (
+	whole         guard = iota
+	compareAndSet       // the log takes whatever is appended
+	winning             // everybody hears that their append was new
+	asking              // the leader's word of an agent is the process's own memory
+	silence             // who hears no answer to a start sends it again
+)
 
 // A World is everything that one seed makes up.
 type World struct {
@@ -64,6 +79,7 @@ type World struct {
 	sends   map[string]int  // by attempt
 	won     map[string]bool // attempts whose intent was acknowledged as new
 	late    []string        // attempts that were sent after their time
+	blind   []string        // calls whose intent was for an agent who was not free any more
 	counts  map[string]int
 	serials int
 	reads   int
@@ -131,9 +147,14 @@ func (w *World) sent(attempt string, notAfter time.Time) {
 // answer may be stale by the time it is understood, a desktop's message is not.
 func (w *World) noteShown(raw events.ProviderRaw) {
 	body := string(raw.Body)
+	show := func(d *dial, n int) {
+		if d.shown += n; d.since.IsZero() {
+			d.since = w.now
+		}
+	}
 	if l := w.tcn.lines[raw.Agent]; l != nil {
 		if l.dial != nil && l.dial.talked && strings.Contains(body, "PEERED") {
-			l.dial.shown++
+			show(l.dial, 1)
 		}
 		return
 	}
@@ -142,7 +163,7 @@ func (w *World) noteShown(raw events.ProviderRaw) {
 	}
 	for _, d := range w.ledger {
 		if strings.Contains(body, `"interactionId":"`+d.ProviderCall+`"`) {
-			d.shown += 10
+			show(d, 10)
 		}
 	}
 }
