@@ -146,7 +146,7 @@ func (p *page) live() {
 		next(w.between(300*time.Millisecond, 2*time.Second))
 		return
 	}
-	if !p.busy && w.odds(60) { // a break
+	if !p.busy && w.odds(25) { // a break
 		p.busy = true
 		p.say([]byte(`{"outdial":"presence","status":"not_ready","version":"3.21.2410"}`))
 		w.after(w.between(time.Second, 15*time.Second), p.ready)

@@ -35,7 +35,11 @@ type pending struct {
 func (d *durable) offer(m worker.Delivery) {
 	p := &pending{msg: m}
 	d.open[m.Seq] = p
-	d.w.after(d.w.between(100*time.Microsecond, 3*time.Millisecond), func() { d.deliver(p) })
+	wait := d.w.between(100*time.Microsecond, 3*time.Millisecond)
+	if d.w.odds(25) { // its consumer is busy with others
+		wait = d.w.between(0, 5*time.Second)
+	}
+	d.w.after(wait, func() { d.deliver(p) })
 }
 
 // deliver gives a message to a process that is there.
