@@ -36,7 +36,7 @@ func (d *durable) offer(m worker.Delivery) {
 	p := &pending{msg: m}
 	d.open[m.Seq] = p
 	wait := d.w.between(100*time.Microsecond, 3*time.Millisecond)
-	if d.w.odds(25) { // its consumer is busy with others
+	if d.w.odds(12) { // its consumer is busy with others
 		wait = d.w.between(0, 5*time.Second)
 	}
 	d.w.after(wait, func() { d.deliver(p) })

@@ -52,7 +52,7 @@ func (l leader) Append(_ context.Context, d log.Draft) (log.Appended, error) {
 	switch {
 	case l.w.odds(150):
 		how = logtest.Conflict // also the code of an append that is still in flight
-	case l.w.odds(250):
+	case l.w.odds(250), d.Name == events.Dialing && l.w.odds(40):
 		how = logtest.LostAnswer
 	case l.w.odds(300):
 		how = logtest.StoredUnknown
@@ -77,7 +77,7 @@ func (l leader) Append(_ context.Context, d log.Draft) (log.Appended, error) {
 
 // fresh is how old a look at the agent may be right before the intent, when
 // nothing has stopped the process: two slow ways to the broker.
-const fresh = 2500 * time.Millisecond
+const fresh = 1700 * time.Millisecond
 
 // lookAt remembers an intent for an agent who has not been free for it for
 // longer than anybody may need between the look and the intent.

@@ -211,8 +211,8 @@ func (p *process) follow(f events.Family, seq uint64) {
 	switch {
 	case p.w.now.Before(p.slow):
 		lag = p.w.between(50*time.Millisecond, 8*time.Second)
-	case p.w.odds(300):
-		p.slow = p.w.now.Add(p.w.between(100*time.Millisecond, 10*time.Second))
+	case p.w.odds(120):
+		p.slow = p.w.now.Add(p.w.between(100*time.Millisecond, 20*time.Second))
 	}
 	at := p.w.now.Add(lag)
 	if p.frozen.After(at) {
