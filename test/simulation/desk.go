@@ -9,6 +9,7 @@ import (
 	"github.com/outdial/outdial/pkg/events/fault"
 	"github.com/outdial/outdial/pkg/providers"
 	"github.com/outdial/outdial/pkg/providers/acqueon/webexcc"
+	bridge "github.com/outdial/outdial/services/events-bridge"
 )
 
 // A page is an agent's desktop. It holds a socket to one bridge process, is
@@ -152,7 +153,7 @@ func (p *page) live() {
 		w.after(w.between(time.Second, 15*time.Second), p.ready)
 	}
 	if w.odds(1000) {
-		p.go_()
+		p.leave()
 		next(w.between(100*time.Millisecond, 6*time.Second))
 		return
 	}
@@ -201,8 +202,27 @@ func (p *page) come(to *process) {
 	})
 }
 
-// go_ drops the socket; what is said meanwhile waits.
-func (p *page) go_() { p.at, p.door = nil, false }
+// leave drops the socket; what is said meanwhile waits.
+func (p *page) leave() { p.at, p.door = nil, false }
+
+// Tell implements the bridge's Pages: a page says its presence again.
+func (d *desks) Tell(_, agent string) bool {
+	p := d.pages[agent]
+	if p.at == nil || p.busy {
+		return false
+	}
+	p.ready()
+	return true
+}
+
+// Replace implements the bridge's Pages.
+func (d *desks) Replace(_, agent, session string) {
+	if p := d.pages[agent]; p.session == session {
+		p.leave()
+	}
+}
+
+var _ bridge.Pages = (*desks)(nil)
 
 // doors is the dialer's way to a page.
 type doors struct {

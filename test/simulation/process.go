@@ -31,6 +31,7 @@ type process struct {
 	away    time.Time                 // it has no connection until then
 	frozen  time.Time                 // it is stopped until then, and does not know
 	due     map[events.Family]time.Time
+	raws    uint64 // of PROVIDER, how far it was heard
 
 	orch *orchestrator.Service
 	comp *compliance.Service
@@ -97,6 +98,11 @@ func (p *process) start() {
 		p.hear(f, ^uint64(0))
 		p.view.CaughtUp(f)
 	}
+	if p.brid != nil {
+		p.raws = p.w.ackFloor()
+		p.brid.HearAfter(p.raws)
+		p.hearRaw(^uint64(0))
+	}
 	p.loops()
 }
 
@@ -104,6 +110,9 @@ func (p *process) start() {
 func (p *process) whole(l *log.Log, h worker.Handler) worker.Handler {
 	return func(ctx context.Context, d worker.Delivery) ([]log.Step, error) {
 		p.mayDie()
+		for d.Stream == events.StreamProvider && p.raws < d.Seq {
+			p.w.sleep(time.Millisecond) // the bridge would wait as well, but not by this clock
+		}
 		steps, err := h(ctx, d)
 		if err == nil {
 			err = log.Run(ctx, l, steps...)
@@ -143,6 +152,15 @@ func (p *process) loops() {
 		for _, a := range p.w.polled {
 			p.spawn(nil, func() { p.poll(ctx, a) })
 		}
+		p.spawn(nil, func() {
+			for n := 0; ; n++ {
+				p.brid.KeepSessions(ctx, p.w.desks)
+				if n%5 == 0 {
+					p.brid.AskDesktops(p.w.desks)
+				}
+				p.w.sleep(time.Second)
+			}
+		})
 	}
 }
 
@@ -224,10 +242,25 @@ func (p *process) follow(f events.Family, seq uint64) {
 	p.due[f] = at
 	life := p.life
 	p.w.at(at, func() {
-		if p.up && p.life == life && p.view.Heard(f) < seq {
+		switch {
+		case !p.up || p.life != life:
+		case f == rawFamily:
+			p.hearRaw(seq)
+		case p.view.Heard(f) < seq:
 			p.hear(f, seq)
 		}
 	})
+}
+
+// rawFamily stands for PROVIDER among what a process follows.
+const rawFamily events.Family = "raw"
+
+// hearRaw takes what PROVIDER holds up to a sequence and was not heard yet.
+func (p *process) hearRaw(through uint64) {
+	for p.raws < min(through, uint64(len(p.w.raws))) {
+		p.brid.Hear(p.w.raws[p.raws])
+		p.raws++
+	}
 }
 
 // cut says that the process has no connection just now.

@@ -88,12 +88,33 @@ func (w *World) raw(tenant string, raw events.ProviderRaw, id string) (uint64, e
 func (w *World) publish(m worker.Delivery) uint64 {
 	w.plain[m.Stream]++
 	m.Seq, m.Stored = w.plain[m.Stream], w.now
+	if m.Stream == events.StreamProvider {
+		w.raws = append(w.raws, m)
+		for _, p := range w.processes {
+			if p.up && p.brid != nil {
+				p.follow(rawFamily, m.Seq)
+			}
+		}
+	}
 	for _, d := range w.durables {
 		if d.stream == m.Stream {
 			d.offer(m)
 		}
 	}
 	return m.Seq
+}
+
+// ackFloor is up to where everything of PROVIDER is acknowledged.
+func (w *World) ackFloor() uint64 {
+	floor := uint64(len(w.raws))
+	for _, d := range w.durables {
+		if d.stream == events.StreamProvider {
+			for seq := range d.open {
+				floor = min(floor, seq-1)
+			}
+		}
+	}
+	return floor
 }
 
 // published tells everybody of what was stored in a log since.

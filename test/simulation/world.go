@@ -61,6 +61,7 @@ type World struct {
 	log       *logtest.Log
 	told      map[events.Family]uint64
 	plain     map[string]uint64 // last sequences of other streams
+	raws      []worker.Delivery // PROVIDER
 	facts     map[string]fact
 	factSeq   uint64
 	dir       *tenants.Directory
