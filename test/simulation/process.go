@@ -111,7 +111,7 @@ func (p *process) whole(l *log.Log, h worker.Handler) worker.Handler {
 	return func(ctx context.Context, d worker.Delivery) ([]log.Step, error) {
 		p.mayDie()
 		for d.Stream == events.StreamProvider && p.raws < d.Seq {
-			p.w.sleep(time.Millisecond) // the bridge would wait as well, but not by this clock
+			p.w.sleep(25 * time.Millisecond) // the bridge would wait as well, but not by this clock
 		}
 		steps, err := h(ctx, d)
 		if err == nil {

@@ -35,7 +35,7 @@ func (v *view) OpenCalls(show func(*lifecycle.Call)) {
 // Reach implements log.View.
 func (v view) Reach(_ context.Context, f events.Family, seq uint64) error {
 	for v.Heard(f) < seq {
-		v.w.sleep(time.Millisecond)
+		v.w.sleep(10 * time.Millisecond)
 	}
 	return nil
 }
