@@ -129,11 +129,6 @@ func (l leader) Last(ctx context.Context, f events.Family, tenant, key string) (
 		return events.Record{}, err
 	}
 	r, err := l.w.log.Last(ctx, f, tenant, key)
-	if l.w.opts.broken == asking && f == events.AgentFamily {
-		if a := l.p.view.Agent(log.Ref{Tenant: tenant, ID: key}); a != nil {
-			r = a.Last
-		}
-	}
 	l.w.hop()
 	return r, err
 }

@@ -47,7 +47,6 @@ const (
 	whole         guard = iota
 	compareAndSet       // the log takes whatever is appended
 	winning             // everybody hears that their append was new
-	asking              // the leader's word of an agent is the process's own memory
 	silence             // who hears no answer to a start sends it again
 )
 
@@ -302,11 +301,6 @@ func (w *World) request(i int) {
 	w.publish(m)
 	if w.odds(20) { // sent again by one who did not hear the answer
 		w.after(w.between(time.Millisecond, 5*time.Second), func() { w.publish(m) })
-	}
-	if w.odds(12) { // the person wants no calls
-		w.after(w.between(0, 20*time.Second), func() {
-			w.command("dnc", "add", `{"contacts":[{"phone_number":%q}],"origin":"consumer"}`, q["to"])
-		})
 	}
 	if w.odds(8) { // and wanted no more
 		w.after(w.between(0, 20*time.Second), func() { w.cancel(id) })
