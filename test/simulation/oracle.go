@@ -91,6 +91,9 @@ func (w *World) judge(r *Result) {
 			r.broken(callOf(attempts[a]), "an intent was sent by one who had not won it")
 		}
 	}
+	for _, a := range w.late {
+		r.broken(callOf(attempts[a]), "an intent was sent after its time")
+	}
 	for _, id := range w.blind {
 		r.broken(id, "an intent for an agent who had not been free for it for seconds")
 	}

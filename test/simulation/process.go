@@ -2,7 +2,6 @@ package simulation
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"time"
 
@@ -81,12 +80,12 @@ func (p *process) start() {
 			serve(p.orch.Routes())
 		case "compliance":
 			p.comp = compliance.New(compliance.Config{Log: l, Facts: facts{p.w}, Notes: p.w, Directory: p.w.dir,
-				Rulesets: p.w.rulesets, Zones: p.w.zones, Now: p.w.Now, Sleep: p.sleep, Within: forever, NewID: p.newID,
+				Rulesets: p.w.rulesets, Zones: p.w.zones, LastCall: p.lastCall, Now: p.w.Now, Sleep: p.w.pause, Within: p.w.within,
 				Go: func(do func()) { p.spawn(nil, do) }, Logger: quiet})
 			serve(p.comp.Routes())
 		case "dialer":
-			p.dial = dialer.New(dialer.Config{Log: l, Notes: p.w, Directory: p.w.dir, Now: p.w.Now, Sleep: p.sleep, Within: forever,
-				NewID: p.newID, Logger: quiet})
+			p.dial = dialer.New(dialer.Config{Log: l, Notes: p.w, Directory: p.w.dir, Now: p.w.Now, Sleep: p.w.pause,
+				Within: p.w.within, Logger: quiet})
 			serve(p.dial.Routes())
 		case "events-bridge":
 			p.brid = bridge.New(bridge.Config{Log: l, Store: store{p.w, p}, Directory: p.w.dir, Now: p.w.Now, Logger: quiet,
@@ -174,15 +173,6 @@ func (p *process) turns(turn func(context.Context) error) {
 	})
 }
 
-func (p *process) sleep(_ context.Context, d time.Duration) error { p.w.sleep(d); return nil }
-
-func (p *process) newID() string { return fmt.Sprintf("id%d", p.w.serial()) }
-
-// forever is a context without a timer: what a provider takes is the world's.
-func forever(ctx context.Context, _ time.Duration) (context.Context, context.CancelFunc) {
-	return context.WithCancel(ctx)
-}
-
 func (p *process) poll(ctx context.Context, agent string) {
 	p.w.sleep(p.w.between(0, time.Second))
 	for {
@@ -261,6 +251,17 @@ func (p *process) hearRaw(through uint64) {
 		p.brid.Hear(p.w.raws[p.raws])
 		p.raws++
 	}
+}
+
+// lastCall is the last sequence of CALLS, as its leader says.
+func (p *process) lastCall(context.Context) (uint64, error) {
+	if err := (leader{p.w, p}).ask(); err != nil {
+		return 0, err
+	}
+	if last := p.w.told[events.CallFamily]; last > 0 {
+		return last, nil
+	}
+	return 0, log.ErrNone
 }
 
 // cut says that the process has no connection just now.

@@ -2,6 +2,7 @@ package simulation
 
 import (
 	"container/heap"
+	"context"
 	"iter"
 	"math/rand/v2"
 	"time"
@@ -146,4 +147,17 @@ func (s *Sched) sleep(d time.Duration) {
 	if t := s.running; t != nil && !t.yield(d) {
 		panic(killed{})
 	}
+}
+
+// pause is sleep as services ask for it.
+func (s *Sched) pause(ctx context.Context, d time.Duration) error {
+	s.sleep(d)
+	return ctx.Err()
+}
+
+// within ends a context when so much virtual time has passed.
+func (s *Sched) within(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(ctx)
+	s.after(d, cancel)
+	return ctx, cancel
 }

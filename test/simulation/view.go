@@ -3,10 +3,12 @@ package simulation
 import (
 	"cmp"
 	"context"
+	"slices"
 	"time"
 
 	"github.com/outdial/outdial/internal/log"
 	"github.com/outdial/outdial/pkg/events"
+	"github.com/outdial/outdial/pkg/events/lifecycle"
 )
 
 // A view is the real one, fed by the world, late and in order; only who waits
@@ -18,24 +20,24 @@ type view struct {
 
 var _ log.View = view{}
 
-// OpenCalls shows the open calls that were heard of, in the same order in each run.
-func (v *view) OpenCalls(show func(*lifecycle.Call)) {
-	var open []*lifecycle.Call
-	for _, c := range v.calls {
-		if c.Open() {
-			open = append(open, c)
-		}
-	}
-	slices.SortFunc(open, func(a, b *lifecycle.Call) int { return cmp.Compare(a.Log[0].Seq, b.Log[0].Seq) })
-	for _, c := range open {
-		show(c)
-	}
-}
-
 // Reach implements log.View.
-func (v view) Reach(_ context.Context, f events.Family, seq uint64) error {
+func (v view) Reach(ctx context.Context, f events.Family, seq uint64) error {
 	for v.Heard(f) < seq {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
 		v.w.sleep(10 * time.Millisecond)
 	}
 	return nil
+}
+
+// OpenCalls shows the open calls in the order in which they began: a map's would
+// be no seed's.
+func (v view) OpenCalls(show func(*lifecycle.Call)) {
+	var open []*lifecycle.Call
+	v.Follower.OpenCalls(func(c *lifecycle.Call) { open = append(open, c) })
+	slices.SortFunc(open, func(a, b *lifecycle.Call) int { return cmp.Compare(a.Refs.Requested, b.Refs.Requested) })
+	for _, c := range open {
+		show(c)
+	}
 }

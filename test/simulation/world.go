@@ -302,6 +302,11 @@ func (w *World) request(i int) {
 	if w.odds(20) { // sent again by one who did not hear the answer
 		w.after(w.between(time.Millisecond, 5*time.Second), func() { w.publish(m) })
 	}
+	if w.odds(12) { // the person wants no calls
+		w.after(w.between(0, 20*time.Second), func() {
+			w.command("dnc", "add", `{"contacts":[{"phone_number":%q}],"origin":"consumer"}`, q["to"])
+		})
+	}
 	if w.odds(8) { // and wanted no more
 		w.after(w.between(0, 20*time.Second), func() { w.cancel(id) })
 	}
