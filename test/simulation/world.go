@@ -113,11 +113,11 @@ func (w *World) since(f events.Family, seq uint64) []events.Record {
 	return rs
 }
 
-// anyProcess is a living process of a role, nil if there is none.
+// anyProcess is a process of a role that is at work, nil if there is none.
 func (w *World) anyProcess(role string) *process {
 	var up []*process
 	for _, p := range w.processes {
-		if p.up && p.has(role) {
+		if p.up && !w.now.Before(p.frozen) && p.has(role) {
 			up = append(up, p)
 		}
 	}
