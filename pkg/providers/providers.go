@@ -176,6 +176,7 @@ type Observation struct {
 	Manual   bool              // it is a manual outbound call, as ours are
 	Attrs    map[string]string // other details, never personal
 	At       time.Time         // by the provider's clock, zero when not said
+	Waited   time.Duration     // how long the message was kept by who heard it, before we received it
 	Inferred bool              // the message shows that it came to this before, but not when
 }
 

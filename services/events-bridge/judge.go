@@ -239,7 +239,7 @@ func (m *message) body(o providers.Observation) *events.CallProgress {
 	if at := o.At; !at.IsZero() {
 		b.OccurredAt = &at
 	}
-	if at := m.at; !at.IsZero() {
+	if at := m.at.Add(-o.Waited); !m.at.IsZero() {
 		b.ReceivedAt = &at
 	}
 	return b

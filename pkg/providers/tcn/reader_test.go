@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -55,7 +56,6 @@ func told(obs []providers.Observation) string {
 	return strings.Join(out, ", ")
 }
 
-// Views of an agent with a call at some point of its life.
 func idle(presence events.Name) providers.View {
 	return providers.View{Presence: presence, Session: sampleSession}
 }
@@ -69,10 +69,7 @@ func claimedAt(state events.Name) providers.View {
 func dialedAt(state events.Name) providers.View {
 	v := claimedAt(state)
 	v.Dialed, v.Presence = true, events.OnCall
-	switch state {
-	case events.Talking, events.Held, events.Consulting:
-		v.Talked = true
-	}
+	v.Talked = slices.Contains([]events.Name{events.Talking, events.Held, events.Consulting}, state)
 	return v
 }
 

@@ -44,8 +44,9 @@ func Replay(t testing.TB, r providers.Reader, v providers.View, bodies ...[]byte
 			}
 			said = append(said, word)
 			_, verdict := lifecycle.Calls().Next(c.State, o.Call)
+			heard := received.Add(-o.Waited)
 			p := &events.CallProgress{Event: o.Event, State: o.State, Reason: o.Reason, Legs: o.Legs, Inferred: o.Inferred,
-				ReceivedAt: &received, Late: verdict == lifecycle.Known && lifecycle.Rank(lifecycle.State(o.Call)) > 0}
+				ReceivedAt: &heard, Late: verdict == lifecycle.Known && lifecycle.Rank(lifecycle.State(o.Call)) > 0}
 			if !o.At.IsZero() {
 				p.OccurredAt = &o.At
 			}

@@ -12,6 +12,7 @@ import (
 	"errors"
 	"io"
 	"strings"
+	"time"
 
 	"github.com/outdial/outdial/pkg/events/fault"
 )
@@ -64,6 +65,16 @@ func decode(raw []byte) (Object, error) {
 func (m Message) IsRelay() bool {
 	_, ok := m.Root["outdial"]
 	return ok
+}
+
+// Waited is how long the page kept the message before it could send it: it says
+// so of what it heard while it was cut off.
+func (m Message) Waited() time.Duration {
+	ms, ok := m.Root.Int("outdialWaited")
+	if !ok || ms < 0 || ms > 7*24*time.Hour.Milliseconds() {
+		return 0
+	}
+	return time.Duration(ms) * time.Millisecond
 }
 
 // On reports whether the message is on a channel, however spelled: Webexcc,

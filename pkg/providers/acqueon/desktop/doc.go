@@ -5,7 +5,8 @@
 //	provider's events ─▶ relay.js ─▶ Hub ─▶ Sink (stores them) ─▶ receipt
 //	dialer ─▶ Requester ─▶ NATS ─▶ Responder ─▶ Hub ─▶ relay.js ─▶ the bus
 //
-// An event is kept by the page until it is stored here. A request is sent once
+// An event is kept by the page until it is stored here; one that had to wait
+// says for how long. A request is sent once
 // on one socket, or not at all: no request waits for a page to come back.
 package desktop
 

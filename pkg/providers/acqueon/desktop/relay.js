@@ -39,8 +39,8 @@
   var presence = null; // the last word, told anew on every socket
   var untold = false; // it has not been sent on this socket
   var stale = false; // a call came after it
-  var queue = []; // texts that are not stored yet
-  var onSocket = []; // what was sent on this socket, in order: {text, event}
+  var queue = []; // what was heard and is not stored yet: {text, ticks, wall}
+  var onSocket = []; // what was sent on this socket, in order; null: not an event
   var wait = FIRST_WAIT;
   var timer = null;
   var listening = false;
@@ -86,14 +86,29 @@
     } catch (err) { return; }
     if (!isEvent(parsed) || bytes(text) > MAX_BYTES) { return; }
     stale = true;
-    queue.push(text);
+    queue.push({ text: text, ticks: window.performance.now(), wall: window.Date.now() });
     if (queue.length > MAX_EVENTS) { queue.shift(); state.dropped++; }
     flush();
   }
 
   function put(text, event) {
-    onSocket.push({ text: text, event: event });
+    onSocket.push(event);
     socket.send(text);
+  }
+
+  // gone is how many milliseconds have passed since. Of the two clocks here the
+  // one that went further counts: one stands still while the machine sleeps,
+  // the other can be set.
+  function gone(since) {
+    return Math.max(window.performance.now() - since.ticks, window.Date.now() - since.wall);
+  }
+
+  // dated says in an event how long it waited here for the bridge, which would
+  // otherwise take it for news of the moment at which it comes.
+  function dated(event) {
+    var ms = Math.round(gone(event));
+    if (ms < 1000 || bytes(event.text) > MAX_BYTES - 64) { return event.text; }
+    return '{"outdialWaited":' + ms + "," + event.text.replace(/^\s*\{/, "");
   }
 
   // current is what a new socket is told. A "ready" from before a call is not
@@ -109,10 +124,10 @@
   // flush sends what happened in its order; ready or not comes after it.
   function flush() {
     if (!open) { return; }
-    while (queue.length > 0 && onSocket.length < MAX_ON_SOCKET) { put(queue.shift(), true); }
+    while (queue.length > 0 && onSocket.length < MAX_ON_SOCKET) { put(dated(queue[0]), queue.shift()); }
     if (queue.length === 0 && untold && presence) {
       untold = false;
-      put(JSON.stringify(current()), false);
+      put(JSON.stringify(current()), null);
     }
   }
 
@@ -131,13 +146,8 @@
     flush();
   }
 
-  // serverNow is the bridge's time. Of the two clocks here the one that went
-  // further counts: one stands still while the machine sleeps, the other can
-  // be set.
-  function serverNow() {
-    var gone = Math.max(window.performance.now() - clock.ticks, window.Date.now() - clock.wall);
-    return clock.server + gone;
-  }
+  // serverNow is the bridge's time.
+  function serverNow() { return clock.server + gone(clock); }
 
   function remembered() {
     try {
@@ -205,7 +215,7 @@
     clock = null;
     state.connected = false;
     state.session = "";
-    var again = onSocket.filter(function (s) { return s.event; }).map(function (s) { return s.text; });
+    var again = onSocket.filter(function (event) { return event; });
     onSocket = [];
     state.settled = 0;
     queue = again.concat(queue);

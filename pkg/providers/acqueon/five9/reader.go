@@ -51,6 +51,7 @@ func (r Reader) Read(raw events.ProviderRaw, v providers.View) ([]providers.Obse
 	}
 	judged := bus.Judge(names().Of(w.event), bus.HistoryOf(v))
 	o := r.base(w, v)
+	o.Waited = m.Waited()
 	o.Call, o.Presence, o.Reason, o.Legs = judged.Call, judged.Presence, judged.Reason, judged.Legs
 	return []providers.Observation{o}, nil
 }

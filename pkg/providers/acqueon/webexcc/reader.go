@@ -75,7 +75,11 @@ func (r Reader) Read(raw events.ProviderRaw, v providers.View) ([]providers.Obse
 	if w.event == "" && w.state == "" {
 		return nil, fault.New(fault.Permanent, "read webexcc event", "no_event", nil)
 	}
-	return r.observe(w, v), nil
+	out := r.observe(w, v)
+	for i := range out {
+		out[i].Waited = m.Waited()
+	}
+	return out, nil
 }
 
 // A wire is a message with its parts found: nested under data.interaction as
