@@ -110,7 +110,8 @@ func (f *Follower) Load(logs [][]events.Record, unread []Ref, seq uint64, id str
 }
 
 // Open lists the calls that are open at a place of the stream, and the id of
-// the event there.
+// the event there. Those that cannot be read are among them: a later version
+// of this program may know how.
 func (f *Follower) Open() (calls []Ref, seq uint64, id string) {
 	h := f.of[events.CallFamily]
 	h.turn.Lock()
@@ -118,6 +119,11 @@ func (f *Follower) Open() (calls []Ref, seq uint64, id string) {
 	f.OpenCalls(func(c *lifecycle.Call) { calls = append(calls, Ref{c.Tenant, c.ID}) })
 	f.mu.RLock()
 	defer f.mu.RUnlock()
+	for ref := range f.unread[events.CallFamily] {
+		if f.calls[ref] == nil {
+			calls = append(calls, ref)
+		}
+	}
 	return calls, h.told, h.id
 }
 

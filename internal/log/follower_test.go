@@ -269,8 +269,12 @@ func TestFollowerStories(t *testing.T) {
 			var got []uint64
 			w.f.Hear(events.CallFamily, func(r events.Record) { got = append(got, r.Seq) }, func() {})
 			w.f.Load([][]events.Record{two, one}, []log.Ref{{Tenant: "acme", ID: "bad"}}, a.Record.Seq, a.Record.ID)
-			if _, seq, id := w.f.Open(); seq != a.Record.Seq || id != a.Record.ID || len(got) != 2 {
+			calls, seq, id := w.f.Open()
+			if seq != a.Record.Seq || id != a.Record.ID || len(got) != 2 {
 				t.Errorf("at %d, told %v", seq, got)
+			}
+			if !slices.Contains(calls, log.Ref{Tenant: "acme", ID: "bad"}) {
+				t.Errorf("a call that a later version may read is forgotten: %v", calls)
 			}
 			w.f.CaughtUp(events.CallFamily)
 			w.f.Take(two[1])

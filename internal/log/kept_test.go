@@ -117,6 +117,23 @@ func BenchmarkReadAmongMany(b *testing.B) {
 	}
 }
 
+// BenchmarkStillOpenAmongMany is a start for which nothing was kept: one walk
+// through the headers of everything.
+func BenchmarkStillOpenAmongMany(b *testing.B) {
+	r := natstest.New(b)
+	provisioned(b, r)
+	roomy(b, r, func(c *jetstream.StreamConfig) { c.MaxBytes = -1 })
+	kept(b, r, many(b))
+	must(b, log.NewJetStream(r.JS, log.Options{}), requested("open"))
+	b.ResetTimer()
+	for b.Loop() {
+		open, _, _, err := log.StillOpen(b.Context(), r.JS)
+		if err != nil || len(open) != 1 {
+			b.Fatal(open, err)
+		}
+	}
+}
+
 func TestACallOfWhichOnlyTheEndIsLeftIsToldFromAWholeOne(t *testing.T) {
 	t.Parallel()
 	r := rig(t)

@@ -47,7 +47,7 @@ func requested(call string) log.Draft {
 	return draft(call, events.Orchestrator, events.Requested, "request", 0, &events.CallRequested{})
 }
 
-func must(t *testing.T, l log.Leader, d log.Draft) log.Appended {
+func must(t testing.TB, l log.Leader, d log.Draft) log.Appended {
 	t.Helper()
 	a, err := l.Append(t.Context(), d)
 	if err != nil {
