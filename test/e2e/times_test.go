@@ -44,7 +44,7 @@ func TestWhatAClosedCallSaysIsTheCompanysWord(t *testing.T) {
 	}
 
 	for id, want := range map[string]string{second: "tcn", r.Dial("moved too", rig.ToDesk(rig.Number(4), desk.Agent)): "webexcc"} {
-		c := r.Closed(id, events.OutcomeCompleted, "")
+		c := r.Closed(id, events.OutcomeCompleted, events.EndTransferred)
 		if !c.Transferred || !c.CustomerUp() || c.Closed.Durations.Talk == nil {
 			t.Errorf("%s: transferred %t, up %t, %+v", want, c.Transferred, c.CustomerUp(), c.Closed.Durations)
 		}
