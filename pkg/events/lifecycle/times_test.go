@@ -180,6 +180,7 @@ func TestAMachineIsNoConversation(t *testing.T) {
 		"a machine answers":                  {[]news{machine, over}, false, "machine"},
 		"that is found after the answer":     {[]news{answered, machine, over}, false, "machine"},
 		"that is found after the agent came": {[]news{answered, talking, machine, over}, false, "machine"},
+		"that is found, and not over":        {[]news{answered, machine}, false, "machine"},
 		"the agent talks to it":              {[]news{machine, talking, over}, false, "machine"},
 		"it was a person after all":          {[]news{machine, human, over}, true, "completed"},
 		"a person":                           {[]news{human, over}, true, "completed"},
