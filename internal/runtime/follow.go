@@ -3,6 +3,7 @@ package runtime
 import (
 	"context"
 	"slices"
+	"strconv"
 	"sync"
 	"time"
 
@@ -120,9 +121,10 @@ func (f *Following) tail(ctx context.Context, h *Host, family events.Family) (*w
 	stream := log.StreamOf(family)
 	take := func(_ context.Context, d worker.Delivery, problem error) error {
 		if problem != nil {
-			h.Logger.Error("an event of the log cannot be read", "stream", stream, "seq", d.Seq)
 			_, tenant, key, _, _, _ := events.ParseLogSubject(d.Subject)
-			f.view.Unreadable(family, log.Ref{Tenant: tenant, ID: key}, d.Seq)
+			ref := log.Ref{Tenant: tenant, ID: key}
+			f.view.Unreadable(family, ref, d.Seq)
+			unreadable(ctx, h, family, ref, d.Seq, fault.Code(problem))
 			return nil // the call itself is held by whoever handles it
 		}
 		f.seen(stream, d.Seq, d.Record.ID)
@@ -152,6 +154,10 @@ func (f *Following) load(ctx context.Context, h *Host) (uint64, error) {
 		return 0, err
 	}
 	f.view.Load(logs, unread, seq, id)
+	for _, ref := range unread {
+		_, err := f.leader.Read(ctx, events.CallFamily, ref.Tenant, ref.ID, 0)
+		unreadable(ctx, h, events.CallFamily, ref, seq, fault.Code(err))
+	}
 	if seq > 0 {
 		h.Logger.Info("the open calls are known", "by", from, "calls", len(calls), "through", seq, "took", time.Since(began).String())
 	}
@@ -190,6 +196,25 @@ func (f *Following) keep(h *Host, family events.Family) {
 	}
 	if err := h.past.keepOpen(o); err != nil {
 		h.Logger.Warn("which calls are open cannot be kept; the next start looks through the whole log", "error", err.Error())
+	}
+}
+
+// unreadable tells people of a log that holds an event which this version does
+// not know, or cannot read: durables deliver what is known, so nobody else may
+// come across it. The alarm is one for all processes, by its id.
+func unreadable(ctx context.Context, h *Host, family events.Family, ref log.Ref, seq uint64, code string) {
+	stream := log.StreamOf(family)
+	h.Logger.Error("an event of the log cannot be read", "stream", stream, "seq", seq, "code", code)
+	o := events.Ops{Event: "alarm", Service: h.Service, Tenant: ref.Tenant, What: code, At: h.Now(),
+		Reason:  "a log holds an event this version cannot read; deploy the version that can",
+		Details: map[string]string{"stream": stream, "sequence": strconv.FormatUint(seq, 10)}}
+	if family == events.CallFamily {
+		o.Call = ref.ID
+	}
+	ours := func(string) (events.Key, bool) { return nil, true } // only services write to the logs
+	id := events.EventID(stream, events.TypeOps, "unreadable."+ref.Tenant+"."+ref.ID+"."+code)
+	if err := worker.NewRejecter(h.JS, h.role, ours).Alarm(ctx, id, o); err != nil {
+		h.Logger.Error("alarm not recorded", "stream", stream, "seq", seq, "code", fault.Code(err))
 	}
 }
 

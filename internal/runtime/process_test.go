@@ -229,6 +229,35 @@ func TestFollowHearsTheLogInOrder(t *testing.T) {
 	}
 }
 
+// An event of a kind that this version does not know is delivered to no service;
+// whoever follows the log raises the alarm.
+func TestAnEventOfAnUnknownKindRaisesAnAlarm(t *testing.T) {
+	t.Parallel()
+	h, r := open(t)
+	alarms, err := h.JS.Stream(t.Context(), events.StreamOps)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.JS.Publish(t.Context(), "append.calls.acme.c1.bridge.teleported", []byte("{}")); err != nil {
+		t.Fatal(err)
+	}
+	var o events.Ops
+	await(t, "an alarm", func() bool {
+		m, err := alarms.GetLastMsgForSubject(t.Context(), events.OpsSubject("acme", "alarm"))
+		if err != nil {
+			return false
+		}
+		o, _, err = events.DecodeBody[events.Ops](events.Header(m.Header), m.Data, events.TypeOps)
+		return err == nil
+	})
+	if o.What != log.CodeUnknownEvent || o.Call != "c1" {
+		t.Errorf("the alarm says %+v", o)
+	}
+	if _, err := h.Log.Call(t.Context(), log.Ref{Tenant: "acme", ID: "c1"}); !errors.Is(err, events.ErrUnknownEvent) {
+		t.Errorf("the call is not held: %v", err)
+	}
+}
+
 func TestListenAndServeUntilTheEnd(t *testing.T) {
 	t.Parallel()
 	ctx, stop := context.WithCancel(t.Context())
