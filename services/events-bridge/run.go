@@ -42,6 +42,7 @@ func Run(ctx context.Context, h *runtime.Host, o RunOptions) error {
 	if err != nil {
 		return err
 	}
+	context.AfterFunc(ctx, s.lanes.End)
 	hub, err := s.serve(h, o)
 	if err != nil {
 		return err

@@ -22,7 +22,7 @@ import (
 type sessionKey struct {
 	tenant, connection, agent, session string
 
-	seq uint64 // of its session_started
+	seq uint64 // of its session_started; 0 before that is on record
 	// over is why it ended; "" while the page is there. It is kept until
 	// the end is on record.
 	over string
@@ -44,6 +44,8 @@ func (x sessionKey) needs(a *lifecycle.Agent) need {
 	switch {
 	case x.over != "":
 		return ending
+	case x.seq == 0: // its beginning is being written: what is on record was before it
+		return nothing
 	case a == nil || a.Last.Seq <= x.seq || !a.Enrolled() || a.State.Connection != x.connection || a.State.Session == x.session:
 		return nothing
 	case a.State.Session != "":

@@ -43,6 +43,11 @@ func TestWhatASessionNeeds(t *testing.T) {
 			t.Errorf("%s: %d, want %d", story, got, tc.want)
 		}
 	}
+	// Whoever comes to another bridge has a session there, and it is the older one.
+	older := &lifecycle.Agent{Last: events.Record{Seq: 12}, State: events.AgentState{Session: "old", Presence: events.Ready, Connection: "webex"}}
+	if got := (sessionKey{connection: "webex", session: "one"}).needs(older); got != nothing {
+		t.Errorf("its beginning is being written: %d", got)
+	}
 	if got := (sessionKey{}).needs(nil); got != nothing {
 		t.Errorf("an agent that was never heard of: %d", got)
 	}

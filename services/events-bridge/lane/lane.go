@@ -18,6 +18,7 @@ package lane
 import (
 	"cmp"
 	"context"
+	"errors"
 	"slices"
 	"sync"
 )
@@ -38,6 +39,7 @@ type Lanes[T any] struct {
 	held    int
 	order   []mark // as heard, for Settle; some are let go already
 	follows bool
+	ended   bool
 	heard   uint64
 	further chan struct{} // closed when more was heard; nil: nobody waits
 }
@@ -104,13 +106,29 @@ func (l *Lanes[T]) Held() int {
 	return l.held
 }
 
-// Reach waits until a sequence was heard. Its error is the context's.
+// ErrEnded says that nothing more is going to be heard.
+var ErrEnded = errors.New("the follower has ended")
+
+// End says that nothing more is going to be heard; who waits for more is told.
+func (l *Lanes[T]) End() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.ended = true
+	l.stir()
+}
+
+// Reach waits until a sequence was heard. Its error is the context's, or
+// ErrEnded.
 func (l *Lanes[T]) Reach(ctx context.Context, seq uint64) error {
 	for {
 		l.mu.Lock()
 		if !l.follows || l.heard >= seq {
 			l.mu.Unlock()
 			return nil
+		}
+		if l.ended {
+			l.mu.Unlock()
+			return ErrEnded
 		}
 		if l.further == nil {
 			l.further = make(chan struct{})

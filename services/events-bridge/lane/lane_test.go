@@ -186,6 +186,11 @@ func TestAMessageWaitsForTheFollower(t *testing.T) {
 	if err := <-reached; err != nil {
 		t.Error(err)
 	}
+	go func() { reached <- l.Reach(t.Context(), 8) }()
+	l.End()
+	if err := <-reached; !errors.Is(err, lane.ErrEnded) {
+		t.Errorf("nothing comes any more: %v", err)
+	}
 }
 
 func TestMemoryIsBoundedByWhatIsNotAcknowledged(t *testing.T) {
