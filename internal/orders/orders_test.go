@@ -115,3 +115,35 @@ func TestAnAgentWithoutATokenNeedsNoLog(t *testing.T) {
 		t.Errorf("%+v, %v", ref, err)
 	}
 }
+
+// The token is asked for once an enrolment: not for every order, but again when
+// the agent is enrolled anew, or when another store may hold another.
+func TestATokenIsReadOnceAnEnrolment(t *testing.T) {
+	t.Parallel()
+	book, ann, store := enrolled(t, "ann")
+	ann.State.EnrolledSeq = ann.Last.Seq
+	token := func() string {
+		t.Helper()
+		ref, err := book.Agent(t.Context(), ann)
+		if err != nil {
+			return fault.Code(err)
+		}
+		return ref.Token
+	}
+	if token() != "s3cret" {
+		t.Error("the token is not the enrolment's")
+	}
+	store.Cut(true)
+	if got := token(); got != "s3cret" {
+		t.Errorf("it was asked for again: %s", got)
+	}
+	ann.State.EnrolledSeq++
+	if got := token(); got != log.CodeUnavailable {
+		t.Errorf("the token of another enrolment: %s", got)
+	}
+	ann.State.EnrolledSeq--
+	book.Forget()
+	if got := token(); got != log.CodeUnavailable {
+		t.Errorf("what was forgotten: %s", got)
+	}
+}

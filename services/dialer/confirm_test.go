@@ -119,7 +119,7 @@ func TestAShutdownDoesNotCutTheAnswer(t *testing.T) {
 	_ = w.s.OnCall(ctx, w.passed())
 	w.wantStarts(1)
 	w.pass(time.Minute)
-	w.turns(w.s)
+	w.turns()
 	w.want("requested assigned passed dialing unknown")
 	w.wantStarts(1)
 }

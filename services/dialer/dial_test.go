@@ -240,11 +240,11 @@ func TestALostAnswerIsLookedUpNeverSentAgain(t *testing.T) {
 	if err := w.hears(again, p); err != nil {
 		t.Fatal(err)
 	}
-	w.turns(again) // its sender may still be at it
+	w.turns() // its sender may still be at it
 	w.want("requested assigned passed dialing")
 	w.pass(30 * time.Second)
-	w.turns(again)
-	w.turns(w.join()) // everybody looks
+	w.turns()
+	w.turns() // everybody looks
 	w.want("requested assigned passed dialing unknown")
 	if err := w.hears(again, w.last()); err != nil {
 		t.Fatal(err)
@@ -270,10 +270,9 @@ func TestALateAnswerAfterUnknown(t *testing.T) {
 		t.Run(story, func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t, providers.Capabilities{LooksUp: true})
-			other := w.join()
 			w.p.start = func(providers.Order) (providers.Receipt, error) {
 				w.pass(time.Minute) // it hangs
-				w.turns(other)
+				w.turns()
 				return providers.Receipt{}, tc.err
 			}
 			w.hear(w.passed())
@@ -304,8 +303,8 @@ func TestASilentDesktop(t *testing.T) {
 				w.say(events.Bridge, tc.news, &events.CallProgress{Event: "x"})
 			}
 			w.pass(tc.wait)
-			w.turns(w.s)
-			w.turns(w.join()) // several look, one says it
+			w.turns()
+			w.turns() // several look, one says it
 			w.want("requested assigned passed dialing started" + tc.want)
 		})
 	}

@@ -221,8 +221,30 @@ func (w *world) passed() events.Record {
 // hears lets a dialer handle one event.
 func (w *world) hears(s *Service, r events.Record) error { return s.OnCall(context.Background(), r) }
 
-// turns lets a dialer that has heard everything take a turn.
-func (w *world) turns(s *Service) {
+// counted is a leader that says how often it is asked.
+type counted struct {
+	log.Leader
+	reads, lasts, ats int
+}
+
+func (l *counted) Read(ctx context.Context, f events.Family, tenant, key string, first uint64) ([]events.Record, error) {
+	l.reads++
+	return l.Leader.Read(ctx, f, tenant, key, first)
+}
+
+func (l *counted) Last(ctx context.Context, f events.Family, tenant, key string) (events.Record, error) {
+	l.lasts++
+	return l.Leader.Last(ctx, f, tenant, key)
+}
+
+func (l *counted) At(ctx context.Context, f events.Family, seq uint64) (events.Record, error) {
+	l.ats++
+	return l.Leader.At(ctx, f, seq)
+}
+
+// heard is a dialer whose process has heard what is stored now, and of what
+// comes later only what it appends itself.
+func (w *world) heard() (*Service, *counted) {
 	w.t.Helper()
 	view := log.NewFollower()
 	for _, f := range []events.Family{events.CallFamily, events.AgentFamily} {
@@ -235,9 +257,17 @@ func (w *world) turns(s *Service) {
 		}
 		view.CaughtUp(f)
 	}
-	c := s.Config
-	c.Log = log.New(w.log, view)
-	if err := New(c).Turn(context.Background()); err != nil {
+	leader := &counted{Leader: w.log}
+	c := w.s.Config
+	c.Log = log.New(leader, view)
+	return New(c), leader
+}
+
+// turns lets a dialer that has heard everything take a turn.
+func (w *world) turns() {
+	w.t.Helper()
+	s, _ := w.heard()
+	if err := s.Turn(context.Background()); err != nil {
 		w.t.Fatal(err)
 	}
 }
