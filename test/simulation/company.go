@@ -37,8 +37,7 @@ type dial struct {
 	audit.Dialed
 	call   string
 	talked bool
-	shown  int       // talking was told so often to somebody who stored it
-	since  time.Time // the first time
+	since  time.Time // when PROVIDER first held it
 }
 
 var (

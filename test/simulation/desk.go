@@ -180,7 +180,7 @@ func (p *page) come(to *process) {
 		}
 		for p.at == to && p.session == session {
 			if len(p.outbox) == 0 {
-				w.sleep(20 * time.Millisecond)
+				w.sleep(60 * time.Millisecond)
 				continue
 			}
 			m := p.outbox[0]

@@ -3,4 +3,4 @@
 package simulation
 
 // calls is how many are simulated.
-const calls = 2_000
+const calls = 6_000

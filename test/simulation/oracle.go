@@ -102,11 +102,11 @@ func (w *World) judge(r *Result) {
 		if d.talked {
 			r.Talked++
 		}
-		// A poll that is understood late is void, so that a call of a polled company
-		// may be given up by presumption, and says so.
-		if c != nil && d.talked && d.shown > 2 && c.Closed != nil && c.Closed.Outcome == events.OutcomeFailed &&
-			c.Instants.Closed.After(d.since.Add(understood)) && !(d.Provider == "tcn" && c.Closed.Presumed) {
-			r.broken(c.ID, "talked, told so %d times, and closed as failed (%s)", d.shown, c.Closed.Reason)
+		// What polls said counts only where the log took it: one that was asked
+		// before the log moved on is void, be it the only one that saw the talk.
+		if c != nil && d.talked && d.Provider == "webexcc" && !d.since.IsZero() && c.Closed != nil && c.Closed.Outcome == events.OutcomeFailed &&
+			c.Instants.Closed.After(d.since.Add(understood)) {
+			r.broken(c.ID, "talked, the page said so, and closed as failed (%s)", c.Closed.Reason)
 		}
 	}
 	for what, n := range w.counts {

@@ -143,27 +143,15 @@ func (w *World) sent(attempt string, notAfter time.Time) {
 	}
 }
 
-// noteShown counts what the record could know of a conversation: a poll's
-// answer may be stale by the time it is understood, a desktop's message is not.
+// noteShown notes that the record could know of a conversation.
 func (w *World) noteShown(raw events.ProviderRaw) {
 	body := string(raw.Body)
-	show := func(d *dial, n int) {
-		if d.shown += n; d.since.IsZero() {
-			d.since = w.now
-		}
-	}
-	if l := w.tcn.lines[raw.Agent]; l != nil {
-		if l.dial != nil && l.dial.talked && strings.Contains(body, "PEERED") {
-			show(l.dial, 1)
-		}
-		return
-	}
 	if !strings.Contains(body, `"eAgentContactAssigned"`) || !strings.Contains(body, `{"hasJoined":true,"id":"+`) {
 		return
 	}
 	for _, d := range w.ledger {
-		if strings.Contains(body, `"interactionId":"`+d.ProviderCall+`"`) {
-			show(d, 10)
+		if strings.Contains(body, `"interactionId":"`+d.ProviderCall+`"`) && d.since.IsZero() {
+			d.since = w.now
 		}
 	}
 }

@@ -1,0 +1,32 @@
+package controls_test
+
+// simulationControls are guards whose absence no single story shows: a seeded
+// world does.
+func simulationControls() []control {
+	const pkg, test = "./test/simulation", "TestTheFirstWorldsAreWhole"
+	return []control{
+		{
+			invariant: "I4", guard: "the leader is asked for the agent right before the intent", file: start,
+			old: "		a, err := s.Log.LatestAgent(ctx, agentOf(c))\n		if err != nil {\n			return nil, err\n		}\n		now := s.Now()\n",
+			new: "		a, err := s.Log.Agent(ctx, agentOf(c))\n		if err != nil {\n			return nil, err\n		}\n		now := s.Now()\n",
+			pkg: pkg, test: test, says: "not been free for it",
+		},
+		{
+			invariant: "I2", guard: "only the winner of the intent sends, in any order of things", file: start,
+			old: "if err != nil || !ok || !won.Won {", new: "if err != nil || !ok {",
+			pkg: pkg, test: test, says: "who had not won it",
+		},
+		{
+			invariant: "I1", guard: "MayDial, in any order of things", file: plan,
+			old: "	p, as := c.Passed, c.Assigned\n	switch {\n",
+			new: "	p, as := c.Passed, c.Assigned\n	if p != nil && as != nil && a != nil {\n		return \"\"\n	}\n	switch {\n",
+			pkg: pkg, test: test, says: "not been free for it",
+		},
+		{
+			invariant: "I3", guard: "news is judged inside the update", file: "services/events-bridge/normalise.go",
+			old: "				k = k.with(c)\n				return m.progress(k, c, s.Now())\n",
+			new: "				if n.about.Seq() > 0 {\n					c.State = n.about.State\n				}\n				return m.progress(k, c, s.Now())\n",
+			pkg: pkg, test: test, says: "closed as failed",
+		},
+	}
+}
