@@ -3,4 +3,7 @@
 package simulation
 
 // calls is how many are simulated.
-const calls = 6_000
+const (
+	calls  = 2_000
+	worlds = 4 // that the controls are looked for in
+)

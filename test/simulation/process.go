@@ -88,7 +88,7 @@ func (p *process) start() {
 				Within: p.w.within, Logger: quiet})
 			serve(p.dial.Routes())
 		case "events-bridge":
-			p.brid = bridge.New(bridge.Config{Log: l, Store: store{p.w, p}, Directory: p.w.dir, PollEvery: 2 * time.Second, Now: p.w.Now, Logger: quiet,
+			p.brid = bridge.New(bridge.Config{Log: l, Store: store{p.w, p}, Directory: p.w.dir, Now: p.w.Now, Logger: quiet,
 				Quotas: bridge.Quotas{RawPerSecond: 1 << 30, SessionsPerHour: 1 << 30, ReadyPerHour: 1 << 30}})
 			serve(p.brid.Routes())
 		}

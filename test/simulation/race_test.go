@@ -4,4 +4,7 @@ package simulation
 
 // calls are fewer where every memory access is watched: there is one thread,
 // and what is looked for is found without.
-const calls = 80
+const (
+	calls  = 80
+	worlds = 1
+)

@@ -89,7 +89,7 @@ func TestWhateverGoesWrongNoPromiseIsBroken(t *testing.T) {
 
 // What the controls of the services' guards turn red.
 func TestTheFirstWorldsAreWhole(t *testing.T) {
-	if seed, what := firstRed(t, unkind(), 4); what != "" {
+	if seed, what := firstRed(t, unkind(), worlds); what != "" {
 		t.Errorf("seed %d: %s", seed, what)
 	}
 }
