@@ -60,7 +60,7 @@ func kept(t testing.TB, r *natstest.Rig, calls int) uint64 {
 			m := &nats.Msg{Subject: events.AppendPrefix + rec.Subject(), Header: nats.Header(h), Data: data}
 			m.Header.Set(jetstream.ExpectedLastSubjSeqHeader, strconv.FormatUint(after, 10))
 			m.Header.Set("Nats-Expected-Last-Subject-Sequence-Subject", events.LogFilter(events.CallFamily, "acme", call))
-			if _, err := js.PublishMsgAsync(m); err != nil {
+			if _, err := js.PublishMsgAsync(m, jetstream.WithStallWait(time.Minute)); err != nil {
 				t.Fatal(err)
 			}
 			last++

@@ -26,23 +26,6 @@ func Call(ctx context.Context, l Leader, tenant, id string, first uint64) (*life
 	return c, nil
 }
 
-// CallOf reads the call that an event belongs to.
-func CallOf(ctx context.Context, l Leader, r events.Record) (*lifecycle.Call, error) {
-	return Call(ctx, l, r.Tenant, r.Key, FirstSeq(r))
-}
-
-// FirstSeq is the sequence of the call's first event, as an event tells it;
-// 0 when it does not.
-func FirstSeq(r events.Record) uint64 {
-	if r.Name == events.Requested && r.Family == events.CallFamily {
-		return r.Seq
-	}
-	if c, ok := events.CommonOf(r.Body); ok {
-		return c.Refs.Requested
-	}
-	return 0
-}
-
 // Agent reads an agent. One that was never enrolled has sequence 0.
 func Agent(ctx context.Context, l Leader, tenant, id string) (*lifecycle.Agent, error) {
 	last, err := l.Last(ctx, events.AgentFamily, tenant, id)
