@@ -183,7 +183,14 @@ func consumer(ctx context.Context, js jetstream.JetStream, want Consumer, apply 
 	}
 	if apply {
 		want.Config.PauseUntil = have.CachedInfo().Config.PauseUntil
-		if _, err := js.UpdateConsumer(ctx, want.Stream, want.Config); err != nil {
+		_, err := js.UpdateConsumer(ctx, want.Stream, want.Config)
+		if errors.Is(err, jetstream.ErrConsumerMultipleFilterSubjectsNotSupported) {
+			// To the first update after its start the server (2.15.3) answers
+			// with the consumer as it was, which the client takes for a server
+			// that knows no filters. The second answer is right.
+			_, err = js.UpdateConsumer(ctx, want.Stream, want.Config)
+		}
+		if err != nil {
 			return nil, fmt.Errorf("%s: %w", strings.Join(fields, ", "), err)
 		}
 	}
