@@ -1,6 +1,7 @@
 package orchestrator
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"testing"
@@ -332,5 +333,50 @@ func BenchmarkAnAgentBecomesReady(b *testing.B) {
 		x.GiveBack(ref, seq)
 		x.Due(noon, mostAtOnce)
 		request(fmt.Sprint("d", i))
+	}
+}
+
+// asked counts what the leader is asked.
+type asked struct {
+	log.Leader
+	n int
+}
+
+func (l *asked) Read(ctx context.Context, f events.Family, tenant, key string, first uint64) ([]events.Record, error) {
+	l.n++
+	return l.Leader.Read(ctx, f, tenant, key, first)
+}
+
+func (l *asked) Last(ctx context.Context, f events.Family, tenant, key string) (events.Record, error) {
+	l.n++
+	return l.Leader.Last(ctx, f, tenant, key)
+}
+
+func (l *asked) At(ctx context.Context, f events.Family, seq uint64) (events.Record, error) {
+	l.n++
+	return l.Leader.At(ctx, f, seq)
+}
+
+// A whole call is decided from memory: the orchestrator asks the leader for
+// nothing.
+func TestACallIsDecidedFromMemory(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.enrol("ann", "sales")
+	w.work(w.s)
+	leader := &asked{Leader: w.log}
+	w.s.Log = log.New(leader, w.views[w.s])
+	call := w.ask("1", map[string]any{"huntGroup": "sales"})
+	w.work(w.s)
+	w.dial(call)
+	w.say(call, events.Dialer, events.Started, &events.CallStarted{})
+	for _, n := range []events.Name{events.Ringing, events.Talking, events.Ended, events.WrapUp, events.WrappedUp} {
+		w.say(call, events.Bridge, n, &events.CallProgress{})
+		w.work(w.s)
+	}
+	w.wantCall(call, "requested assigned passed dialing started ringing talking ended wrap_up wrapped_up closed")
+	w.wantAgent("ann", "enrolled claimed released")
+	if leader.n > 0 {
+		t.Errorf("the leader was asked %d times", leader.n)
 	}
 }
