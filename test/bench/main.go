@@ -74,7 +74,7 @@ func run(ctx context.Context, o options) error {
 			fmt.Fprintf(os.Stderr, "bench: %s: %v\n", s.name, err)
 		}
 		if ctx.Err() != nil {
-			return ctx.Err()
+			break // what was measured until then is worth printing
 		}
 	}
 	fmt.Printf("%s, %s, %d CPUs, %s, fsync on, %.0f s\n\n%s", time.Now().UTC().Format(time.DateOnly), runtime.Version(), runtime.NumCPU(), cpuModel(), time.Since(began).Seconds(), t)
