@@ -2,6 +2,7 @@ package runtime
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strconv"
 	"sync"
@@ -238,7 +239,14 @@ func (f *Following) follow(ctx context.Context, stream string, take func(events.
 			return ctx.Err()
 		}
 	}
-	return nil
+	// The others of this process may have heard their start long ago.
+	last, err := log.LastSequence(ctx, f.first.JS, stream, ">")
+	if err != nil && !errors.Is(err, log.ErrNone) {
+		return err
+	}
+	ctx, stop := context.WithTimeout(ctx, 30*time.Second) // a store that goes back now is not waited for
+	defer stop()
+	return f.view.Reach(ctx, family, last)
 }
 
 func pause(ctx context.Context, d time.Duration) {
