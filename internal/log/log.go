@@ -36,7 +36,6 @@ const (
 	CodeLogFull       = "log_full"        // Permanent: too many events of one kind on one call
 	CodeNoRoom        = "no_room"         // Transient: the stream, or the server's disk, is full
 	CodeRefused       = "append_refused"  // Transient: the broker refused for a reason of its own
-	CodeStepsRunAway  = "steps_never_end" // Permanent: follow-ups without end
 	CodeWentBack      = "store_went_back" // Transient: the store went back in time; nobody has accepted it yet
 )
 

@@ -50,12 +50,13 @@ func StillOpen(ctx context.Context, js jetstream.JetStream) (open []Ref, seq uin
 	held := map[Ref]struct{}{}
 	var last jetstream.Msg
 	err = walk(ctx, js, true, nil, func(m jetstream.Msg, at uint64) {
-		_, tenant, call, _, name, _ := events.ParseLogSubject(m.Subject())
-		switch name {
-		case events.Requested:
-			held[Ref{tenant, call}] = struct{}{}
-		case events.Closed:
+		_, tenant, call, role, name, _ := events.ParseLogSubject(m.Subject())
+		_, known := events.Lookup(events.CallFamily, role, name)
+		switch {
+		case name == events.Closed:
 			delete(held, Ref{tenant, call})
+		case name == events.Requested || !known: // who reads it says what is wrong with it
+			held[Ref{tenant, call}] = struct{}{}
 		}
 		seq, last = at, m
 	})

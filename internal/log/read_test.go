@@ -1,10 +1,8 @@
 package log_test
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"sync/atomic"
 	"testing"
 
 	"github.com/nats-io/nats.go"
@@ -14,6 +12,7 @@ import (
 	"github.com/outdial/outdial/internal/log"
 	"github.com/outdial/outdial/pkg/events"
 	"github.com/outdial/outdial/pkg/events/fault"
+	"github.com/outdial/outdial/pkg/events/lifecycle"
 )
 
 func TestReadIsTheWholeLogInOrder(t *testing.T) {
@@ -85,90 +84,48 @@ func TestAnUnknownEventHoldsTheLog(t *testing.T) {
 	}
 }
 
-func TestRunDecidesAnewAfterAConflict(t *testing.T) {
+func TestAnUpdateDecidesAnewAfterAConflict(t *testing.T) {
 	t.Parallel()
 	r := rig(t)
-	l := log.NewJetStream(r.JS, log.Options{})
-	var made, then int
-	err := log.Run(t.Context(), l, log.Step{
-		Make: func(ctx context.Context) (*log.Draft, error) {
-			made++
-			d := draft("c1", events.Bridge, events.Ringing, "x", 0, &events.CallProgress{})
-			if rec, err := l.Last(ctx, events.CallFamily, "acme", "c1"); err == nil {
-				d.After = rec.Seq
-			}
-			if made == 1 { // somebody is faster
-				must(t, l, requested("c1"))
-			}
-			return &d, nil
-		},
-		Then: func(_ context.Context, a log.Appended) ([]log.Step, error) {
-			then++
-			return []log.Step{{Make: func(context.Context) (*log.Draft, error) {
-				d := draft("c1", events.Bridge, events.Answered, a.Record.ID, a.Record.Seq, &events.CallProgress{})
-				return &d, nil
-			}}}, nil
-		},
+	l := log.New(log.NewJetStream(r.JS, log.Options{}), nil)
+	must(t, l, requested("c1"))
+	asked := 0
+	won, err := l.Update(t.Context(), log.Ref{Tenant: "acme", ID: "c1"}, func(c *lifecycle.Call) (*log.Draft, error) {
+		if asked++; asked == 1 { // somebody is faster
+			must(t, l, draft("c1", events.Orchestrator, events.Waiting, "w", c.Seq(), &events.CallWaiting{}))
+		}
+		d := draft("c1", events.Orchestrator, events.CancelRequested, "x", c.Seq(), &events.CallCancelRequested{})
+		return &d, nil
 	})
-	if err != nil || made != 2 || then != 1 {
-		t.Fatalf("made %d, then %d, %v", made, then, err)
-	}
-	log, err := l.Read(t.Context(), events.CallFamily, "acme", "c1", 1)
-	if err != nil || len(log) != 3 || log[2].Name != events.Answered || log[2].Cause != log[1].ID {
-		t.Errorf("log %v, %v", log, err)
+	if err != nil || asked != 2 || !won.Won || won.Record.Seq != 3 {
+		t.Errorf("asked %d times: %+v, %v", asked, won, err)
 	}
 }
 
-func TestRunGivesUpAfterEightConflicts(t *testing.T) {
+func TestAnUpdateGivesUpAfterEightConflicts(t *testing.T) {
 	t.Parallel()
 	r := rig(t)
-	l := log.NewJetStream(r.JS, log.Options{})
+	l := log.New(log.NewJetStream(r.JS, log.Options{}), nil)
 	must(t, l, requested("c1"))
-	made := 0
-	err := log.Run(t.Context(), l, log.Step{Make: func(context.Context) (*log.Draft, error) {
-		made++
+	asked := 0
+	_, err := l.Update(t.Context(), log.Ref{Tenant: "acme", ID: "c1"}, func(*lifecycle.Call) (*log.Draft, error) {
+		asked++
 		d := draft("c1", events.Bridge, events.Ringing, "x", 0, &events.CallProgress{})
 		return &d, nil
-	}})
-	if made != 8 || fault.Of(err) != fault.Transient || fault.Code(err) != log.CodeConflict {
-		t.Errorf("made %d times, %v", made, err)
-	}
-}
-
-func TestRunStopsWhereThereIsNothingToDo(t *testing.T) {
-	t.Parallel()
-	var then atomic.Int32
-	err := log.Run(t.Context(), nil, log.Step{
-		Make: func(context.Context) (*log.Draft, error) { return nil, nil },
-		Then: func(context.Context, log.Appended) ([]log.Step, error) { then.Add(1); return nil, nil },
 	})
-	if err != nil || then.Load() != 0 {
-		t.Errorf("then ran %d times, %v", then.Load(), err)
+	if asked != 8 || fault.Of(err) != fault.Transient || fault.Code(err) != log.CodeConflict {
+		t.Errorf("asked %d times, %v", asked, err)
 	}
 }
 
-func TestRunEndsStepsThatNeverEnd(t *testing.T) {
+func TestAnUpdateTracesAndStampsTheEvent(t *testing.T) {
 	t.Parallel()
 	r := rig(t)
-	l := log.NewJetStream(r.JS, log.Options{})
-	var step log.Step
-	step = log.Step{
-		Make: func(context.Context) (*log.Draft, error) { d := requested("c1"); return &d, nil },
-		Then: func(context.Context, log.Appended) ([]log.Step, error) { return []log.Step{step}, nil },
-	}
-	if err := log.Run(t.Context(), l, step); fault.Code(err) != log.CodeStepsRunAway {
-		t.Errorf("err = %v", err)
-	}
-}
-
-func TestRunTracesAndStampsTheEvent(t *testing.T) {
-	t.Parallel()
-	r := rig(t)
-	l := log.NewJetStream(r.JS, log.Options{})
+	l := log.New(log.NewJetStream(r.JS, log.Options{}), nil)
 	seen := tracetest.NewSpanRecorder()
 	tp := trace.NewTracerProvider(trace.WithSpanProcessor(seen))
 	ctx, parent := tp.Tracer("test").Start(t.Context(), "process")
-	err := log.Run(ctx, l, log.Step{Make: func(context.Context) (*log.Draft, error) { d := requested("c1"); return &d, nil }})
+	_, err := l.Update(ctx, log.Ref{Tenant: "acme", ID: "c1"}, func(*lifecycle.Call) (*log.Draft, error) { d := requested("c1"); return &d, nil })
 	parent.End()
 	if err != nil {
 		t.Fatal(err)

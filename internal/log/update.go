@@ -187,7 +187,7 @@ func (l *Log) update(ctx context.Context, decide func() (*Draft, error)) (Append
 		case !errors.Is(err, ErrConflict) || try == maxTries:
 			return Appended{}, err
 		}
-		if err := pause(ctx, l, try); err != nil {
+		if err := pause(ctx, l.Leader, try); err != nil {
 			return Appended{}, err
 		}
 	}

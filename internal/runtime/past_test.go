@@ -172,7 +172,7 @@ func TestTheNewestStoreIsBelievedAfterAnOlderOneWasMet(t *testing.T) {
 	}
 }
 
-func nothing(context.Context, worker.Delivery) ([]log.Step, error) { return nil, nil }
+func nothing(context.Context, worker.Delivery) error { return nil }
 
 func TestHowAStoreIsMet(t *testing.T) {
 	t.Parallel()

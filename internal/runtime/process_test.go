@@ -167,7 +167,7 @@ func TestHealth(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() {
-		done <- h.Run(ctx, worker.Route{Stream: events.StreamCalls, Durable: "dialer", Handle: func(context.Context, worker.Delivery) ([]log.Step, error) { return nil, nil }})
+		done <- h.Run(ctx, worker.Route{Stream: events.StreamCalls, Durable: "dialer", Handle: func(context.Context, worker.Delivery) error { return nil }})
 	}()
 	await := func(want int) {
 		t.Helper()

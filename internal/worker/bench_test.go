@@ -12,7 +12,6 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 
-	"github.com/outdial/outdial/internal/log"
 	"github.com/outdial/outdial/pkg/events"
 	"github.com/outdial/outdial/test/exams/natstest"
 )
@@ -54,11 +53,11 @@ func BenchmarkDelivery(b *testing.B) {
 	b.ResetTimer()
 	ended := make(chan error, 1)
 	go func() {
-		ended <- rt.Run(context.Background(), callsTo(func(context.Context, Delivery) ([]log.Step, error) {
+		ended <- rt.Run(context.Background(), callsTo(func(context.Context, Delivery) error {
 			if n.Add(1) == int64(b.N) {
 				close(done)
 			}
-			return nil, nil
+			return nil
 		}))
 	}()
 	<-done

@@ -274,14 +274,10 @@ func (c *consumer) ask(ctx context.Context, d Delivery) (err error) {
 	if err := c.reach(ctx, d); err != nil {
 		return err
 	}
-	steps, err := c.route.Handle(ctx, d)
-	if errors.Is(err, errWaited) {
-		steps, err = c.route.Handle(ctx, d)
+	if err = c.route.Handle(ctx, d); errors.Is(err, errWaited) {
+		err = c.route.Handle(ctx, d)
 	}
-	if err != nil {
-		return err
-	}
-	return log.Run(ctx, c.rt.cfg.Log, steps...)
+	return err
 }
 
 // reach waits until this process has heard what the message tells, so that no

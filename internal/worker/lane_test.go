@@ -194,7 +194,7 @@ func TestOneProcessHandlesACallInTheOrderOfItsLog(t *testing.T) {
 	meet := make(chan struct{}) // closed when two calls are handled at once
 	var once sync.Once
 	var together atomic.Int32
-	run(t, c, callsTo(func(ctx context.Context, d Delivery) ([]log.Step, error) {
+	run(t, c, callsTo(func(ctx context.Context, d Delivery) error {
 		m.handle(d, func() {
 			if together.Add(1) > 1 {
 				once.Do(func() { close(meet) })
@@ -205,7 +205,7 @@ func TestOneProcessHandlesACallInTheOrderOfItsLog(t *testing.T) {
 			}
 			together.Add(-1)
 		})
-		return nil, nil
+		return nil
 	}))
 	b.settled(t, "CALLS")
 	m.mu.Lock()
@@ -231,13 +231,13 @@ func TestNoProcessHandlesTwoEventsOfACallAtOnce(t *testing.T) {
 	marks := []*mark{newMark(), newMark()}
 	for _, m := range marks {
 		c, _ := b.config(t)
-		run(t, c, callsTo(func(ctx context.Context, d Delivery) ([]log.Step, error) {
+		run(t, c, callsTo(func(ctx context.Context, d Delivery) error {
 			first := m.handle(d, func() { sleep(ctx, time.Duration(d.Seq%4)*5*time.Millisecond) })
 			if first && d.Seq%3 == 0 {
-				return nil, fault.New(fault.Transient, "decide", "store_down", nil)
+				return fault.New(fault.Transient, "decide", "store_down", nil)
 			}
 			done.Store(d.Seq, true)
-			return nil, nil
+			return nil
 		}))
 	}
 	b.settled(t, "CALLS")
@@ -265,11 +265,11 @@ func TestWhatWaitsForItsTurnIsNotDeliveredAgain(t *testing.T) {
 		b.request(t, fmt.Sprint(i))
 	}
 	var heard atomic.Int32
-	route := requestsTo(func(ctx context.Context, _ Delivery) ([]log.Step, error) {
+	route := requestsTo(func(ctx context.Context, _ Delivery) error {
 		if heard.Add(1) == 1 {
 			sleep(ctx, 3*time.Second)
 		}
-		return nil, nil
+		return nil
 	})
 	route.MaxInFlight = 1
 	run(t, c, route)
@@ -302,11 +302,11 @@ func TestNothingIsHandledBeforeItWasHeard(t *testing.T) {
 		return nil
 	}
 	c.MaxFailures = 1
-	run(t, c, callsTo(func(context.Context, Delivery) ([]log.Step, error) {
+	run(t, c, callsTo(func(context.Context, Delivery) error {
 		if !reached.Load() {
 			t.Error("handled before it was heard")
 		}
-		return nil, nil
+		return nil
 	}))
 	b.requested(t, "c1")
 	b.settled(t, "CALLS")

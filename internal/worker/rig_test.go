@@ -98,7 +98,7 @@ func (b *bench) config(t *testing.T) (Config, *lines) {
 		t.Fatal(err)
 	}
 	return Config{
-		NC: nc, Name: "orchestrator", Log: log.NewJetStream(js, log.Options{}),
+		NC: nc, Name: "orchestrator",
 		Rejecter: NewRejecter(js, events.Orchestrator, tenantKey),
 		Logger:   slog.New(slog.NewTextHandler(out, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Backoff:  2 * time.Millisecond, HoldDelay: 50 * time.Millisecond, Grace: 5 * time.Second,

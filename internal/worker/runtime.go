@@ -15,7 +15,6 @@ import (
 	tracenoop "go.opentelemetry.io/otel/trace/noop"
 
 	"github.com/outdial/outdial/internal/clock"
-	"github.com/outdial/outdial/internal/log"
 )
 
 // ErrClosed says that the connection to NATS is closed for good.
@@ -46,9 +45,6 @@ func New(c Config) (*Runtime, error) {
 	m, err := newMetrics(c.Meter)
 	if err != nil {
 		return nil, fmt.Errorf("worker: metrics: %w", err)
-	}
-	if c.Log == nil {
-		c.Log = log.NewJetStream(js, log.Options{})
 	}
 	_, untraced := c.Tracer.(tracenoop.TracerProvider)
 	if untraced = untraced || c.Tracer == nil; untraced {

@@ -17,6 +17,7 @@ import (
 
 	"github.com/outdial/outdial/internal/log"
 	"github.com/outdial/outdial/pkg/events"
+	"github.com/outdial/outdial/pkg/events/lifecycle"
 )
 
 func TestAMessageOutlivesTheProcessThatHeldIt(t *testing.T) {
@@ -24,10 +25,10 @@ func TestAMessageOutlivesTheProcessThatHeldIt(t *testing.T) {
 	b := newBench(t, 300*time.Millisecond)
 	first, _ := b.config(t)
 	held, gone := make(chan struct{}), make(chan struct{})
-	dying := run(t, first, requestsTo(func(context.Context, Delivery) ([]log.Step, error) {
+	dying := run(t, first, requestsTo(func(context.Context, Delivery) error {
 		close(held)
 		<-gone
-		return nil, nil
+		return nil
 	}))
 	b.request(t, "x")
 	<-held
@@ -39,9 +40,9 @@ func TestAMessageOutlivesTheProcessThatHeldIt(t *testing.T) {
 
 	second, _ := b.config(t)
 	var tries atomic.Int32
-	run(t, second, requestsTo(func(_ context.Context, d Delivery) ([]log.Step, error) {
+	run(t, second, requestsTo(func(_ context.Context, d Delivery) error {
 		tries.Store(int32(d.Tries))
-		return nil, nil
+		return nil
 	}))
 	b.settled(t, "REQUESTS_acme")
 	if tries.Load() < 2 {
@@ -54,10 +55,10 @@ func TestALongHandlerKeepsItsMessage(t *testing.T) {
 	b := newBench(t, 200*time.Millisecond)
 	c, _ := b.config(t)
 	var heard atomic.Int32
-	run(t, c, requestsTo(func(ctx context.Context, _ Delivery) ([]log.Step, error) {
+	run(t, c, requestsTo(func(ctx context.Context, _ Delivery) error {
 		heard.Add(1)
 		sleep(ctx, time.Second) // five times AckWait
-		return nil, nil
+		return nil
 	}))
 	b.request(t, "x")
 	eventually(t, "heard", func() bool { return heard.Load() > 0 })
@@ -73,14 +74,14 @@ func TestDrainFinishesWhatIsInFlightAndHandsBackTheRest(t *testing.T) {
 	c, _ := b.config(t)
 	started, release := make(chan struct{}, 100), make(chan struct{})
 	var finished atomic.Int32
-	route := requestsTo(func(ctx context.Context, _ Delivery) ([]log.Step, error) {
+	route := requestsTo(func(ctx context.Context, _ Delivery) error {
 		started <- struct{}{}
 		<-release
 		if ctx.Err() != nil {
 			t.Error("the handler was cut short")
 		}
 		finished.Add(1)
-		return nil, nil
+		return nil
 	})
 	route.MaxInFlight = 2
 	r := run(t, c, route)
@@ -100,7 +101,7 @@ func TestDrainFinishesWhatIsInFlightAndHandsBackTheRest(t *testing.T) {
 	// Another runtime has the rest at once, long before AckWait.
 	c2, _ := b.config(t)
 	var rest atomic.Int32
-	second := run(t, c2, requestsTo(func(context.Context, Delivery) ([]log.Step, error) { rest.Add(1); return nil, nil }))
+	second := run(t, c2, requestsTo(func(context.Context, Delivery) error { rest.Add(1); return nil }))
 	eventually(t, "the rest handled", func() bool { return rest.Load() == 4 })
 	second.Drain()
 	if err := <-second.err; err != nil {
@@ -112,7 +113,7 @@ func TestWorkersMakeNoConsumers(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, 30*time.Second)
 	c, _ := b.config(t)
-	none := func(context.Context, Delivery) ([]log.Step, error) { return nil, nil }
+	none := func(context.Context, Delivery) error { return nil }
 	for _, route := range []Route{
 		{Stream: "CALLS", Durable: "nobody", Handle: none},
 		{Stream: "REQUESTS_nobody", Durable: "orchestrator", Handle: none},
@@ -129,9 +130,9 @@ func TestAConsumerTakenAwayEndsTheRuntime(t *testing.T) {
 	b := newBench(t, 30*time.Second)
 	c, _ := b.config(t)
 	heard := make(chan struct{}, 1)
-	r := run(t, c, requestsTo(func(context.Context, Delivery) ([]log.Step, error) {
+	r := run(t, c, requestsTo(func(context.Context, Delivery) error {
 		heard <- struct{}{}
-		return nil, nil
+		return nil
 	}))
 	b.request(t, "x")
 	<-heard
@@ -180,9 +181,9 @@ func TestAStalledConsumerIsBoundAnew(t *testing.T) {
 		t.Fatal(err)
 	}
 	var heard atomic.Int32
-	l, err := rt.bind(t.Context(), requestsTo(func(context.Context, Delivery) ([]log.Step, error) {
+	l, err := rt.bind(t.Context(), requestsTo(func(context.Context, Delivery) error {
 		heard.Add(1)
-		return nil, nil
+		return nil
 	}).withDefaults())
 	if err != nil {
 		t.Fatal(err)
@@ -221,14 +222,14 @@ func TestWorkGoesOnAfterTheServerRestarts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.NC, c.Log, c.Rejecter = nc, log.NewJetStream(js, log.Options{}), NewRejecter(js, events.Orchestrator, tenantKey)
+	c.NC, c.Rejecter = nc, NewRejecter(js, events.Orchestrator, tenantKey)
 	var mu sync.Mutex
 	heard := map[string]bool{}
-	run(t, c, requestsTo(func(_ context.Context, d Delivery) ([]log.Step, error) {
+	run(t, c, requestsTo(func(_ context.Context, d Delivery) error {
 		mu.Lock()
 		defer mu.Unlock()
 		heard[string(d.Data)] = true
-		return nil, nil
+		return nil
 	}))
 	for round := range 3 {
 		for i := range 20 {
@@ -254,16 +255,17 @@ func TestTheSpanContinuesTheSendersTrace(t *testing.T) {
 	seen := tracetest.NewSpanRecorder()
 	tp := sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(seen))
 	c.Tracer = tp
-	run(t, c, callsTo(func(_ context.Context, d Delivery) ([]log.Step, error) {
+	run(t, c, callsTo(func(ctx context.Context, d Delivery) error {
 		if d.Record.Name != events.Requested {
-			return nil, nil
+			return nil
 		}
-		return []log.Step{{Make: func(context.Context) (*log.Draft, error) {
+		_, err := log.New(b.log, nil).Update(ctx, log.RefOf(*d.Record), func(*lifecycle.Call) (*log.Draft, error) {
 			return &log.Draft{
 				Family: events.CallFamily, Tenant: "acme", Key: "c1", Role: events.Orchestrator, Name: events.Waiting,
 				Cause: d.Record.ID, Time: noon, Body: &events.CallWaiting{}, After: d.Seq,
 			}, nil
-		}}}, nil
+		})
+		return err
 	}))
 	b.requested(t, "c1")
 	b.settled(t, "CALLS")

@@ -20,13 +20,12 @@ func TestStepsAreAppendedAndTheMessageAcknowledged(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, 30*time.Second)
 	c, _ := b.config(t)
-	run(t, c, requestsTo(func(_ context.Context, d Delivery) ([]log.Step, error) {
-		return []log.Step{{Make: func(context.Context) (*log.Draft, error) {
-			return &log.Draft{
-				Family: events.CallFamily, Tenant: "acme", Key: string(d.Data), Role: events.Orchestrator,
-				Name: events.Requested, Cause: fmt.Sprint(d.Seq), Time: noon, Body: &events.CallRequested{},
-			}, nil
-		}}}, nil
+	run(t, c, requestsTo(func(ctx context.Context, d Delivery) error {
+		_, err := b.log.Append(ctx, log.Draft{
+			Family: events.CallFamily, Tenant: "acme", Key: string(d.Data), Role: events.Orchestrator,
+			Name: events.Requested, Cause: fmt.Sprint(d.Seq), Time: noon, Body: &events.CallRequested{},
+		})
+		return err
 	}))
 	for i := range 50 {
 		b.request(t, fmt.Sprintf("call%d", i))
@@ -47,11 +46,11 @@ func TestASnoozeIsHeardAgainAndNeverCounted(t *testing.T) {
 	b := newBench(t, 30*time.Second)
 	c, _ := b.config(t)
 	var heard atomic.Int32
-	run(t, c, requestsTo(func(context.Context, Delivery) ([]log.Step, error) {
+	run(t, c, requestsTo(func(context.Context, Delivery) error {
 		if heard.Add(1) <= 12 {
-			return nil, Snooze(time.Millisecond, "not_yet")
+			return Snooze(time.Millisecond, "not_yet")
 		}
-		return nil, nil
+		return nil
 	}))
 	b.request(t, "x")
 	b.settled(t, "REQUESTS_acme")
@@ -76,9 +75,9 @@ func TestWhatCannotBeHelpedIsParkedAndThePayloadIsNotKept(t *testing.T) {
 			b := newBench(t, 30*time.Second)
 			c, out := b.config(t)
 			var heard atomic.Int32
-			run(t, c, requestsTo(func(context.Context, Delivery) ([]log.Step, error) {
+			run(t, c, requestsTo(func(context.Context, Delivery) error {
 				heard.Add(1)
-				return nil, tc.err
+				return tc.err
 			}))
 			seq := b.request(t, canary)
 			b.settled(t, "REQUESTS_acme")
@@ -103,21 +102,17 @@ func TestAPanicIsParkedAndItsValueStaysInside(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, 30*time.Second)
 	c, out := b.config(t)
-	run(t, c, requestsTo(func(_ context.Context, d Delivery) ([]log.Step, error) {
-		switch string(d.Data) {
-		case "at once":
+	run(t, c, requestsTo(func(_ context.Context, d Delivery) error {
+		if string(d.Data) == "at once" {
 			panic(canary)
-		case "in a step":
-			return []log.Step{{Make: func(context.Context) (*log.Draft, error) { panic(canary) }}}, nil
 		}
-		return nil, nil
+		return nil
 	}))
 	b.request(t, "at once")
-	b.request(t, "in a step")
 	b.request(t, "fine")
 	b.settled(t, "REQUESTS_acme")
 	notes := b.rejected(t)
-	if len(notes) != 2 || notes[0].Faults[0].Code != "panic" || notes[1].Faults[0].Code != "panic" {
+	if len(notes) != 1 || notes[0].Faults[0].Code != "panic" {
 		t.Errorf("notes %+v", notes)
 	}
 	if strings.Contains(out.String(), canary) || !strings.Contains(out.String(), "panicked") {
@@ -130,17 +125,17 @@ func TestTheEighthFailureIsQuarantined(t *testing.T) {
 	b := newBench(t, 30*time.Second)
 	c, _ := b.config(t)
 	var bad, slow atomic.Int32
-	run(t, c, requestsTo(func(_ context.Context, d Delivery) ([]log.Step, error) {
+	run(t, c, requestsTo(func(_ context.Context, d Delivery) error {
 		switch string(d.Data) {
 		case "bad":
 			bad.Add(1)
-			return nil, fault.New(fault.Transient, "decide", "store_down", nil)
+			return fault.New(fault.Transient, "decide", "store_down", nil)
 		case "slow": // seven failures are forgiven
 			if slow.Add(1) <= 7 {
-				return nil, fault.New(fault.Transient, "decide", "store_down", nil)
+				return fault.New(fault.Transient, "decide", "store_down", nil)
 			}
 		}
-		return nil, nil
+		return nil
 	}))
 	b.request(t, "bad")
 	b.request(t, "slow")
@@ -156,11 +151,11 @@ func TestABrokerThatIsAwayIsNotTheMessagesFault(t *testing.T) {
 	b := newBench(t, 30*time.Second)
 	c, _ := b.config(t)
 	var heard atomic.Int32
-	run(t, c, requestsTo(func(context.Context, Delivery) ([]log.Step, error) {
+	run(t, c, requestsTo(func(context.Context, Delivery) error {
 		if heard.Add(1) <= 10 {
-			return nil, fault.New(fault.Transient, "append", log.CodeUnavailable, nil)
+			return fault.New(fault.Transient, "append", log.CodeUnavailable, nil)
 		}
-		return nil, nil
+		return nil
 	}))
 	b.request(t, "x")
 	b.settled(t, "REQUESTS_acme")
@@ -190,9 +185,9 @@ func TestNothingEndsBeforeItIsNoted(t *testing.T) {
 	d.left.Store(3)
 	c.Rejecter = d
 	var heard atomic.Int32
-	run(t, c, requestsTo(func(context.Context, Delivery) ([]log.Step, error) {
+	run(t, c, requestsTo(func(context.Context, Delivery) error {
 		heard.Add(1)
-		return nil, fault.New(fault.Permanent, "decide", "bad", nil)
+		return fault.New(fault.Permanent, "decide", "bad", nil)
 	}))
 	b.request(t, "x")
 	b.settled(t, "REQUESTS_acme")
@@ -208,10 +203,10 @@ func TestAnUnknownEventIsHeldWithAnAlarmAndOthersGoOn(t *testing.T) {
 	var known, read atomic.Int32
 	b.unknownEvent(t, "c1")
 	b.requested(t, "c2")
-	run(t, c, callsTo(func(ctx context.Context, d Delivery) ([]log.Step, error) {
+	run(t, c, callsTo(func(ctx context.Context, d Delivery) error {
 		if d.Record == nil {
 			t.Errorf("the handler got %s undecoded", d.Subject)
-			return nil, nil
+			return nil
 		}
 		// A handler that folds a call with an unknown event holds as well.
 		if _, err := b.log.Read(ctx, events.CallFamily, "acme", "c1", 1); err != nil && known.Load() == 0 {
@@ -219,9 +214,9 @@ func TestAnUnknownEventIsHeldWithAnAlarmAndOthersGoOn(t *testing.T) {
 			if read.Load() == 3 {
 				known.Add(1)
 			}
-			return nil, err
+			return err
 		}
-		return nil, nil
+		return nil
 	}))
 	var alarms []events.Ops
 	eventually(t, "an alarm for each", func() bool {
@@ -247,9 +242,9 @@ func TestAnEventThatLiesIsParked(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, 30*time.Second)
 	c, _ := b.config(t)
-	run(t, c, callsTo(func(context.Context, Delivery) ([]log.Step, error) {
+	run(t, c, callsTo(func(context.Context, Delivery) error {
 		t.Error("the handler heard it")
-		return nil, nil
+		return nil
 	}))
 	if _, err := b.JS.Publish(t.Context(), "append.calls.acme.c1.compliance.passed", []byte("{")); err != nil {
 		t.Fatal(err)

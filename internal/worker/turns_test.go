@@ -10,7 +10,6 @@ import (
 
 	"github.com/nats-io/nats.go"
 
-	"github.com/outdial/outdial/internal/log"
 	"github.com/outdial/outdial/pkg/events"
 )
 
@@ -128,10 +127,10 @@ func TestAFloodOfOneTenantHoldsUpNobodyElse(t *testing.T) {
 	heard := make(chan struct{})
 	b.flood(t, "noisy", flood)
 	b.flood(t, "acme", 1)
-	route := callsTo(func(_ context.Context, d Delivery) ([]log.Step, error) {
+	route := callsTo(func(_ context.Context, d Delivery) error {
 		if d.Record.Tenant == "acme" {
 			close(heard)
-			return nil, nil
+			return nil
 		}
 		select {
 		case <-heard:
@@ -139,7 +138,7 @@ func TestAFloodOfOneTenantHoldsUpNobodyElse(t *testing.T) {
 		case <-time.After(time.Millisecond): // work
 			before.Add(1)
 		}
-		return nil, nil
+		return nil
 	})
 	route.MaxInFlight = 2
 	run(t, c, route)
@@ -163,21 +162,21 @@ func TestWhoWaitsForAProviderStepsAside(t *testing.T) {
 	c.PerConnection = 3
 	hangs := make(chan struct{})
 	var inside, most, quick atomic.Int32
-	route := requestsTo(func(ctx context.Context, d Delivery) ([]log.Step, error) {
+	route := requestsTo(func(ctx context.Context, d Delivery) error {
 		connection, _, _ := strings.Cut(string(d.Data), " ")
 		if err := Aside(ctx, "acme", connection); err != nil {
-			return nil, err
+			return err
 		}
 		if connection != "hangs" {
 			quick.Add(1)
-			return nil, nil
+			return nil
 		}
 		n := inside.Add(1)
 		for m := most.Load(); n > m && !most.CompareAndSwap(m, n); m = most.Load() {
 		}
 		<-hangs
 		inside.Add(-1)
-		return nil, nil
+		return nil
 	})
 	route.MaxInFlight = 3
 	run(t, c, route)
@@ -210,21 +209,21 @@ func TestWhoWaitedForAPlaceBeginsAnew(t *testing.T) {
 	hangs := make(chan struct{})
 	var holding atomic.Bool
 	var began, done atomic.Int32
-	run(t, c, requestsTo(func(ctx context.Context, d Delivery) ([]log.Step, error) {
+	run(t, c, requestsTo(func(ctx context.Context, d Delivery) error {
 		second := string(d.Data) == "second"
 		if second {
 			began.Add(1)
 		}
 		if err := Aside(ctx, "acme", "tcn"); err != nil {
-			return nil, err
+			return err
 		}
 		if second {
 			done.Add(1)
-			return nil, nil
+			return nil
 		}
 		holding.Store(true)
 		<-hangs
-		return nil, nil
+		return nil
 	}))
 	b.request(t, "first")
 	eventually(t, "the place is taken", holding.Load)

@@ -1,15 +1,15 @@
 // Package worker runs handlers on JetStream.
 //
-// A handler takes one message and returns the steps that follow. The runtime
-// does everything else: it appends, acknowledges, retries, parks, traces and
-// counts, so that what a failure means for a message is decided in one place.
+// A handler takes one message, decides, and appends by log.Update. The runtime
+// does everything else: it acknowledges, retries, parks, traces and counts, so
+// that what a failure means for a message is decided in one place.
 //
-//	message ─▶ handler ─▶ steps ─▶ journal ─▶ settle
-//	                                            ├─ done       → acknowledged
-//	                                            ├─ snooze     → again later, not counted
-//	                                            ├─ transient  → again later, quarantined at the 8th failure
-//	                                            ├─ unknown event → held and an alarm, never skipped
-//	                                            └─ anything else → parked: noted in REJECTED, then ended
+//	message ─▶ heard by the view? ─▶ handler ─▶ settle
+//	                                              ├─ done       → acknowledged
+//	                                              ├─ snooze     → again later, not counted
+//	                                              ├─ transient  → again later, quarantined at the 8th failure
+//	                                              ├─ unknown event → held and an alarm, never skipped
+//	                                              └─ anything else → parked: noted in REJECTED, then ended
 //
 // Tenants take turns, and who waits for a provider steps aside (Aside), so that
 // neither a flood nor a provider that hangs holds up anybody else. Of one call,
@@ -34,7 +34,6 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/outdial/outdial/internal/clock"
-	"github.com/outdial/outdial/internal/log"
 	"github.com/outdial/outdial/pkg/events"
 )
 
@@ -53,7 +52,7 @@ type Delivery struct {
 
 // A Handler takes one message and returns what is to be appended. Its error
 // decides what becomes of the message, see package fault and Snooze.
-type Handler func(ctx context.Context, d Delivery) ([]log.Step, error)
+type Handler func(ctx context.Context, d Delivery) error
 
 // A Route ties one durable consumer to one handler.
 type Route struct {
@@ -100,7 +99,6 @@ func Snooze(d time.Duration, why string) error { return snooze{d, why} }
 type Config struct {
 	NC       *nats.Conn // made by Connect; required
 	Name     string     // the service's, a token: stage in REJECTED, name in OPS; required
-	Log      log.Leader // where steps append; default: log.New over NC
 	Rejecter Rejecter   // where parked messages are noted; required
 	Meter    metric.MeterProvider
 	Tracer   trace.TracerProvider

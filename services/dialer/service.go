@@ -81,8 +81,8 @@ func New(c Config) *Service {
 func (s *Service) Routes() []worker.Route {
 	return []worker.Route{{
 		Stream: events.StreamCalls, Durable: "dialer", Waits: true,
-		Handle: func(ctx context.Context, d worker.Delivery) ([]log.Step, error) {
-			return nil, s.OnCall(ctx, *d.Record)
+		Handle: func(ctx context.Context, d worker.Delivery) error {
+			return s.OnCall(ctx, *d.Record)
 		},
 	}}
 }

@@ -64,10 +64,10 @@ func (s *Service) message(d worker.Delivery) (*message, error) {
 
 // onRaw carries out one stored message: the delivery wakes, and everything of
 // the same agent up to it is carried out in the stream's order.
-func (s *Service) onRaw(ctx context.Context, d worker.Delivery) ([]log.Step, error) {
+func (s *Service) onRaw(ctx context.Context, d worker.Delivery) error {
 	m, err := s.message(d)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	name := s.laneOf(m)
 	agent := m.agent
@@ -75,18 +75,18 @@ func (s *Service) onRaw(ctx context.Context, d worker.Delivery) ([]log.Step, err
 		agent = s.agents.named(name)
 	}
 	if agent == "" {
-		return nil, fault.New(fault.Permanent, "read provider message", "no_agent", nil)
+		return fault.New(fault.Permanent, "read provider message", "no_agent", nil)
 	}
 	names := s.agents.names(log.Ref{Tenant: m.conn.Tenant, ID: agent})
 	leave, err := s.Turn(ctx, names[0])
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer leave()
 	if err := s.lanes.Reach(ctx, d.Seq); err != nil {
-		return nil, fault.New(fault.Transient, "follow PROVIDER", log.CodeUnavailable, err)
+		return fault.New(fault.Transient, "follow PROVIDER", log.CodeUnavailable, err)
 	}
-	return nil, s.lanes.Through(d.Seq, m, func(_ uint64, m *message, earlier bool) error {
+	return s.lanes.Through(d.Seq, m, func(_ uint64, m *message, earlier bool) error {
 		own := *m // several may carry it out, each with thoughts of its own
 		own.agent, own.seen = agent, nil
 		err := s.apply(ctx, &own)

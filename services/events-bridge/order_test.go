@@ -96,8 +96,7 @@ func (r *replica) hearRaws(upto int) {
 // takes is one delivery of the n-th raw message.
 func (r *replica) takes(n int) error {
 	r.hearRaws(n + 1)
-	_, err := r.s.onRaw(context.Background(), r.w.raws[n])
-	return err
+	return r.s.onRaw(context.Background(), r.w.raws[n])
 }
 
 // onCallAtDesk is a world in which wes's page is cut off on a call, and comes

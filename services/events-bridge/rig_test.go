@@ -233,8 +233,7 @@ func (w *world) deliver() {
 }
 
 func (w *world) understands(d worker.Delivery) error {
-	_, err := w.s.onRaw(context.Background(), d)
-	return err
+	return w.s.onRaw(context.Background(), d)
 }
 
 // names lists the events of a log by the role that wrote them.

@@ -15,26 +15,26 @@ import (
 // OnRequest reads a tenant's requests. A good one becomes requested; a bad one
 // is refused with every fault; the same one again is folded into its call.
 func (s *Service) OnRequest(t tenants.Tenant) worker.Handler {
-	return func(ctx context.Context, d worker.Delivery) ([]log.Step, error) {
+	return func(ctx context.Context, d worker.Delivery) error {
 		if !s.room.forNewCalls() {
-			return nil, worker.Snooze(roomEvery, "the log has no room for new calls")
+			return worker.Snooze(roomEvery, "the log has no room for new calls")
 		}
 		// The lane is the tenant's own: whoever waits here holds up nobody else.
 		if err := s.Pace(ctx, t.Name, 1); err != nil {
-			return nil, worker.Snooze(time.Second, "the tenant's pace")
+			return worker.Snooze(time.Second, "the tenant's pace")
 		}
 		var lookup error // a roster that could not be read decides nothing
 		in, faults, who := events.ReadRequest(d.Subject, d.Header, d.Data, s.roster(ctx, t, d, &lookup))
 		if lookup != nil {
-			return nil, lookup
+			return lookup
 		}
 		if tooEarly(faults, s.Now().Sub(d.Stored.Add(s.Offset))) {
-			return nil, worker.Snooze(lag/8, "a roster that is behind")
+			return worker.Snooze(lag/8, "a roster that is behind")
 		}
 		if len(faults) > 0 {
-			return nil, s.refuse(ctx, t, d, in, faults, who)
+			return s.refuse(ctx, t, d, in, faults, who)
 		}
-		return nil, s.request(ctx, t, d, in, who)
+		return s.request(ctx, t, d, in, who)
 	}
 }
 

@@ -112,7 +112,7 @@ func TestARosterThatCannotBeReadDecidesNothing(t *testing.T) {
 	d := w.request("1", map[string]any{"agent": "ann"})
 	w.tell()
 	w.log.Cut(true)
-	_, err := w.s.OnRequest(w.tenant())(t.Context(), d)
+	err := w.s.OnRequest(w.tenant())(t.Context(), d)
 	if fault.Of(err) != fault.Transient || fault.Code(err) != log.CodeUnavailable {
 		t.Errorf("err = %v, want: try again", err)
 	}
@@ -127,13 +127,13 @@ func TestAHuntGroupThatIsNotYetKnown(t *testing.T) {
 	blind := w.join()
 	w.enrol("ann", "sales")
 	d := w.request("1", map[string]any{"huntGroup": "sales"})
-	_, err := blind.OnRequest(w.tenant())(t.Context(), d)
+	err := blind.OnRequest(w.tenant())(t.Context(), d)
 	var rejected *events.RejectError
 	if err == nil || errors.As(err, &rejected) {
 		t.Errorf("err = %v, want: again in a moment", err)
 	}
 	w.pass(3 * time.Second)
-	_, err = blind.OnRequest(w.tenant())(t.Context(), d)
+	err = blind.OnRequest(w.tenant())(t.Context(), d)
 	wantReject(t, err, events.FaultUnknownHuntGroup)
 	if _, err := w.accept(blind, d); err != nil {
 		t.Errorf("once it has heard of the group: %v", err)
@@ -148,7 +148,7 @@ func TestARequestMayFollowItsAgentAtOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	for id, q := range map[string]map[string]any{"1": {"agent": "ann"}, "2": {"huntGroup": "sales"}} {
-		if _, err := w.s.OnRequest(w.tenant())(t.Context(), w.request(id, q)); err != nil {
+		if err := w.s.OnRequest(w.tenant())(t.Context(), w.request(id, q)); err != nil {
 			t.Errorf("%v: %v", q, err)
 		}
 	}

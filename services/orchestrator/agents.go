@@ -13,28 +13,28 @@ import (
 
 // OnAgent hears what became of an agent: it may end the call that holds it,
 // lift a quarantine, or give a waiting call its turn.
-func (s *Service) OnAgent(ctx context.Context, d worker.Delivery) ([]log.Step, error) {
+func (s *Service) OnAgent(ctx context.Context, d worker.Delivery) error {
 	r := *d.Record
 	p, presence := r.Body.(*events.AgentPresence)
 	switch r.Name {
 	case events.Ready, events.NotReady:
 		if !presence {
-			return nil, nil
+			return nil
 		}
 	case events.Released, events.Enrolled:
 	default:
-		return nil, nil
+		return nil
 	}
 	if _, err := s.Log.AgentOf(ctx, r); err != nil {
-		return nil, err
+		return err
 	}
 	switch { // a release follows the first two, and with it the next call's turn
 	case presence && p.State.Claim != nil:
-		return nil, s.endProven(ctx, r, p)
+		return s.endProven(ctx, r, p)
 	case presence && p.State.Quarantine != nil:
-		return nil, s.unquarantine(ctx, r, p)
+		return s.unquarantine(ctx, r, p)
 	}
-	return nil, s.serve(ctx, log.RefOf(r))
+	return s.serve(ctx, log.RefOf(r))
 }
 
 // endProven closes the call that holds the agent, if the agent's readiness
@@ -78,12 +78,12 @@ func (s *Service) unquarantine(ctx context.Context, r events.Record, p *events.A
 }
 
 // Project keeps Redis in step with the agents' log.
-func (s *Service) Project(ctx context.Context, d worker.Delivery) ([]log.Step, error) {
+func (s *Service) Project(ctx context.Context, d worker.Delivery) error {
 	a := lifecycle.FoldAgent(d.Record.Tenant, d.Record.Key, *d.Record)
 	if _, err := s.Sessions.Apply(ctx, s.session(a)); err != nil {
-		return nil, fault.New(fault.Transient, "project agent", "sessions_down", err)
+		return fault.New(fault.Transient, "project agent", "sessions_down", err)
 	}
-	return nil, nil
+	return nil
 }
 
 // session is the agent as Redis keeps it.

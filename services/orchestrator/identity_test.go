@@ -23,7 +23,7 @@ func (w *world) structured(source, id string, data map[string]any) worker.Delive
 }
 
 func (w *world) takes(d worker.Delivery) error {
-	_, err := w.s.OnRequest(w.tenant())(w.t.Context(), d)
+	err := w.s.OnRequest(w.tenant())(w.t.Context(), d)
 	return err
 }
 

@@ -225,7 +225,7 @@ func (c *chance) hear(again bool) {
 		c.tell()
 	}
 	h := map[events.Family]worker.Handler{events.AgentFamily: s.OnAgent, events.CallFamily: s.OnCall}[f]
-	_, err := h(ctx(), worker.Delivery{Record: &rs[0], Seq: rs[0].Seq})
+	err := h(ctx(), worker.Delivery{Record: &rs[0], Seq: rs[0].Seq})
 	if err == nil && !again {
 		c.heard[s][f] = rs[0].Seq
 	}
@@ -277,7 +277,7 @@ func (c *chance) hearAll(s *Service) {
 	c.tell()
 	for f, h := range map[events.Family]worker.Handler{events.AgentFamily: s.OnAgent, events.CallFamily: s.OnCall} {
 		for _, r := range c.since(f, c.heard[s][f]) {
-			if _, err := h(ctx(), worker.Delivery{Record: &r, Seq: r.Seq}); err != nil {
+			if err := h(ctx(), worker.Delivery{Record: &r, Seq: r.Seq}); err != nil {
 				break
 			}
 			c.heard[s][f] = r.Seq

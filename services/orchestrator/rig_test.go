@@ -161,11 +161,11 @@ func (w *world) work(s *Service) {
 func (w *world) handle(s *Service, h worker.Handler, r events.Record) {
 	w.t.Helper()
 	if r.Family == events.AgentFamily {
-		if _, err := s.Project(context.Background(), worker.Delivery{Record: &r}); err != nil {
+		if err := s.Project(context.Background(), worker.Delivery{Record: &r}); err != nil {
 			w.t.Fatalf("project %s: %v", r.Name, err)
 		}
 	}
-	if _, err := h(context.Background(), worker.Delivery{Record: &r, Seq: r.Seq}); err != nil {
+	if err := h(context.Background(), worker.Delivery{Record: &r, Seq: r.Seq}); err != nil {
 		w.t.Fatalf("handle %s at %d: %v", r.Name, r.Seq, err)
 	}
 }
@@ -250,7 +250,7 @@ func (w *world) request(id string, data map[string]any) worker.Delivery {
 func (w *world) accept(s *Service, d worker.Delivery) (string, error) {
 	w.t.Helper()
 	w.tell()
-	_, err := s.OnRequest(w.tenant())(context.Background(), d)
+	err := s.OnRequest(w.tenant())(context.Background(), d)
 	return events.CallID("acme", "/crm", d.Header["ce-id"][0]), err
 }
 

@@ -104,7 +104,7 @@ func (s *Service) Routes() []worker.Route {
 
 // OnCall looks at a call again after an event that may ask something of the
 // orchestrator. The others are heard by the index alone.
-func (s *Service) OnCall(ctx context.Context, d worker.Delivery) ([]log.Step, error) {
+func (s *Service) OnCall(ctx context.Context, d worker.Delivery) error {
 	r := *d.Record
 	switch r.Name {
 	case events.Requested, events.Failed, events.CancelRequested,
@@ -112,26 +112,26 @@ func (s *Service) OnCall(ctx context.Context, d worker.Delivery) ([]log.Step, er
 		events.Ended, events.WrapUp, events.WrappedUp, events.Waiting:
 		c, err := s.Log.CallOf(ctx, r)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		if last := lastAssigned(c); last != nil && c.State == lifecycle.Waiting {
 			// Whoever was lent to the call goes free.
 			if err := s.releaseAgent(ctx, log.Ref{Tenant: c.Tenant, ID: last.Agent}, c, "waiting"); err != nil {
-				return nil, err
+				return err
 			}
 		}
 		// After a wait, somebody is looked for once more: an agent may have
 		// become ready while it was written.
-		return nil, s.advance(ctx, log.RefOf(r))
+		return s.advance(ctx, log.RefOf(r))
 	case events.Closed:
 		if end, ok := r.Body.(*events.CallClosed); ok && end.Agent != "" {
 			closed := &lifecycle.Call{Tenant: r.Tenant, ID: r.Key, State: lifecycle.Closed, Closed: end}
-			return nil, s.releaseAgent(ctx, log.Ref{Tenant: r.Tenant, ID: end.Agent}, closed, "closed")
+			return s.releaseAgent(ctx, log.Ref{Tenant: r.Tenant, ID: end.Agent}, closed, "closed")
 		}
 	case events.Orphaned:
-		return nil, s.quarantineLast(ctx, log.RefOf(r))
+		return s.quarantineLast(ctx, log.RefOf(r))
 	}
-	return nil, nil
+	return nil
 }
 
 // advance does the next thing about a call, whatever it is.

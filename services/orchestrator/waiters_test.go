@@ -226,7 +226,7 @@ func TestAFirstInTurnWhoCannotBeReadIsPassedOver(t *testing.T) {
 		w.views[w.s].Take(r)
 		w.s.Follow(r)
 	}
-	if _, err := w.s.OnAgent(t.Context(), worker.Delivery{Record: ptr(w.agent("ann").Last)}); err != nil {
+	if err := w.s.OnAgent(t.Context(), worker.Delivery{Record: ptr(w.agent("ann").Last)}); err != nil {
 		t.Fatal(err)
 	}
 	w.wantCall(waiting[1], "requested waiting assigned")

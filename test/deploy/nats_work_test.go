@@ -125,9 +125,9 @@ func canHear(t *testing.T, nc *nats.Conn, service string, role events.Role, hear
 	heard := make(chan string, 64)
 	var routes []worker.Route
 	for _, h := range hears {
-		routes = append(routes, worker.Route{Stream: h[0], Durable: h[1], Handle: func(_ context.Context, d worker.Delivery) ([]log.Step, error) {
+		routes = append(routes, worker.Route{Stream: h[0], Durable: h[1], Handle: func(_ context.Context, d worker.Delivery) error {
 			heard <- d.Stream
-			return nil, nil
+			return nil
 		}})
 	}
 	ended := make(chan error, 1)

@@ -11,6 +11,7 @@ import (
 	"github.com/outdial/outdial/internal/worker"
 	"github.com/outdial/outdial/pkg/events"
 	"github.com/outdial/outdial/pkg/events/fault"
+	"github.com/outdial/outdial/pkg/events/lifecycle"
 	"github.com/outdial/outdial/pkg/providers"
 	"github.com/outdial/outdial/services/dialer"
 	bridge "github.com/outdial/outdial/services/events-bridge"
@@ -72,16 +73,15 @@ func TestAnAgentWhoseClaimIsLostIsNotDialed(t *testing.T) {
 	r.StopService("dialer", 0)
 	call := r.Dial("lost-claim", rig.To(rig.Number(1), rig.Agent(0)))
 	r.Await(call, events.Passed)
-	store := log.NewJetStream(r.JS, log.Options{})
-	err := log.Run(t.Context(), store, log.Step{Make: func(ctx context.Context) (*log.Draft, error) {
-		a, err := log.Agent(ctx, store, rig.Acme, rig.Agent(0))
-		if err != nil || a.State.Claim == nil {
-			return nil, err
+	store := log.New(log.NewJetStream(r.JS, log.Options{}), nil)
+	_, err := store.UpdateAgent(t.Context(), log.Ref{Tenant: rig.Acme, ID: rig.Agent(0)}, func(a *lifecycle.Agent) (*log.Draft, error) {
+		if a.State.Claim == nil {
+			return nil, nil
 		}
 		after, _ := a.After(events.Released, call, "e2e", r.Now())
 		return log.NextOfAgent(a, events.Orchestrator, events.Released, r.Now(),
 			&events.AgentReleased{Call: call, Cause: "e2e", State: after}), nil
-	}})
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -133,7 +133,7 @@ func TestAnIntentWhoseAcknowledgementWasLostIsNeverSent(t *testing.T) {
 	store := log.New(forgetful{h.Log}, view)
 	s := dialer.New(dialer.Config{Log: store, Notes: h, Directory: h.Directory, Now: h.Now, Logger: h.Logger,
 		Limits: dialer.Limits{Send: time.Second, Answer: time.Second, Event: time.Second, Settle: 200 * time.Millisecond}})
-	rt, err := worker.New(worker.Config{NC: h.NC, Name: "dialer", Log: store, Logger: h.Logger, Clock: h.Clock,
+	rt, err := worker.New(worker.Config{NC: h.NC, Name: "dialer", Logger: h.Logger, Clock: h.Clock,
 		Rejecter: worker.NewRejecter(h.JS, events.Dialer, func(tenant string) (events.Key, bool) { return r.Keys[tenant], true })})
 	if err != nil {
 		t.Fatal(err)
@@ -168,10 +168,7 @@ func TestARaceOfDialersForOnePassHasOneWinner(t *testing.T) {
 	for n := range 8 {
 		wait.Go(func() {
 			s := dialer.New(dialer.Config{Log: h.Log, Notes: h, Directory: h.Directory, Now: h.Now, Logger: h.Logger})
-			steps, err := s.Routes()[0].Handle(t.Context(), worker.Delivery{Stream: events.StreamCalls, Tries: 1, Record: &c.Log[len(c.Log)-1]})
-			if err == nil {
-				err = log.Run(t.Context(), h.Log, steps...)
-			}
+			err := s.Routes()[0].Handle(t.Context(), worker.Delivery{Stream: events.StreamCalls, Tries: 1, Record: &c.Log[len(c.Log)-1]})
 			if err != nil && fault.Of(err) != fault.Transient {
 				t.Error(fmt.Errorf("dialer %d: %w", n, err))
 			}
@@ -207,11 +204,8 @@ func TestAnOlderWordOfADesktopDoesNotUndoALaterOne(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		steps, err := s.Routes()[0].Handle(t.Context(), worker.Delivery{Stream: events.StreamProvider, Seq: seq, Tries: 2,
+		err = s.Routes()[0].Handle(t.Context(), worker.Delivery{Stream: events.StreamProvider, Seq: seq, Tries: 2,
 			Subject: events.ProviderSubject(rig.Acme, rig.Connection(desk.Kind)), Header: header, Data: data})
-		if err == nil {
-			err = log.Run(t.Context(), h.Log, steps...)
-		}
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -58,8 +58,7 @@ func (d *durable) deliver(p *pending) {
 	m.Tries = p.tries
 	died := func() { d.w.after(d.w.between(0, ackWait), func() { d.deliver(p) }) }
 	to.spawn(died, func() {
-		_, err := handle(context.Background(), m)
-		d.settle(p, err)
+		d.settle(p, handle(context.Background(), m))
 	})
 	if d.w.odds(60) { // the acknowledgement, or a sign of life, got lost
 		d.w.after(d.w.between(time.Millisecond, 2*ackWait), func() { d.again(p) })

@@ -107,17 +107,14 @@ func (p *process) start() {
 
 // whole is a handler with all that follows from it.
 func (p *process) whole(l *log.Log, h worker.Handler) worker.Handler {
-	return func(ctx context.Context, d worker.Delivery) ([]log.Step, error) {
+	return func(ctx context.Context, d worker.Delivery) error {
 		p.mayDie()
 		for d.Stream == events.StreamProvider && p.raws < d.Seq {
 			p.w.sleep(25 * time.Millisecond) // the bridge would wait as well, but not by this clock
 		}
-		steps, err := h(ctx, d)
-		if err == nil {
-			err = log.Run(ctx, l, steps...)
-		}
+		err := h(ctx, d)
 		p.mayDie()
-		return nil, err
+		return err
 	}
 }
 
