@@ -35,7 +35,6 @@ type line struct {
 // A dial is one entry of the ledger.
 type dial struct {
 	audit.Dialed
-	call   string
 	talked bool
 	since  time.Time // when PROVIDER first held it
 }

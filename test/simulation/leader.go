@@ -37,10 +37,6 @@ func unavailable(op string) error {
 	return fault.New(fault.Transient, op, log.CodeUnavailable, errors.New("no connection"))
 }
 
-func lost() error {
-	return fault.New(fault.Uncertain, "append", log.CodeAppendUnknown, errors.New("no answer"))
-}
-
 // Append implements log.Leader.
 func (l leader) Append(_ context.Context, d log.Draft) (log.Appended, error) {
 	l.p.mayDie()
