@@ -140,33 +140,71 @@ func (m *message) view(a *lifecycle.Agent, c *lifecycle.Call) providers.View {
 type standing int
 
 const (
-	fresh  standing = iota // the logs end where they did, or with what the answer itself has said
-	stale                  // they have gone on: the next poll will know better
-	behind                 // whoever asked knew more than is known here
+	fresh    standing = iota // the logs end where they did, or with what the answer itself has said
+	trailing                 // only earlier messages of the agent have moved them since
+	stale                    // they have gone on: the next poll will know better
+	behind                   // whoever asked knew more than is known here
 )
 
 // standing compares the logs with the marks of a poll: an answer that is older
 // than the record proves nothing.
 func (m *message) standing(k record) standing {
-	agent := mark(k.agent.Last, m.raw.AgentSeq, m.id)
-	c := first(k.calls)
-	if c == nil || agent != fresh {
-		return agent
+	if !m.polled() {
+		return fresh // as long as no later one of the agent was carried out
 	}
-	if c.ID != m.raw.Call {
+	agent := m.agentStanding(k.agent)
+	c := first(k.calls)
+	switch {
+	case agent > trailing, c == nil && (agent == fresh || m.raw.Call == ""):
+		return agent
+	case c == nil, c.ID != m.raw.Call:
 		return stale // this one began since; or it has ended, and the agent's log has gone on
 	}
-	return mark(c.Last(), m.raw.CallSeq, m.id)
+	return max(agent, m.callStanding(c))
 }
 
-func mark(last events.Record, asked uint64, id string) standing {
+// agentStanding trusts the agent's last event and its state: with the fence
+// where it was, and within one session, nobody but the bridge has moved the log.
+func (m *message) agentStanding(a *lifecycle.Agent) standing {
+	p, ok := a.Last.Body.(*events.AgentPresence)
 	switch {
-	case last.Seq == asked, last.Cause == id:
+	case a.Last.Seq == m.raw.AgentSeq, a.Last.Cause == m.id:
 		return fresh
-	case last.Seq < asked:
+	case a.Last.Seq < m.raw.AgentSeq:
 		return behind
+	case ok && p.RawSeq > 0 && p.RawSeq < m.seq && a.Fence <= m.raw.AgentSeq && a.State.Session == m.raw.Session && !m.at.Before(a.State.Since):
+		return trailing
 	}
 	return stale
+}
+
+// callStanding: two bridges that ask for one agent store their answers in the
+// order of their publishing, so what was received earlier must not overtake.
+func (m *message) callStanding(c *lifecycle.Call) standing {
+	if c.Seq() < m.raw.CallSeq {
+		return behind
+	}
+	s := fresh
+	for _, r := range slices.Backward(c.Log) {
+		p, ok := r.Body.(*events.CallProgress)
+		switch {
+		case r.Seq <= m.raw.CallSeq:
+			return s
+		case r.Cause == m.id:
+		case ok && p.Agent == m.agent && p.RawSeq > 0 && p.RawSeq < m.seq && p.ReceivedAt != nil && !m.at.Before(*p.ReceivedAt):
+			s = trailing
+		default:
+			return stale
+		}
+	}
+	return s
+}
+
+// busy are the words that are taken from a trailing answer: that a call is over,
+// or its agent free, is said by one that knew all that was on record.
+func busy(n events.Name) bool {
+	return n == events.OnCall || n == events.ForeignCall || lifecycle.Rank(lifecycle.State(n)) > 0 &&
+		lifecycle.Rank(lifecycle.State(n)) <= lifecycle.Rank(lifecycle.Talking)
 }
 
 // unmatched says whether the message has news of a call that is none on record.
@@ -186,7 +224,8 @@ func (m *message) owed(k record) bool {
 
 // progress drafts the next event that the message owes a call, nil: nothing.
 func (m *message) progress(k record, c *lifecycle.Call, now time.Time) (*log.Draft, error) {
-	if m.polled() && m.standing(k) != fresh || heard(c, m.agent) > m.seq {
+	stands := m.standing(k)
+	if stands > trailing || heard(c, m.agent) > m.seq {
 		return nil, nil
 	}
 	all, err := m.read(k)
@@ -194,7 +233,7 @@ func (m *message) progress(k record, c *lifecycle.Call, now time.Time) (*log.Dra
 		return nil, err
 	}
 	for _, n := range all {
-		if n.about != c || n.Call == "" || !n.Manual {
+		if n.about != c || n.Call == "" || !n.Manual || stands == trailing && !busy(n.Call) {
 			continue
 		}
 		_, v := lifecycle.Calls().Next(c.State, n.Call)
@@ -247,9 +286,9 @@ func (m *message) body(o providers.Observation) *events.CallProgress {
 
 // presence drafts what the message says of the agent, nil: nothing that is news.
 func (m *message) presence(k record, now time.Time) (*log.Draft, error) {
-	a := k.agent
+	a, stands := k.agent, m.standing(k)
 	switch {
-	case m.polled() && m.standing(k) != fresh:
+	case stands > trailing:
 		return nil, nil
 	case m.raw.Session != "" && a.State.Session != m.raw.Session:
 		return nil, nil // of a session that is over
@@ -267,11 +306,11 @@ func (m *message) presence(k record, now time.Time) (*log.Draft, error) {
 			o, c = p, n.about
 		}
 	}
-	if o.Presence == "" {
+	if o.Presence == "" || stands == trailing && !busy(o.Presence) {
 		return nil, nil
 	}
 	after, v := a.After(o.Presence, "", o.Reason, m.at)
-	if v == lifecycle.Illegal || (v == lifecycle.Known && !PresenceStale(a, c)) {
+	if v == lifecycle.Illegal || (v == lifecycle.Known && (stands == trailing || !PresenceStale(a, c))) {
 		return nil, nil
 	}
 	if m.raw.Via == viaDesktop {
@@ -293,7 +332,7 @@ func (m *message) presence(k record, now time.Time) (*log.Draft, error) {
 // message itself has said of the call counts.
 func (m *message) knew(k record, c *lifecycle.Call) (call string, seq uint64) {
 	if m.polled() {
-		if up := k.call(m.raw.Call); up != nil && up.Last().Cause == m.id {
+		if up := k.call(m.raw.Call); up != nil && up.Last().Cause == m.id && m.callStanding(up) == fresh {
 			return m.raw.Call, up.Seq()
 		}
 		return m.raw.Call, m.raw.CallSeq

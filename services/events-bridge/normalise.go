@@ -107,7 +107,7 @@ var errMoved = errors.New("the agent's calls have changed")
 
 // apply writes into the logs what a message says and they do not hold. It is
 // judged by what this process has heard, and anew by the leader's word when the
-// logs have gone on, or when by that nothing was to be said: what lags may hide
+// logs have gone on or a poll trails them, or when by that nothing was to be said: what lags may hide
 // the very call that the message is about. Doing it again does no harm.
 func (s *Service) apply(ctx context.Context, m *message) error {
 	ref := log.Ref{Tenant: m.conn.Tenant, ID: m.agent}
@@ -117,7 +117,7 @@ func (s *Service) apply(ctx context.Context, m *message) error {
 		if err != nil {
 			return err
 		}
-		if !latest && (!k.agent.Enrolled() || m.unmatched(k)) {
+		if !latest && (!k.agent.Enrolled() || m.unmatched(k) || m.standing(k) == trailing) {
 			latest = true
 			continue
 		}

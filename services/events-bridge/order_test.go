@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -97,6 +98,14 @@ func (r *replica) hearRaws(upto int) {
 func (r *replica) takes(n int) error {
 	r.hearRaws(n + 1)
 	return r.s.onRaw(context.Background(), r.w.raws[n])
+}
+
+// asks is one poll of ann, whose provider says that status.
+func (r *replica) asks(status string) {
+	r.w.p.says(status)
+	if _, err := r.s.pollOnce(context.Background(), "acme", "ann"); err != nil {
+		r.w.t.Fatal(err)
+	}
 }
 
 // onCallAtDesk is a world in which wes's page is cut off on a call, and comes
@@ -212,14 +221,8 @@ func TestALaterAnswerOfAPollDoesNotOvertakeAnEarlierOne(t *testing.T) {
 	t.Parallel()
 	w := onCall(t)
 	one, two := w.replica(0), w.replica(0)
-	w.p.says("PEERED")
-	if _, err := one.s.pollOnce(t.Context(), "acme", "ann"); err != nil {
-		t.Fatal(err)
-	}
-	w.p.says("READY")
-	if _, err := two.s.pollOnce(t.Context(), "acme", "ann"); err != nil {
-		t.Fatal(err)
-	}
+	one.asks("PEERED")
+	two.asks("READY")
 	last := len(w.raws)
 	for _, n := range []int{last - 1, last - 2} {
 		if err := two.takes(n); err != nil {
@@ -237,6 +240,67 @@ func TestALaterAnswerOfAPollDoesNotOvertakeAnEarlierOne(t *testing.T) {
 	w.wantCall("c1", "talking ended wrapped_up")
 	if c := w.call("c1"); !c.Talked || c.EndReason != events.EndCompleted {
 		t.Errorf("talked %v, ended %s", c.Talked, c.EndReason)
+	}
+}
+
+// A bridge asks on while it has not heard what came of its earlier answers: all
+// of them carry the same marks, and the first that is understood moves the logs.
+func TestWhatABridgeSaysItselfMakesNoAnswerOld(t *testing.T) {
+	t.Parallel()
+	cancelled := func(w *world) {
+		w.say("c1", events.Orchestrator, events.CancelRequested, &events.CallCancelRequested{})
+	}
+	claims := func(w *world) { // as far as anybody can see it, the agent's record is another one
+		w.agentSays("ann", events.Orchestrator, events.Enrolled, &events.AgentEnrolled{State: w.agent("ann").State})
+	}
+	const dialing, talking, held = "MANUAL_DIAL_STARTED", "PEERED", "PEERED_WITH_CALL_ON_HOLD"
+	for story, tc := range map[string]struct {
+		said      []string
+		step      time.Duration // between two receipts
+		after     int           // how many are understood before
+		meanwhile func(*world)
+		call, ann string
+	}{
+		"the agent's record moved":              {said: append([]string{dialing}, slices.Repeat([]string{talking}, 20)...), call: "talking", ann: "on_call"},
+		"the call's record moved":               {said: []string{talking, held, held, talking, talking}, call: "talking held talking", ann: "on_call"},
+		"the same is news once":                 {said: slices.Repeat([]string{talking}, 20), call: "talking", ann: "on_call"},
+		"the end is the next one's to say":      {said: []string{dialing, talking, "WRAPUP", "READY"}, call: "talking", ann: "on_call"},
+		"nor is anybody free by it":             {said: []string{dialing, "READY", "PAUSED"}, call: "", ann: "on_call"},
+		"it was received before what was heard": {said: []string{talking, held}, step: -time.Second, call: "talking", ann: "on_call"},
+		"another role moved the call":           {said: []string{dialing, talking, held}, after: 1, meanwhile: cancelled, call: "", ann: "on_call"},
+		"another role moved the agent":          {said: []string{dialing, talking, held}, after: 1, meanwhile: claims, call: "", ann: "on_call"},
+	} {
+		t.Run(story, func(t *testing.T) {
+			t.Parallel()
+			w := onCall(t)
+			r := w.replica(0)
+			first := len(w.raws)
+			for i, status := range tc.said {
+				if i > 0 {
+					w.pass(cmp.Or(tc.step, time.Second))
+				}
+				r.asks(status)
+			}
+			for n := first; n < len(w.raws); n++ {
+				if n == first+tc.after && tc.meanwhile != nil {
+					tc.meanwhile(w)
+				}
+				for range 2 { // delivered again: its first acknowledgement was lost
+					if err := r.takes(n); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+			w.wantCall("c1", tc.call)
+			w.wantAgent("ann", "session_started ready "+tc.ann)
+			r.hearLogs(100, both()...)
+			r.asks("READY")
+			if err := r.takes(len(w.raws) - 1); err != nil {
+				t.Fatal(err)
+			}
+			w.wantCall("c1", strings.TrimSpace(tc.call+" ended wrapped_up"))
+			w.wantAgent("ann", "session_started ready "+tc.ann+" ready")
+		})
 	}
 }
 

@@ -37,6 +37,13 @@ type dial struct {
 	audit.Dialed
 	talked bool
 	since  time.Time // when PROVIDER first held it
+	polls  []poll    // that showed it
+}
+
+// A poll is an answer, and when PROVIDER held it.
+type poll struct {
+	events.ProviderRaw
+	at time.Time
 }
 
 var (

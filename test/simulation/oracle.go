@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -102,11 +103,14 @@ func (w *World) judge(r *Result) {
 		if d.talked {
 			r.Talked++
 		}
-		// What polls said counts only where the log took it: one that was asked
-		// before the log moved on is void, be it the only one that saw the talk.
-		if c != nil && d.talked && d.Provider == "webexcc" && !d.since.IsZero() && c.Closed != nil && c.Closed.Outcome == events.OutcomeFailed &&
-			c.Instants.Closed.After(d.since.Add(understood)) {
+		if c == nil || !d.talked || c.Closed == nil || c.Closed.Outcome != events.OutcomeFailed {
+			continue
+		}
+		if !d.since.IsZero() && c.Instants.Closed.After(d.since.Add(understood)) {
 			r.broken(c.ID, "talked, the page said so, and closed as failed (%s)", c.Closed.Reason)
+		}
+		if n := w.heeded(d, c); n > 0 {
+			r.broken(c.ID, "talked, %d polls said so in time, and closed as failed (%s)", n, c.Closed.Reason)
 		}
 	}
 	for what, n := range w.counts {
@@ -135,6 +139,39 @@ func (w *World) judgeCall(r *Result, c *lifecycle.Call, attempts map[string]*lif
 	if talking && c.Closed.Outcome == events.OutcomeFailed {
 		r.broken(c.ID, "talking is on record, and it closed as failed (%s)", c.Closed.Reason)
 	}
+}
+
+// heeded counts the polls that the record had to take: they showed the call,
+// there was time, and since they were asked for nobody but the bridge, by
+// earlier answers, moved the logs until the call was closed.
+func (w *World) heeded(d *dial, c *lifecycle.Call) int {
+	n := 0
+	for _, p := range d.polls {
+		since := w.since(events.AgentFamily, p.AgentSeq)
+		ok := p.Call == c.ID && c.Instants.Closed.After(p.at.Add(understood))
+		for _, e := range slices.Concat(c.Log, since) {
+			past := e.Seq <= p.CallSeq
+			if e.Family == events.AgentFamily {
+				past = e.Key != p.Agent || e.Time.After(c.Instants.Closed)
+			}
+			ok = ok && (past || e.Name == events.Closed || fromRaw(e))
+		}
+		if ok {
+			n++
+		}
+	}
+	return n
+}
+
+// fromRaw says whether an event is what the bridge made of a raw message.
+func fromRaw(e events.Record) bool {
+	switch b := e.Body.(type) {
+	case *events.CallProgress:
+		return b.RawSeq > 0
+	case *events.AgentPresence:
+		return b.RawSeq > 0
+	}
+	return false
 }
 
 func callOf(c *lifecycle.Call) string {

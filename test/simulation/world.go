@@ -146,6 +146,12 @@ func (w *World) sent(attempt string, notAfter time.Time) {
 // noteShown notes that the record could know of a conversation.
 func (w *World) noteShown(raw events.ProviderRaw) {
 	body := string(raw.Body)
+	if l := w.tcn.lines[raw.Agent]; l != nil {
+		if l.dial != nil && l.dial.talked && strings.Contains(body, "PEERED") {
+			l.dial.polls = append(l.dial.polls, poll{raw, w.now})
+		}
+		return
+	}
 	if !strings.Contains(body, `"eAgentContactAssigned"`) || !strings.Contains(body, `{"hasJoined":true,"id":"+`) {
 		return
 	}
