@@ -149,7 +149,7 @@ func (f *Follower) Reset(family events.Family) {
 	defer h.turn.Unlock()
 	f.mu.Lock()
 	f.forget(family)
-	h.folded, h.told, h.live = 0, 0, false
+	h.folded, h.told, h.live, h.ahead = 0, 0, false, 0
 	h.stir()
 	f.mu.Unlock()
 	for _, s := range h.subs {
@@ -240,7 +240,8 @@ func (f *Follower) Learn(r events.Record) {
 		}
 		return
 	}
-	if !f.of[r.Family].live {
+	if h := f.of[r.Family]; !h.live {
+		h.ahead = max(h.ahead, r.Seq)
 		return // the stream will bring it, or what is loaded holds it
 	}
 	ref := RefOf(r)
@@ -275,7 +276,8 @@ func (f *Follower) Agent(ref Ref) *lifecycle.Agent {
 
 func (f *Follower) answers(family events.Family, ref Ref) bool {
 	_, unread := f.unread[family][ref]
-	return f.of[family].live && !unread
+	h := f.of[family]
+	return h.live && h.folded >= h.ahead && !unread
 }
 
 // OpenCalls shows every open call that is held.

@@ -162,6 +162,24 @@ func TestFollowerStories(t *testing.T) {
 				t.Error("nothing is held")
 			}
 		},
+		"what was told before all was heard is not missing then": func(t *testing.T, w *world) {
+			w.f.Reset(events.CallFamily)
+			w.heard = 0
+			hear(t, w)
+			l := log.New(w.store, w.f)
+			c, err := l.Call(t.Context(), one)
+			if err != nil {
+				t.Fatal(err)
+			}
+			must(t, l, draft("one", events.Orchestrator, events.CancelRequested, "x", c.Seq(), &events.CallCancelRequested{}))
+			w.f.CaughtUp(events.CallFamily)
+			if c, err := l.Call(t.Context(), one); err != nil || len(c.Log) != 2 {
+				t.Errorf("of its own append this process knows nothing: %d events, %v", len(c.Log), err)
+			}
+			if hear(t, w); w.f.Call(one) == nil {
+				t.Error("and having heard it, it asks the leader still")
+			}
+		},
 		"an event that cannot be read sends who asks to the leader": func(t *testing.T, w *world) {
 			w.f.Unreadable(events.CallFamily, one, 90)
 			if w.f.Call(one) != nil {

@@ -20,6 +20,7 @@ type hearing struct {
 	told    uint64        // and of the last that all hearers have taken
 	id      string        // of that event, "" if it cannot be read
 	live    bool          // everything that was stored at the start was heard
+	ahead   uint64        // the last event that was told of before that, and not taken
 	further chan struct{} // closed when told has changed; nil: nobody waits
 }
 

@@ -1,8 +1,10 @@
 package dialer
 
 import (
+	"context"
 	"testing"
 
+	"github.com/outdial/outdial/internal/log"
 	"github.com/outdial/outdial/pkg/events"
 	"github.com/outdial/outdial/pkg/providers"
 )
@@ -107,6 +109,27 @@ func TestWhatIsWithdrawnIsTheCallsAsTheLeaderKnowsIt(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A process that has just started sends while it still hears the log, and has
+// heard what was stored at its start before the answer comes: the answer is put
+// on record, though its own intent has not come by the stream.
+func TestAnAnswerIsRecordedThoughTheIntentWasNotHeard(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, providers.Capabilities{Desktop: true})
+	p := w.passed()
+	view := log.NewFollower()
+	for _, r := range w.call().Log {
+		view.Take(r)
+	}
+	w.p.during = func(context.Context) error { view.CaughtUp(events.CallFamily); return nil }
+	c := w.s.Config
+	c.Log = log.New(w.log, view)
+	if err := New(c).OnCall(t.Context(), p); err != nil {
+		t.Fatal(err)
+	}
+	w.want("requested assigned passed dialing started")
+	w.wantStarts(1)
 }
 
 // Of a call that goes well the leader is asked where the agent is, right before
