@@ -203,7 +203,13 @@ func (s *Service) endDesktop(ctx context.Context, x sessionKey) error {
 	if x.over == desktop.EndClosed {
 		on = events.SessionEnded
 	}
-	if err := s.sessionEvent(ctx, log.Ref{Tenant: x.tenant, ID: x.agent}, on, x.over, x.session, nil); err != nil {
+	ref := log.Ref{Tenant: x.tenant, ID: x.agent}
+	if x.seq == 0 { // it may have begun all the same, and this process need not have heard of it
+		if _, err := s.Log.LatestAgent(ctx, ref); err != nil {
+			return err
+		}
+	}
+	if err := s.sessionEvent(ctx, ref, on, x.over, x.session, nil); err != nil {
 		return err
 	}
 	s.sessions.drop(x.session)

@@ -10,6 +10,7 @@ import (
 	"github.com/outdial/outdial/pkg/events"
 	"github.com/outdial/outdial/pkg/events/lifecycle"
 	"github.com/outdial/outdial/pkg/providers/acqueon/desktop"
+	"github.com/outdial/outdial/test/exams/logtest"
 )
 
 // A session asks for something when the log, after the session began, says
@@ -245,4 +246,22 @@ func TestTheWayToADesktopGoesBeforeItsEnd(t *testing.T) {
 	if len(reach.open) != 0 || w.agent("wes").State.Session != "one" {
 		t.Errorf("%v, %+v", reach.open, w.agent("wes").State)
 	}
+}
+
+// The answer to a session's beginning was lost and the page turned away: the
+// session ends, though this process has not heard that it began.
+func TestASessionThatMayHaveBegunIsEnded(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	r := w.replica(0)
+	d := r.s.Desk(&doors{})
+	w.log.Fail(events.SessionStarted, logtest.StoredUnknown)
+	if err := d.Opened(t.Context(), "webex", "wes", "one"); err == nil || w.agent("wes").State.Session != "one" {
+		t.Fatalf("%v, on record is %q", err, w.agent("wes").State.Session)
+	}
+	w.log.Cut(true)
+	r.s.KeepSessions(t.Context(), &sockets{})
+	w.log.Cut(false)
+	r.s.KeepSessions(t.Context(), &sockets{})
+	w.wantAgent("wes", "session_started session_lost")
 }
