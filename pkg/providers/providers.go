@@ -170,6 +170,7 @@ type Observation struct {
 	Legs     events.Legs
 	IDs      map[string]string // the provider's ids of the call or session, verbatim
 	CallKey  string            // the provider's id of the call, "" when it has none
+	Shared   bool              // CallKey stands for every call to this customer, one after the other
 	Agent    string            // the provider's id of the agent, "" when not said
 	Customer string            // E.164 of the customer where the message says it
 	Unread   bool              // it names a customer's number that is none in the provider's form: nobody's call

@@ -1,10 +1,12 @@
 package bridge
 
 import (
+	"bytes"
 	"context"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/outdial/outdial/pkg/events"
 	"github.com/outdial/outdial/pkg/events/fault"
@@ -283,4 +285,28 @@ func TestMessagesNobodyCanPlace(t *testing.T) {
 	if err := w.understands(w.raws[len(w.raws)-1]); fault.Code(err) != "unknown_connection" {
 		t.Errorf("err = %v", err)
 	}
+}
+
+// The next call goes to the same number by the same agent, and the page has
+// something left to say of the one before.
+func TestLateNewsOfACallIsNotTheNextOnes(t *testing.T) {
+	t.Parallel()
+	w, d := onDesk(t)
+	w.says(d, "one", pageSays("AgentOfferContact", 0))
+	w.says(d, "one", pageSays("AgentContactEnded", 1_000))
+	w.say("c1", events.Orchestrator, events.Closed, &events.CallClosed{Outcome: events.OutcomeFailed})
+	w.agentSays("wes", events.Orchestrator, events.Released, &events.AgentReleased{Call: "c1", State: released(w.agent("wes"))})
+	w.says(d, "one", []byte(sayReady))
+	w.pass(time.Minute)
+	w.dial("c2", "wes", customer)
+	w.says(d, "one", pageSays("ContactEnded", 61_000))
+	w.wantCall("c1", "offered ended ended")
+	w.wantCall("c2", "")
+	w.says(d, "one", bytes.ReplaceAll(pageSays("AgentOfferContact", 62_000), []byte("i1"), []byte("i2")))
+	w.wantCall("c2", "offered")
+}
+
+func released(a *lifecycle.Agent) events.AgentState {
+	after, _ := a.After(events.Released, "", "", noon)
+	return after
 }

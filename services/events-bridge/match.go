@@ -15,11 +15,17 @@ import (
 // provider's own id once it is on record; before that by the customer's
 // number, and an agent has at most one call of ours that was dialed. A number
 // that cannot be read, or an id that nobody knows without a number, is no call's:
-// only a poll may name nobody.
+// only a poll may name nobody. An id that the next call of the number has as
+// well is that one's, once there is one.
 func Match(o providers.Observation, calls []*lifecycle.Call) *lifecycle.Call {
+	var shared *lifecycle.Call
 	for _, c := range calls {
-		if o.CallKey != "" && bound(c) == o.CallKey {
+		switch {
+		case o.CallKey == "" || bound(c) != o.CallKey:
+		case !o.Shared || c.Open():
 			return c
+		case shared == nil:
+			shared = c
 		}
 	}
 	if o.Customer == "" && (o.Unread || o.CallKey != "") {
@@ -42,7 +48,7 @@ func Match(o providers.Observation, calls []*lifecycle.Call) *lifecycle.Call {
 			return c
 		}
 	}
-	return nil
+	return shared
 }
 
 // bound is the provider's id of a call, "" before the first event that has one.

@@ -64,6 +64,8 @@ func TestMatch(t *testing.T) {
 		"the id tells though the call is closed":         {providers.Observation{CallKey: "k0"}, calls{live, over}, "over"},
 		"another id is another call of the same number":  {providers.Observation{CallKey: "k2", Customer: newYork, Manual: true}, calls{bound}, ""},
 		"the id before the order":                        {providers.Observation{CallKey: "k0", Customer: newYork, Manual: true}, calls{live, over}, "over"},
+		"an id of all calls to a number is the next's":   {providers.Observation{CallKey: "k0", Shared: true, Customer: newYork, Manual: true}, calls{live, over}, "live"},
+		"and the last one's while there is no next":      {providers.Observation{CallKey: "k0", Shared: true, Customer: newYork, Manual: true}, calls{waiting, over}, "over"},
 		"a call that was not sent has no news":           {providers.Observation{CallKey: "k1", Customer: newYork, Manual: true}, calls{waiting}, ""},
 		"a poll names nobody: it is the call that is up": {providers.Observation{Call: events.Talking}, calls{live}, "live"},
 		"an id that nobody knows, and no number":         {providers.Observation{CallKey: "k9", Call: events.Ended, Manual: true}, calls{live}, ""},
@@ -201,4 +203,29 @@ func TestViewOf(t *testing.T) {
 	if v := ViewOf(a, dialed("c", happened{name: events.Talking}), "US"); v != want {
 		t.Errorf("%+v", v)
 	}
+}
+
+func TestWhomAProviderMeans(t *testing.T) {
+	t.Parallel()
+	r, seq := newRoster(), uint64(0)
+	is := func(agent, name string, presence events.Name) {
+		seq++
+		r.take(events.Record{Family: events.AgentFamily, Tenant: "acme", Key: agent, Role: events.Orchestrator, Name: events.Enrolled, Seq: seq,
+			Body: &events.AgentEnrolled{State: events.AgentState{Presence: presence, Connection: "webex", ProviderAgent: name}}},
+			func(*lifecycle.Agent) bool { return false })
+	}
+	means := func(name, want string) {
+		t.Helper()
+		if got := r.named(providerKey("acme", "webex", name)); got != want {
+			t.Errorf("%s is %q, want %q", name, got, want)
+		}
+	}
+	is("old", "p1", events.Offline)
+	means("p1", "old")
+	is("new", "p1", events.Offline)
+	is("old", "p1", events.Gone) // she leaves after the other has come
+	means("p1", "new")
+	is("new", "p2", events.Offline)
+	means("p1", "")
+	means("p2", "new")
 }

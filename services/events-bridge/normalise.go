@@ -178,8 +178,8 @@ func (s *Service) say(ctx context.Context, m *message, k record) (said bool, err
 }
 
 // known is what is on record of an agent, by what this process has heard or by
-// the leader's word. A last call that is known to be closed is left out, unless
-// the leader is asked: only late news is about it.
+// the leader's word. A last call that is known to be closed is not read again,
+// unless the leader is asked: only late news is about it.
 func (s *Service) known(ctx context.Context, ref log.Ref, latest bool) (record, error) {
 	agent, call := s.Log.Agent, s.Log.Call
 	if latest {
@@ -191,7 +191,8 @@ func (s *Service) known(ctx context.Context, ref log.Ref, latest bool) (record, 
 	}
 	k := record{agent: a}
 	for _, id := range callIDs(a) {
-		if !latest && s.agents.isOver(ref, id) {
+		if c := s.agents.isOver(ref, id); c != nil && !latest {
+			k.calls = append(k.calls, c)
 			continue
 		}
 		c, err := call(ctx, log.Ref{Tenant: ref.Tenant, ID: id})
@@ -201,8 +202,8 @@ func (s *Service) known(ctx context.Context, ref log.Ref, latest bool) (record, 
 		if err != nil {
 			return record{}, err
 		}
-		if id == a.State.LastCall && !c.Open() {
-			s.agents.closed(ref, id)
+		if id == a.State.LastCall && c.State == lifecycle.Closed {
+			s.agents.closed(ref, c)
 		}
 		if c.Request != nil {
 			k.calls = append(k.calls, c)

@@ -14,9 +14,9 @@ import (
 type roster struct {
 	mu     sync.Mutex
 	agents map[log.Ref]*lifecycle.Agent
-	by     map[string]string // a provider's name of an agent → ours
+	by     map[string]log.Ref // a provider's name of an agent → who is enrolled under it
 	sealed map[log.Ref]sealed
-	over   map[log.Ref]string // the last call of an agent, where it is known to be closed
+	over   map[log.Ref]*lifecycle.Call // the last call of an agent, where it is known to be closed
 	polls  map[log.Ref]*polling
 	fresh  chan struct{} // somebody is to be polled who was not before
 }
@@ -44,8 +44,8 @@ func newRoster() *roster {
 func (r *roster) reset() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.agents, r.by = map[log.Ref]*lifecycle.Agent{}, map[string]string{}
-	r.sealed, r.over, r.polls = map[log.Ref]sealed{}, map[log.Ref]string{}, map[log.Ref]*polling{}
+	r.agents, r.by = map[log.Ref]*lifecycle.Agent{}, map[string]log.Ref{}
+	r.sealed, r.over, r.polls = map[log.Ref]sealed{}, map[log.Ref]*lifecycle.Call{}, map[log.Ref]*polling{}
 }
 
 // take hears an event; polled says whether the agent's provider is asked.
@@ -54,11 +54,10 @@ func (r *roster) take(e events.Record, polled func(*lifecycle.Agent) bool) {
 	a := lifecycle.FoldAgent(e.Tenant, e.Key, e)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if was := r.agents[ref]; was != nil {
-		delete(r.by, nameOf(was))
-	}
 	r.agents[ref] = a
-	r.by[nameOf(a)] = a.ID
+	if a.Enrolled() {
+		r.by[nameOf(a)] = ref
+	}
 	if b, ok := e.Body.(*events.AgentEnrolled); ok {
 		r.sealed[ref] = sealed{e.Seq, b.Token}
 	}
@@ -100,11 +99,22 @@ func nameOf(a *lifecycle.Agent) string {
 	return providerKey(a.Tenant, a.State.Connection, a.State.ProviderAgent)
 }
 
-// named is whom a provider means, "" if nobody is known by that name.
+// named is whom a provider means, "" if nobody is enrolled by that name. Who had
+// it before may have left the roster after who has it now came.
 func (r *roster) named(name string) string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.by[name]
+	is := func(a *lifecycle.Agent) bool { return a != nil && a.Enrolled() && nameOf(a) == name }
+	if ref := r.by[name]; is(r.agents[ref]) {
+		return ref.ID
+	}
+	delete(r.by, name)
+	for ref, a := range r.agents {
+		if is(a) && (r.by[name].ID == "" || ref.ID < r.by[name].ID) {
+			r.by[name] = ref
+		}
+	}
+	return r.by[name].ID
 }
 
 // names are the names under which news of an agent is heard, our own first.
@@ -124,18 +134,23 @@ func (r *roster) token(ref log.Ref, seq uint64) (string, bool) {
 	return t.token, t.seq == seq
 }
 
-// closed remembers that the last call of an agent is closed: it stays so, and
-// need not be looked at again whenever the agent is.
-func (r *roster) closed(ref log.Ref, call string) {
+// closed remembers the last call of an agent, which is closed and stays so: it
+// need not be read again whenever the agent is looked at. Under which id the
+// provider knows it keeps its late news from the next call.
+func (r *roster) closed(ref log.Ref, c *lifecycle.Call) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.over[ref] = call
+	r.over[ref] = c
 }
 
-func (r *roster) isOver(ref log.Ref, call string) bool {
+// isOver is a call that is known to be an agent's last one and closed, else nil.
+func (r *roster) isOver(ref log.Ref, call string) *lifecycle.Call {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.over[ref] == call
+	if c := r.over[ref]; c != nil && c.ID == call {
+		return c
+	}
+	return nil
 }
 
 // due lists who is to be asked now, and says when somebody is next. Who is

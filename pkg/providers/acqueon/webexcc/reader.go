@@ -215,7 +215,7 @@ func (r Reader) base(w wire, v providers.View) providers.Observation {
 	}
 	o.CallKey = bus.Clip(cmp.Or(w.data.Text("interactionId"), w.inter.Text("interactionId")))
 	if shared := w.call.Text("id"); o.CallKey == "" && shared != "" && o.Customer != "" {
-		o.CallKey = bus.FallbackKey(shared, o.Customer)
+		o.CallKey, o.Shared = bus.FallbackKey(shared, o.Customer), true
 	} else {
 		keep("interactionId", o.CallKey)
 	}
