@@ -117,7 +117,8 @@ func (s *Service) apply(ctx context.Context, m *message) error {
 		if err != nil {
 			return err
 		}
-		if !latest && (!k.agent.Enrolled() || m.unmatched(k) || m.standing(k) == trailing) {
+		elsewhere := m.raw.Session != "" && m.raw.Session != k.agent.State.Session // over, or not heard of yet
+		if !latest && (!k.agent.Enrolled() || elsewhere || m.unmatched(k) || m.standing(k) == trailing) {
 			latest = true
 			continue
 		}

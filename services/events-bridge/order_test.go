@@ -369,6 +369,26 @@ func TestAWordThatIsNoNewsByAnOldRecordIsNewsByTheLog(t *testing.T) {
 	w.wantAgent("wes", "session_started ready not_ready ready")
 }
 
+// A page has come back amid a call, and this bridge has not heard of its new
+// session: what the page says of its agent counts, though by the old record only
+// what it says of the call was news.
+func TestWhatAPageSaysInASessionThatThisBridgeHasNotHeardOf(t *testing.T) {
+	t.Parallel()
+	w, d := onDesk(t)
+	r := w.replica(0)
+	if err := d.Opened(t.Context(), "webex", "wes", "two"); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Message(t.Context(), "webex", "wes", "two", pageSays("AgentOfferContact", 0)); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.takes(0); err != nil {
+		t.Fatal(err)
+	}
+	w.wantCall("c1", "offered")
+	w.wantAgent("wes", "session_started ready session_started on_call")
+}
+
 // An agent whose log cannot be written holds up nobody else.
 func TestAnAgentThatHangsDelaysOnlyItself(t *testing.T) {
 	t.Parallel()
