@@ -72,14 +72,18 @@ func (f *Follower) Take(r events.Record) {
 	f.tell(h, r.Seq, r.ID)
 }
 
-// Unreadable hears that the next event of a stream cannot be read. Its log is
-// not answered for any more, until an agent's next event says how it stands.
-func (f *Follower) Unreadable(family events.Family, ref Ref, seq uint64) {
+// Unreadable hears that the next event of a stream cannot be read; first says
+// that its log begins with it. The log is not answered for any more, until an
+// agent's next event says how it stands. Of a call that is not held, because it
+// closed long ago, nothing is noted: nobody is answered anyway.
+func (f *Follower) Unreadable(family events.Family, ref Ref, seq uint64, first bool) {
 	h := f.of[family]
 	h.turn.Lock()
 	defer h.turn.Unlock()
 	f.mu.Lock()
-	f.unread[family][ref] = seq
+	if family == events.AgentFamily || first || f.calls[ref] != nil {
+		f.unread[family][ref] = seq
+	}
 	h.folded = seq
 	f.mu.Unlock()
 	f.tell(h, seq, "")
@@ -111,14 +115,19 @@ func (f *Follower) Load(logs [][]events.Record, unread []Ref, seq uint64, id str
 
 // Open lists the calls that are open at a place of the stream, and the id of
 // the event there. Those that cannot be read are among them: a later version
-// of this program may know how.
+// of this program may know how; and those that are known to have gone on after
+// the place, be they closed by now: in a store that ends there they are open.
 func (f *Follower) Open() (calls []Ref, seq uint64, id string) {
 	h := f.of[events.CallFamily]
 	h.turn.Lock()
 	defer h.turn.Unlock()
-	f.OpenCalls(func(c *lifecycle.Call) { calls = append(calls, Ref{c.Tenant, c.ID}) })
 	f.mu.RLock()
 	defer f.mu.RUnlock()
+	for ref, c := range f.calls {
+		if c.Open() || c.Seq() > h.told {
+			calls = append(calls, ref)
+		}
+	}
 	for ref := range f.unread[events.CallFamily] {
 		if f.calls[ref] == nil {
 			calls = append(calls, ref)
@@ -213,6 +222,7 @@ func (f *Follower) hold(ref Ref, c *lifecycle.Call) {
 	}
 	if f.closed = append(f.closed, ref); len(f.closed) > lately {
 		delete(f.calls, f.closed[0])
+		delete(f.unread[events.CallFamily], f.closed[0])
 		f.closed = f.closed[1:]
 	}
 }

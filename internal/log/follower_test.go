@@ -181,7 +181,7 @@ func TestFollowerStories(t *testing.T) {
 			}
 		},
 		"an event that cannot be read sends who asks to the leader": func(t *testing.T, w *world) {
-			w.f.Unreadable(events.CallFamily, one, 90)
+			w.f.Unreadable(events.CallFamily, one, 90, false)
 			if w.f.Call(one) != nil {
 				t.Error("it was skipped in silence")
 			}
@@ -198,7 +198,7 @@ func TestFollowerStories(t *testing.T) {
 				return events.Record{Family: events.AgentFamily, Tenant: "acme", Key: "a1", Role: events.Bridge, Name: events.Ready, Seq: seq, Body: &events.AgentPresence{}}
 			}
 			w.f.Take(at(1))
-			w.f.Unreadable(events.AgentFamily, ref, 2)
+			w.f.Unreadable(events.AgentFamily, ref, 2, false)
 			if w.f.Agent(ref) != nil {
 				t.Error("it was skipped in silence")
 			}
@@ -270,6 +270,32 @@ func TestFollowerStories(t *testing.T) {
 			must(t, w.store, requested("three"))
 			if hear(t, w); len(got) != 4 {
 				t.Error("who has left still hears")
+			}
+		},
+		"late news that cannot be read is not kept for ever": func(t *testing.T, w *world) {
+			late, first := log.Ref{Tenant: "acme", ID: "c0"}, log.Ref{Tenant: "acme", ID: "tomorrow's"}
+			for i := range 2000 {
+				a := must(t, w.store, requested(fmt.Sprint("c", i)))
+				must(t, w.store, draft(fmt.Sprint("c", i), events.Orchestrator, events.Closed, "x", a.Record.Seq, &events.CallClosed{}))
+				if i == 0 || i == 1999 { // of one that is held, and of one that is not any more
+					hear(t, w)
+					w.f.Unreadable(events.CallFamily, late, a.Record.Seq+2, false)
+				}
+			}
+			w.f.Unreadable(events.CallFamily, first, 5000, true)
+			if calls, _, _ := w.f.Open(); !slices.Contains(calls, one) || !slices.Contains(calls, first) || len(calls) != 2 {
+				t.Errorf("open are %v", calls)
+			}
+		},
+		"what closed after the place that is kept is open there": func(t *testing.T, w *world) {
+			at := w.f.Heard(events.CallFamily)
+			must(t, log.New(w.store, w.f), draft("one", events.Orchestrator, events.Closed, "x", at, &events.CallClosed{}))
+			if calls, seq, _ := w.f.Open(); seq != at || !slices.Equal(calls, []log.Ref{one}) {
+				t.Errorf("before it was heard, at %d: %v", seq, calls)
+			}
+			hear(t, w)
+			if calls, seq, _ := w.f.Open(); seq == at || len(calls) > 0 {
+				t.Errorf("at %d: %v", seq, calls)
 			}
 		},
 		"what is loaded is told up to its place, and the rest when it comes": func(t *testing.T, w *world) {

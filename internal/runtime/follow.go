@@ -124,7 +124,7 @@ func (f *Following) tail(ctx context.Context, h *Host, family events.Family) (*w
 		if problem != nil {
 			_, tenant, key, _, _, _ := events.ParseLogSubject(d.Subject)
 			ref := log.Ref{Tenant: tenant, ID: key}
-			f.view.Unreadable(family, ref, d.Seq)
+			f.view.Unreadable(family, ref, d.Seq, log.AfterOf(d.Header) == 0)
 			unreadable(ctx, h, family, ref, d.Seq, fault.Code(problem))
 			return nil // the call itself is held by whoever handles it
 		}

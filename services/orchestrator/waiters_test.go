@@ -220,7 +220,7 @@ func TestAFirstInTurnWhoCannotBeReadIsPassedOver(t *testing.T) {
 	w.away("ann")
 	waiting := w.waits(2)
 	w.spoil(events.CallFamily, waiting[0], events.Compliance, events.Passed)
-	w.views[w.s].Unreadable(events.CallFamily, log.Ref{Tenant: "acme", ID: waiting[0]}, w.told[w.s][events.CallFamily]+1)
+	w.views[w.s].Unreadable(events.CallFamily, log.Ref{Tenant: "acme", ID: waiting[0]}, w.told[w.s][events.CallFamily]+1, false)
 	w.presence("ann", events.Ready, "poll")
 	for _, r := range w.since(events.AgentFamily, w.told[w.s][events.AgentFamily]) {
 		w.views[w.s].Take(r)
