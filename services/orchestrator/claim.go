@@ -73,7 +73,7 @@ func (s *Service) serve(ctx context.Context, agent log.Ref) error {
 		known, err := s.offer(ctx, ref, a)
 		s.index.GiveBack(ref, known)
 		switch {
-		case err != nil && fault.Of(err) == fault.Permanent && ctx.Err() == nil:
+		case illegible(err) && ctx.Err() == nil:
 			// That call is a person's business, and the next one's turn comes.
 			s.Logger.WarnContext(ctx, "a call that has its turn cannot be read", "call", ref.ID, "code", fault.Code(err))
 			s.index.Hold(ref, fault.Code(err))
@@ -89,7 +89,7 @@ func (s *Service) serve(ctx context.Context, agent log.Ref) error {
 func (s *Service) offer(ctx context.Context, ref log.Ref, a *lifecycle.Agent) (known uint64, err error) {
 	c, err := s.Log.Call(ctx, ref)
 	if err != nil {
-		return 0, err
+		return 0, unread{err}
 	}
 	if s.plan(c, s.Now()).Do != Claim || !s.fits(a, c) {
 		return c.Seq(), nil

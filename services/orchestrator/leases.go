@@ -142,10 +142,15 @@ func (s *Service) endSession(ctx context.Context, agent log.Ref, session, why st
 // next call would go to the same desktop.
 func (s *Service) endUnreached(ctx context.Context, c *lifecycle.Call) error {
 	agent := log.Ref{Tenant: c.Tenant, ID: c.Assigned.Agent}
-	if _, err := s.Log.LatestAgent(ctx, agent); err != nil {
-		return err
+	_, err := s.Log.LatestAgent(ctx, agent)
+	if err == nil {
+		_, err = s.endSession(ctx, agent, c.Assigned.Session, noResponders, func() bool { return true })
 	}
-	_, err := s.endSession(ctx, agent, c.Assigned.Session, noResponders, func() bool { return true })
+	if err != nil && fault.Of(err) == fault.Permanent {
+		// Whose log cannot be read is claimed by nobody.
+		s.Logger.WarnContext(ctx, "the session at which nobody listened is not ended", "agent", agent.ID, "code", fault.Code(err))
+		return nil
+	}
 	return err
 }
 

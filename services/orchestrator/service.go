@@ -3,6 +3,7 @@ package orchestrator
 import (
 	"cmp"
 	"context"
+	"errors"
 	"log/slog"
 	"time"
 
@@ -137,8 +138,9 @@ func (s *Service) OnCall(ctx context.Context, d worker.Delivery) error {
 // advance does the next thing about a call, whatever it is.
 func (s *Service) advance(ctx context.Context, ref log.Ref) error {
 	var seeker *lifecycle.Call // the call, if what it needs next is an agent
+	read := false
 	_, err := s.Log.Update(ctx, ref, func(c *lifecycle.Call) (*log.Draft, error) {
-		seeker = nil
+		read, seeker = true, nil
 		a := s.plan(c, s.Now())
 		switch {
 		case a.Do == Claim:
@@ -153,10 +155,25 @@ func (s *Service) advance(ctx context.Context, ref log.Ref) error {
 		}
 		return s.draft(c, a)
 	})
+	if err != nil && !read {
+		return unread{err}
+	}
 	if err != nil || seeker == nil {
 		return err
 	}
 	return s.seek(ctx, seeker)
+}
+
+// unread is why a call could not be read. An agent's log that cannot be is no
+// reason to give its calls up: they end by their own deadlines.
+type unread struct{ error }
+
+func (e unread) Unwrap() error { return e.error }
+
+// illegible says that it is the call's own log that nobody here can read.
+func illegible(err error) bool {
+	_, ok := errors.AsType[unread](err)
+	return ok && fault.Of(err) == fault.Permanent
 }
 
 // attempt advances a call whose time has come. One whose log cannot be read is
@@ -167,7 +184,7 @@ func (s *Service) attempt(ctx context.Context, ref log.Ref) {
 		return
 	}
 	s.Logger.WarnContext(ctx, "timer", "call", ref.ID, "code", fault.Code(err))
-	if fault.Of(err) == fault.Permanent {
+	if illegible(err) {
 		s.index.Hold(ref, fault.Code(err))
 	}
 }

@@ -241,6 +241,59 @@ func TestACallThatCannotBeReadIsHeldAndNotAskedForAgain(t *testing.T) {
 	}
 }
 
+// Whom a call would have had is not the call: it ends when its time is over.
+func TestACallIsNotHeldForAnAgentWhoseLogCannotBeRead(t *testing.T) {
+	t.Parallel()
+	for story, tc := range map[string]struct {
+		tell func(*world) string
+		want string
+	}{
+		"that it names, when it may have her": {func(w *world) string {
+			w.enrol("ann")
+			call := w.ask("1", map[string]any{"agent": "ann", "notBefore": noon.Add(time.Minute), "expiresAt": noon.Add(time.Hour)})
+			w.work(w.s)
+			w.spoil(events.AgentFamily, "ann", events.Bridge, events.Ready)
+			w.pass(2 * time.Minute)
+			w.s.Turn(t.Context())
+			return call
+		}, "requested waiting closed"},
+		"that it is offered": {func(w *world) string {
+			w.enrol("ann", "sales")
+			w.presence("ann", events.NotReady, "")
+			call := w.ask("1", map[string]any{"huntGroup": "sales", "expiresAt": noon.Add(time.Hour)})
+			w.work(w.s)
+			w.presence("ann", events.Ready, "")
+			w.tell()
+			w.spoil(events.AgentFamily, "ann", events.Bridge, events.Ready)
+			if err := w.s.serve(t.Context(), log.Ref{Tenant: "acme", ID: "ann"}); fault.Of(err) != fault.Permanent || err == nil {
+				t.Errorf("err = %v, want: it cannot be read", err)
+			}
+			return call
+		}, "requested waiting closed"},
+		"that nobody listened for": {func(w *world) string {
+			w.enrol("ann")
+			call := w.ask("1", map[string]any{"agent": "ann", "expiresAt": noon.Add(time.Hour)})
+			w.work(w.s)
+			w.dial(call)
+			w.say(call, events.Dialer, events.Withheld, &events.CallWithheld{Attempt: "attempt", Proof: events.ProofNoResponders})
+			w.tell()
+			w.spoil(events.AgentFamily, "ann", events.Bridge, events.Ready)
+			w.pass(2 * late)
+			w.s.Turn(t.Context())
+			return call
+		}, "requested assigned passed dialing withheld waiting closed"},
+	} {
+		t.Run(story, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			call := tc.tell(w)
+			w.pass(2 * time.Hour)
+			w.s.Turn(t.Context())
+			w.wantCall(call, tc.want)
+		})
+	}
+}
+
 func idsOf(ds []log.Ref) string {
 	var out []string
 	for _, d := range ds {
