@@ -28,7 +28,7 @@ func (s *Service) OnRequest(t tenants.Tenant) worker.Handler {
 		if lookup != nil {
 			return lookup
 		}
-		if tooEarly(faults, s.Now().Sub(d.Stored.Add(s.Offset))) {
+		if groupUnknown(faults) && (s.Now().Sub(d.Stored.Add(s.Offset)) < lag || s.rereads()) {
 			return worker.Snooze(lag/8, "a roster that is behind")
 		}
 		if len(faults) > 0 {
@@ -41,11 +41,17 @@ func (s *Service) OnRequest(t tenants.Tenant) worker.Handler {
 // lag is how far behind the agents' log the index of a process may be.
 const lag = 2 * time.Second
 
-// tooEarly says that the only thing wrong is a hunt group this process has not
-// heard of, and that it may hear of it yet: agent.put may have been answered
+// groupUnknown says that the only thing wrong is a hunt group this process has
+// not heard of, and that it may hear of it yet: agent.put may have been answered
 // by another process a moment ago.
-func tooEarly(faults []events.Fault, age time.Duration) bool {
-	return len(faults) == 1 && faults[0].Code == events.FaultUnknownHuntGroup && age < lag
+func groupUnknown(faults []events.Fault) bool {
+	return len(faults) == 1 && faults[0].Code == events.FaultUnknownHuntGroup
+}
+
+// rereads says that the agents of a store that was accepted after it went back
+// have not all been heard again: meanwhile there is no hunt group.
+func (s *Service) rereads() bool {
+	return s.index.AgentsHeard() < s.Standing().Through[events.StreamAgents]
 }
 
 // roster is what the request is checked against. The leader is asked for an

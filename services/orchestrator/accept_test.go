@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/outdial/outdial/internal/log"
+	"github.com/outdial/outdial/internal/log/marks"
 	"github.com/outdial/outdial/pkg/events"
 	"github.com/outdial/outdial/pkg/events/fault"
 	"github.com/outdial/outdial/test/exams/logtest"
@@ -137,6 +138,31 @@ func TestAHuntGroupThatIsNotYetKnown(t *testing.T) {
 	wantReject(t, err, events.FaultUnknownHuntGroup)
 	if _, err := w.accept(blind, d); err != nil {
 		t.Errorf("once it has heard of the group: %v", err)
+	}
+}
+
+// While the agents of an accepted store are read again nobody knows any group,
+// and no request is refused for it, however long ago it came.
+func TestAHuntGroupWhileTheRosterIsReadAgain(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.enrol("ann", "sales")
+	d := w.request("1", map[string]any{"huntGroup": "sales"})
+	w.tell()
+	w.s.Standing = func() marks.Standing {
+		return marks.Standing{Epoch: 1, Through: map[string]uint64{events.StreamAgents: w.agent("ann").Last.Seq}}
+	}
+	w.s.index.forgetAgents()
+	w.pass(10 * time.Second)
+	var rejected *events.RejectError
+	if err := w.s.OnRequest(w.tenant())(t.Context(), d); err == nil || errors.As(err, &rejected) {
+		t.Errorf("err = %v, want: again in a moment", err)
+	}
+	for _, r := range w.since(events.AgentFamily, 0) {
+		w.s.Follow(r)
+	}
+	if err := w.s.OnRequest(w.tenant())(t.Context(), d); err != nil {
+		t.Error(err)
 	}
 }
 
