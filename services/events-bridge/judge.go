@@ -77,6 +77,9 @@ const slack = 5 * time.Second
 func (m *message) read(k record) ([]news, error) {
 	var calls []*lifecycle.Call
 	for _, c := range k.calls {
+		if others(c, m.agent) {
+			continue
+		}
 		if at := c.Instants.Dialing; m.seq == 0 || at == nil || !at.After(m.at.Add(slack)) {
 			calls = append(calls, m.before(c))
 		}
@@ -99,6 +102,12 @@ func (m *message) read(k record) ([]news, error) {
 		}
 	}
 	return out, nil
+}
+
+// others says that the call was dialed for another agent. This one lost the race
+// for it, and its log still names it as the last.
+func others(c *lifecycle.Call, agent string) bool {
+	return c.Dialing != nil && c.Dialing.Agent != "" && c.Dialing.Agent != agent
 }
 
 func (m *message) ask(v providers.View) ([]providers.Observation, error) {

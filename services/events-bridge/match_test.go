@@ -1,12 +1,15 @@
 package bridge
 
 import (
+	"slices"
 	"testing"
 	"time"
 
+	"github.com/outdial/outdial/internal/tenants"
 	"github.com/outdial/outdial/pkg/events"
 	"github.com/outdial/outdial/pkg/events/lifecycle"
 	"github.com/outdial/outdial/pkg/providers"
+	"github.com/outdial/outdial/pkg/providers/tcn"
 )
 
 var noon = time.Date(2026, 3, 9, 16, 0, 0, 0, time.UTC)
@@ -228,4 +231,32 @@ func TestWhomAProviderMeans(t *testing.T) {
 	is("new", "p2", events.Offline)
 	means("p1", "")
 	means("p2", "new")
+}
+
+// Two processes claim two agents for one call, and one of them loses. The call
+// stays the last that her log names, and what her provider says of her is no
+// news of it.
+func TestACallThatAnotherAgentWasDialedForIsNotHers(t *testing.T) {
+	t.Parallel()
+	c := &lifecycle.Call{Tenant: "acme", ID: "c1", State: lifecycle.Started,
+		Request: &events.CallRequested{}, Dialing: &events.CallDialing{Agent: "bob"}}
+	for agent, want := range map[string]bool{"ann": true, "bob": false} {
+		if got := others(c, agent); got != want {
+			t.Errorf("%s: somebody else's: %t, want %t", agent, got, want)
+		}
+	}
+	m := &message{raw: events.ProviderRaw{Via: viaPoll, Agent: "ann", Body: []byte(`{"statusDesc":"READY","keepAliveSucceeded":true}`), Status: 200},
+		seq: 7, agent: "ann", conn: tenants.Connection{Tenant: "acme", Provider: providers.Provider{Reader: tcn.Reader{}}}}
+	k := record{agent: &lifecycle.Agent{Tenant: "acme", ID: "ann", State: events.AgentState{LastCall: "c1"}}, calls: []*lifecycle.Call{c}}
+	told := func(by string) bool {
+		m.agent, m.seen = by, nil
+		all, err := m.read(k)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return slices.ContainsFunc(all, func(n news) bool { return n.about != nil })
+	}
+	if told("ann") || !told("bob") {
+		t.Errorf("news of the call by ann: %t, by bob: %t", told("ann"), told("bob"))
+	}
 }

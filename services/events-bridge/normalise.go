@@ -206,7 +206,7 @@ func (s *Service) known(ctx context.Context, ref log.Ref, latest bool) (record, 
 		if id == a.State.LastCall && c.State == lifecycle.Closed {
 			s.agents.closed(ref, c)
 		}
-		if c.Request != nil {
+		if c.Request != nil && !others(c, ref.ID) {
 			k.calls = append(k.calls, c)
 		}
 	}

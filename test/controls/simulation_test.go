@@ -11,12 +11,6 @@ func simulationControls() []control {
 			pkg: pkg, test: test, says: "who had not won it",
 		},
 		{
-			invariant: "I1", guard: "MayDial, in any order of things", file: plan,
-			old: "	p, as := c.Passed, c.Assigned\n	switch {\n",
-			new: "	p, as := c.Passed, c.Assigned\n	if p != nil && as != nil && a != nil {\n		return \"\"\n	}\n	switch {\n",
-			pkg: pkg, test: test, says: "not been free for it",
-		},
-		{
 			invariant: "I4", guard: "a claim in use is not given back, in any order of things", file: "services/orchestrator/claim.go",
 			old: "case !holds(a) || claimInUse(a, c):", new: "case !holds(a):",
 			pkg: pkg, test: test, says: "released before its call let the agent go",

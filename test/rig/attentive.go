@@ -19,7 +19,7 @@ type attentive struct {
 }
 
 // patience is how long the world waits for the log.
-const patience = 5 * time.Second
+const patience = 15 * time.Second
 
 // AfterFunc implements sim.Clock.
 func (a attentive) AfterFunc(d time.Duration, f func()) func() bool {
@@ -46,18 +46,43 @@ func (r *Rig) noticed() bool {
 		default:
 			continue
 		}
-		if r.watch != nil && !r.watch.says(v.Agent, want) {
+		if number := r.dialedAs(v.Call); number != "" && r.watch != nil && !r.watch.says(number, want) {
 			return false
 		}
 	}
 	return true
 }
 
-// says reports whether the last call dialed for an agent has one of the
-// events, or there is none.
-func (w *watch) says(agent string, names []events.Name) bool {
+// dialedAs is the number that was dialed when the company began a call, "" for
+// a call that is none of ours.
+func (r *Rig) dialedAs(call string) string {
+	for _, e := range slices.Backward(r.Sim.Ledger().Entries()) {
+		if e.Kind == sim.Start && e.ProviderCall == call {
+			return e.Number
+		}
+	}
+	return ""
+}
+
+// says reports whether the open call that was dialed to a number has one of the
+// events, or there is no open one. A call whose intent was not heard of yet has
+// none of them: the watch may lag as everybody may.
+func (w *watch) says(number string, names []events.Name) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	log := w.calls[w.dialed[agent]]
-	return len(log) == 0 || slices.ContainsFunc(log, func(e events.Record) bool { return slices.Contains(names, e.Name) })
+	open := false
+	for _, k := range slices.Backward(w.order) {
+		has := func(names ...events.Name) bool {
+			return slices.ContainsFunc(w.calls[k], func(e events.Record) bool { return slices.Contains(names, e.Name) })
+		}
+		first, ok := w.calls[k][0].Body.(*events.CallRequested)
+		if !ok || first.Request.To != number || has(events.Closed) {
+			continue
+		}
+		if has(events.Dialing) {
+			return has(names...)
+		}
+		open = true
+	}
+	return !open
 }

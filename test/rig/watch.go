@@ -21,8 +21,7 @@ type watch struct {
 	mu       sync.Mutex
 	changed  chan struct{} // closed and replaced at every message
 	calls    map[string][]events.Record
-	order    []string          // keys of calls, oldest first
-	dialed   map[string]string // the last call dialed for an agent
+	order    []string // keys of calls, oldest first
 	agents   map[string][]events.Record
 	rejected []events.Rejected
 	ops      []events.Ops
@@ -45,7 +44,7 @@ func follow(ctx context.Context, t testing.TB, js jetstream.JetStream, _ []strin
 func (w *watch) forget() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.calls, w.dialed, w.agents = map[string][]events.Record{}, map[string]string{}, map[string][]events.Record{}
+	w.calls, w.agents = map[string][]events.Record{}, map[string][]events.Record{}
 	w.order, w.rejected, w.ops, w.total, w.closed = nil, nil, nil, 0, 0
 }
 
@@ -75,11 +74,8 @@ func (w *watch) take(_ context.Context, d worker.Delivery, _ error) error {
 		}
 		w.calls[k] = append(w.calls[k], *d.Record)
 		w.total++
-		switch b := d.Record.Body.(type) {
-		case *events.CallClosed:
+		if d.Record.Name == events.Closed {
 			w.closed++
-		case *events.CallDialing:
-			w.dialed[b.Agent] = k
 		}
 	case d.Record != nil:
 		k := d.Record.Tenant + "/" + d.Record.Key
