@@ -31,7 +31,7 @@ const (
 // Options tune a JetStream log. The zero value is good for production.
 type Options struct {
 	AckWait  time.Duration // how long an append waits for its acknowledgement; default 5s
-	ReadWait time.Duration // how long one read may take; default 5s
+	ReadWait time.Duration // how long one read may take; default 5s, which is the most
 	Guard    *Guard        // notices a store that went back in time; nil: nobody does
 }
 
@@ -40,7 +40,7 @@ func (o Options) withDefaults() Options {
 		o.AckWait = 5 * time.Second
 	}
 	if o.ReadWait <= 0 {
-		o.ReadWait = 5 * time.Second
+		o.ReadWait = lookTime
 	}
 	return o
 }

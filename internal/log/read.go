@@ -19,6 +19,9 @@ import (
 // maxLog bounds a read: no sane log is longer, and a walk must end.
 const maxLog = 4096
 
+// lookTime bounds one look at one message.
+const lookTime = 5 * time.Second
+
 // JetStream's code for "no message found".
 const errCodeNoMessage = 10037
 
@@ -40,12 +43,13 @@ type getRequest struct {
 // through jetstream.Stream, because that one needs the permission to see the
 // stream's configuration and would follow it to a replica's stale answer if
 // somebody switched direct access on.
+//
+// However much time the caller has, one look takes no longer than lookTime: the
+// client is not told that an answer went down with its server, and would wait
+// for it as long as its context lives.
 func get(ctx context.Context, js jetstream.JetStream, stream string, q getRequest) (stored, error) {
-	if _, ok := ctx.Deadline(); !ok {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, 5*time.Second)
-		defer cancel()
-	}
+	ctx, cancel := context.WithTimeout(ctx, lookTime)
+	defer cancel()
 	body, err := json.Marshal(q)
 	if err != nil {
 		return stored{}, fmt.Errorf("marshal a read: %w", err)

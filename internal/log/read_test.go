@@ -1,14 +1,20 @@
 package log_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 	"go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 
+	"github.com/outdial/outdial/internal/broker/embedded"
 	"github.com/outdial/outdial/internal/log"
 	"github.com/outdial/outdial/pkg/events"
 	"github.com/outdial/outdial/pkg/events/fault"
@@ -141,4 +147,51 @@ func TestAnUpdateTracesAndStampsTheEvent(t *testing.T) {
 	if want := "00-" + spans[0].SpanContext().TraceID().String() + "-" + spans[0].SpanContext().SpanID().String() + "-01"; rec.TraceParent != want {
 		t.Errorf("traceparent %q, want %q", rec.TraceParent, want)
 	}
+}
+
+// A server that goes away takes the answers with it that it owed, and nobody
+// tells who waits for them. A handler has minutes: were they spent on one such
+// answer, its call would stand still for as long.
+func TestAnAnswerThatWasLostIsNotWaitedForLong(t *testing.T) {
+	t.Parallel()
+	r := rig(t, func(c *embedded.Config) { c.Listen = "127.0.0.1:0" })
+	p := newProxy(t, strings.TrimPrefix(r.Server.ClientURL(), "nats://"))
+	nc, err := nats.Connect(p.url())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(nc.Close)
+	js, err := jetstream.New(nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.mute.Store(true)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	l := log.NewJetStream(js, log.Options{})
+	var wg sync.WaitGroup
+	for what, ask := range map[string]func() error{
+		"a fact":      func() error { _, _, err := log.NewFacts(js).Get(ctx, "acme", "dnc", "tok"); return err },
+		"a control":   func() error { _, _, err := log.GetControl(ctx, js, "control._.clock.offset"); return err },
+		"a log's end": func() error { _, err := l.Last(ctx, events.CallFamily, "acme", "one"); return err },
+		"a log":       func() error { _, err := l.Read(ctx, events.CallFamily, "acme", "one", 0); return err },
+		"a stream's end": func() error {
+			_, err := log.LastSequence(ctx, js, events.StreamCalls, ">")
+			return err
+		},
+	} {
+		wg.Go(func() {
+			answered := make(chan error, 1)
+			go func() { answered <- ask() }()
+			select {
+			case err := <-answered:
+				if err == nil || errors.Is(err, log.ErrNone) {
+					t.Errorf("%s: an answer that nobody gave: %v", what, err)
+				}
+			case <-time.After(15 * time.Second):
+				t.Errorf("%s is still waited for", what)
+			}
+		})
+	}
+	wg.Wait()
 }
