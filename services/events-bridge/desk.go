@@ -111,7 +111,7 @@ func (d *DesktopSink) fits(ctx context.Context, tenant string, m events.Provider
 	if !ok || conn.Provider.Reader == nil {
 		return true
 	}
-	seen, err := conn.Provider.Reader.Read(m, providers.View{Now: d.s.Now()})
+	seen, err := understand(conn.Provider.Reader, m, providers.View{Now: d.s.Now()})
 	if err != nil || !saysReady(seen) || d.s.mayBeReady(ctx, tenant, m.Connection, m.Agent) {
 		return true // what cannot be read is stored all the same, and parked
 	}

@@ -113,7 +113,7 @@ func others(c *lifecycle.Call, agent string) bool {
 func (m *message) ask(v providers.View) ([]providers.Observation, error) {
 	r, ok := m.seen[v]
 	if !ok {
-		r.seen, r.err = m.conn.Provider.Reader.Read(m.raw, v)
+		r.seen, r.err = understand(m.conn.Provider.Reader, m.raw, v)
 		if m.seen == nil {
 			m.seen = map[providers.View]reading{}
 		}

@@ -35,11 +35,31 @@ func (s *Service) laneOf(m *message) string {
 	if m.agent != "" {
 		return m.conn.Tenant + "/" + m.agent
 	}
-	seen, err := m.conn.Provider.Reader.Read(m.raw, providers.View{Now: m.at})
+	seen, err := understand(m.conn.Provider.Reader, m.raw, providers.View{Now: m.at})
 	if err != nil || len(seen) == 0 || seen[0].Agent == "" {
 		return ""
 	}
 	return providerKey(m.conn.Tenant, m.conn.Name, seen[0].Agent)
+}
+
+// understand asks a provider's reader. One that panics over a message has not read it:
+// whoever is delivered that message parks it, and nobody else is harmed.
+func understand(r providers.Reader, raw events.ProviderRaw, v providers.View) (seen []providers.Observation, err error) {
+	err = steady("read provider message", func() error {
+		seen, err = r.Read(raw, v)
+		return err
+	})
+	return seen, err
+}
+
+// steady makes a panic a Permanent fault. Its value may hold anything and is let go.
+func steady(op string, do func() error) (err error) {
+	defer func() {
+		if recover() != nil {
+			err = fault.New(fault.Permanent, op, "panic", nil)
+		}
+	}()
+	return do()
 }
 
 // message reads what a delivery holds. Its errors are Permanent.
@@ -89,7 +109,7 @@ func (s *Service) onRaw(ctx context.Context, d worker.Delivery) error {
 	return s.lanes.Through(d.Seq, m, func(_ uint64, m *message, earlier bool) error {
 		own := *m // several may carry it out, each with thoughts of its own
 		own.agent, own.seen = agent, nil
-		err := s.apply(ctx, &own)
+		err := steady("carry out a message", func() error { return s.apply(ctx, &own) })
 		if !earlier || err == nil {
 			return err
 		}

@@ -7,8 +7,10 @@ import (
 	"time"
 
 	"github.com/outdial/outdial/internal/log"
+	"github.com/outdial/outdial/internal/tenants"
 	"github.com/outdial/outdial/pkg/events"
 	"github.com/outdial/outdial/pkg/events/fault"
+	"github.com/outdial/outdial/pkg/providers"
 )
 
 // polled is a world whose agent ann, who is ready, is polled every second of a
@@ -180,4 +182,46 @@ func TestACallThatCannotBeReadDoesNotBlindUsToItsAgent(t *testing.T) {
 			t.Errorf("err = %v", err)
 		}
 	})
+}
+
+// touchy panics over one message.
+type touchy struct{ providers.Reader }
+
+func (r touchy) Read(raw events.ProviderRaw, v providers.View) ([]providers.Observation, error) {
+	if string(raw.Body) == `"poison"` {
+		panic("over what a stranger wrote")
+	}
+	return r.Reader.Read(raw, v)
+}
+
+// A message that a provider's reader panics over is parked when it is its turn.
+// Whoever only hears it goes on, and so does its agent.
+func TestAMessageThatAReaderPanicsOverHarmsNobodyElse(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	conn, _ := w.dir.Connection("acme", "tcn")
+	acme, _ := w.dir.Tenant("acme")
+	conn.Provider.Reader = touchy{conn.Provider.Reader}
+	var err error
+	if w.dir, err = tenants.New([]tenants.Tenant{acme}, []tenants.Connection{conn}); err != nil {
+		t.Fatal(err)
+	}
+	r := w.replica(0)
+	for _, agent := range []string{"", "ann"} { // from a webhook, and of her own
+		if _, err := w.Raw(t.Context(), "acme", events.ProviderRaw{Connection: "tcn", Agent: agent, Body: []byte(`"poison"`), ReceivedAt: w.Now()}, ""); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r.asks("READY")
+	r.asks("READY")
+	if err := r.takes(2); err != nil { // what was before it is carried out with it
+		t.Errorf("the answer of a poll: %v", err)
+	}
+	w.wantAgent("ann", "session_started ready")
+	for n := range 2 {
+		if err := r.takes(n); fault.Of(err) != fault.Permanent {
+			t.Errorf("the message itself: %v", err)
+		}
+	}
+	w.wantAgent("ann", "session_started ready")
 }
