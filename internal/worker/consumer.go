@@ -31,6 +31,8 @@ const (
 	// reachWait bounds how long a message waits for the process to have heard
 	// what it tells, before it goes to somebody who has.
 	reachWait = 10 * time.Second
+	// lostAfter is how long after its deadline a handler is believed to end.
+	lostAfter = 30 * time.Second
 	// longestAckWait is the plan's. A consumer that still has a longer one may
 	// be given it at any time, so heartbeats keep to it.
 	longestAckWait = 5 * time.Second
@@ -197,7 +199,8 @@ func (c *consumer) handBack() {
 }
 
 // beat tells the broker that all that is held is in good hands, be it handled
-// or waiting for its turn, until it is stopped.
+// or waiting for its turn, until it is stopped. A handler that does not end is
+// said once.
 func (c *consumer) beat() (stop func()) {
 	quit := make(chan struct{})
 	go func() {
@@ -208,8 +211,13 @@ func (c *consumer) beat() (stop func()) {
 			case <-quit:
 				return
 			case <-tick.C:
-				for _, m := range c.lanes.beats() {
+				alive, lost := c.lanes.beats(time.Now())
+				for _, m := range alive {
 					_ = m.InProgress()
+				}
+				for _, seq := range lost {
+					c.rt.metrics.delayed(c.route, "a handler that does not end")
+					c.log.Error("a handler does not end; its message is left to other processes", "seq", seq)
 				}
 			}
 		}
@@ -221,7 +229,7 @@ func (c *consumer) beat() (stop func()) {
 func (c *consumer) work(pull, handle context.Context, ln *lane) {
 	p := &place{pull: pull, asides: c.rt.asides, leave: sync.OnceFunc(c.lanes.turns.give)}
 	defer p.end()
-	h := c.lanes.next(ln)
+	h := c.lanes.next(ln, time.Now().Add(c.route.Deadline+lostAfter))
 	if h == nil {
 		return
 	}

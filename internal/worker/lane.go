@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -27,6 +28,8 @@ type held struct {
 	msg     jetstream.Msg // its newest delivery
 	waiting bool          // for its turn
 	old     bool          // held since before the last heartbeat
+	until   time.Time     // its handler has this long; zero: it has not begun
+	in      *lane
 }
 
 func (h *held) seq() uint64 { return h.Sequence.Stream }
@@ -37,6 +40,7 @@ type lane struct {
 	key, group string
 	line       []*held // who waits
 	turn       *turn
+	lost       bool // its handler has not ended in its time
 }
 
 // lanes say which message is handled next: groups take turns, and of one key
@@ -84,7 +88,7 @@ func (l *lanes) add(h *held) queued {
 	if l.waiting[h.group] == 0 {
 		groups++
 	}
-	if l.waiting[h.group] >= windowSize/(1+groups) {
+	if l.waiting[h.group] >= max(windowSize/(1+groups), 1) { // one each, be they thousands
 		return overShare
 	}
 	l.held[h.seq()] = h
@@ -92,11 +96,13 @@ func (l *lanes) add(h *held) queued {
 	h.waiting = true
 	ln := l.of[h.key]
 	if ln != nil && h.key != "" {
+		h.in = ln
 		at, _ := slices.BinarySearchFunc(ln.line, h.seq(), func(o *held, seq uint64) int { return cmp.Compare(o.seq(), seq) })
 		ln.line = slices.Insert(ln.line, at, h)
 		return isQueued
 	}
 	ln = &lane{key: h.key, group: h.group, line: []*held{h}}
+	h.in = ln
 	if h.key != "" {
 		l.of[h.key] = ln
 	}
@@ -108,7 +114,7 @@ func (l *lanes) join(ln *lane) { ln.turn = l.turns.join(ln.group, func() { l.beg
 
 // next takes the message out of a lane whose turn has come; nil when it was
 // handed back in this moment.
-func (l *lanes) next(ln *lane) *held {
+func (l *lanes) next(ln *lane, until time.Time) *held {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.closed {
@@ -116,6 +122,7 @@ func (l *lanes) next(ln *lane) *held {
 	}
 	h := ln.line[0]
 	ln.line = ln.line[1:]
+	h.until = until
 	l.begun(h)
 	return h
 }
@@ -145,6 +152,7 @@ func (l *lanes) end(ln *lane) {
 	case len(ln.line) == 0:
 		delete(l.of, ln.key)
 	default:
+		ln.lost = false
 		l.join(ln)
 	}
 }
@@ -165,18 +173,25 @@ func (l *lanes) close() []jetstream.Msg {
 	return out
 }
 
-// beats are the messages that have been here since before the last time.
-func (l *lanes) beats() []jetstream.Msg {
+// beats are the messages that have been here since before the last time. Of a
+// lane whose handler has not ended in its time nothing is spoken for any more:
+// the broker may give its messages to another process. lost are the handlers
+// that are found to be so only now.
+func (l *lanes) beats(now time.Time) (alive []jetstream.Msg, lost []uint64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	var out []jetstream.Msg
 	for _, h := range l.held {
-		if h.old {
-			out = append(out, h.msg)
+		if !h.in.lost && !h.until.IsZero() && now.After(h.until) {
+			h.in.lost, lost = true, append(lost, h.seq())
+		}
+	}
+	for _, h := range l.held {
+		if h.old && !h.in.lost {
+			alive = append(alive, h.msg)
 		}
 		h.old = true
 	}
-	return out
+	return alive, lost
 }
 
 // groupOf says whose message it is: the tenant's, and of a provider's messages

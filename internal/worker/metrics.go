@@ -21,6 +21,7 @@ type metrics struct {
 	seconds  metric.Float64Histogram
 	inFlight metric.Int64UpDownCounter
 	rebinds  metric.Int64Counter
+	delays   metric.Int64Counter
 	errors   metric.Int64Counter
 }
 
@@ -30,7 +31,7 @@ func newMetrics(p metric.MeterProvider) (*metrics, error) {
 	}
 	m := p.Meter(scope)
 	var out metrics
-	var errs [5]error
+	var errs [6]error
 	out.messages, errs[0] = m.Int64Counter("outdial.worker.messages",
 		metric.WithDescription("Messages settled, by how they ended."))
 	out.seconds, errs[1] = m.Float64Histogram("outdial.worker.handle.duration",
@@ -42,6 +43,8 @@ func newMetrics(p metric.MeterProvider) (*metrics, error) {
 		metric.WithDescription("Times a consumer was bound anew, because it stalled or broke."))
 	out.errors, errs[4] = m.Int64Counter("outdial.nats.errors",
 		metric.WithDescription("Errors the server reported outside any request, denied publishes among them."))
+	out.delays, errs[5] = m.Int64Counter("outdial.worker.delayed",
+		metric.WithDescription("Messages that were put off for longer than 30 s, once each, by the reason of that moment."))
 	return &out, errors.Join(errs[:]...)
 }
 
@@ -51,6 +54,11 @@ func (m *metrics) natsError(code string) {
 
 func (m *metrics) rebound(r Route, why string) {
 	m.rebinds.Add(context.Background(), 1, metric.WithAttributes(
+		attribute.String("stream", r.Stream), attribute.String("consumer", r.Durable), attribute.String("why", why)))
+}
+
+func (m *metrics) delayed(r Route, why string) {
+	m.delays.Add(context.Background(), 1, metric.WithAttributes(
 		attribute.String("stream", r.Stream), attribute.String("consumer", r.Durable), attribute.String("why", why)))
 }
 

@@ -51,6 +51,11 @@ func (c *consumer) settle(ctx context.Context, m jetstream.Msg, d Delivery, err 
 	switch {
 	case errors.As(err, &s):
 		c.log.Debug("snoozed", "seq", d.Seq, "for", s.after, "why", s.why)
+		// A store in question is said by whoever found it to be so.
+		if long := c.failures.putOff(d.Seq, time.Now()); long > 0 && !c.rt.cfg.Held() {
+			c.rt.metrics.delayed(c.route, s.why)
+			c.log.Warn("a message is put off again and again", "seq", d.Seq, "since", long.Round(time.Second).String(), "why", s.why)
+		}
 		c.nak(m, max(s.after, time.Millisecond))
 		return ending{resultSnooze, ""}
 	case errors.Is(err, events.ErrUnknownEvent):
@@ -192,6 +197,8 @@ type failed struct {
 	times  int // all failures, for the pause
 	blamed int // those that count towards quarantine
 	last   time.Time
+	since  time.Time // it was put off first, since it last got on
+	said   bool      // that this takes long
 }
 
 func newFailures(limit int) *failures { return &failures{max: limit, seen: map[uint64]*failed{}} }
@@ -203,7 +210,16 @@ const forgetAfter = time.Hour
 func (f *failures) count(seq uint64, blameless bool) (times int, worn bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	now := time.Now()
+	e := f.of(seq, time.Now())
+	e.times++
+	if !blameless {
+		e.blamed++
+	}
+	return e.times, e.blamed >= f.max
+}
+
+// of is what is known of a message; it is called under the lock.
+func (f *failures) of(seq uint64, now time.Time) *failed {
 	e := f.seen[seq]
 	if e == nil {
 		if len(f.seen) >= 1024 {
@@ -216,11 +232,27 @@ func (f *failures) count(seq uint64, blameless bool) (times int, worn bool) {
 		e = &failed{}
 		f.seen[seq] = e
 	}
-	e.times, e.last = e.times+1, now
-	if !blameless {
-		e.blamed++
+	e.last = now
+	return e
+}
+
+// delayed is how long a message may be put off until it is said.
+const delayed = 30 * time.Second
+
+// putOff notes that a message was snoozed. It says for how long that has gone
+// on, once, when it has become long.
+func (f *failures) putOff(seq uint64, now time.Time) time.Duration {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	e := f.of(seq, now)
+	if e.since.IsZero() {
+		e.since = now
 	}
-	return e.times, e.blamed >= f.max
+	if e.said || now.Sub(e.since) <= delayed {
+		return 0
+	}
+	e.said = true
+	return now.Sub(e.since)
 }
 
 func (f *failures) forget(seq uint64) {

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go/jetstream"
+
 	"github.com/outdial/outdial/internal/log"
 	"github.com/outdial/outdial/pkg/events"
 	"github.com/outdial/outdial/pkg/events/fault"
@@ -266,6 +268,46 @@ func TestBackoffGrowsToItsLimitWithJitter(t *testing.T) {
 		}
 	}
 }
+
+// What is put off again and again, be it that this process never hears what the
+// message tells, is silence to everybody: once it lasts, it is said, once.
+func TestAMessageThatIsPutOffForLongIsSaidOnce(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, 30*time.Second)
+	c, out := b.config(t)
+	c.Reach = func(ctx context.Context, _ events.Family, _ uint64) error { return context.DeadlineExceeded }
+	rt, err := New(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	con := &consumer{rt: rt, route: callsTo(nil), failures: newFailures(8), metrics: rt.metrics.of(callsTo(nil)), log: c.Logger}
+	d := Delivery{Stream: "CALLS", Seq: 7, Record: &events.Record{Family: events.CallFamily}}
+	put := func() {
+		if how := con.settle(t.Context(), given{}, d, con.reach(t.Context(), d)); how.result != resultSnooze {
+			t.Fatalf("it ended as %v", how)
+		}
+	}
+	put()
+	if strings.Contains(out.String(), "WARN") {
+		t.Errorf("said at once: %s", out)
+	}
+	con.failures.seen[7].since = time.Now().Add(-delayed - time.Second)
+	put()
+	put()
+	if n := strings.Count(out.String(), `level=WARN msg="a message is put off again and again" seq=7 since=31s why="not heard here yet"`); n != 1 {
+		t.Errorf("said %d times: %s", n, out)
+	}
+	con.settle(t.Context(), given{}, d, nil)
+	if len(con.failures.seen) != 0 {
+		t.Error("it is remembered although it got on")
+	}
+}
+
+// given is a message that is settled to nobody.
+type given struct{ jetstream.Msg }
+
+func (given) Ack() error                       { return nil }
+func (given) NakWithDelay(time.Duration) error { return nil }
 
 func TestFailuresOfOthersAreForgottenInTime(t *testing.T) {
 	t.Parallel()

@@ -188,8 +188,13 @@ func (t *Tailer) next(ctx context.Context, it jetstream.MessagesContext) (jetstr
 		if !errors.Is(err, context.DeadlineExceeded) {
 			return nil, err
 		}
-		if last, err := t.last(ctx); err == nil && last > t.seq.Load() {
+		last, err := t.last(ctx)
+		switch {
+		case err != nil: // no word: it is asked again
+		case last > t.seq.Load():
 			return nil, errStalled
+		default: // be it that what was last at the start has aged out
+			t.once.Do(func() { close(t.caught) })
 		}
 	}
 }

@@ -193,6 +193,27 @@ func TestATailObeysItsHandler(t *testing.T) {
 	})
 }
 
+// What was last when the tail began may age out before it is heard. Then there
+// is nothing left to catch up with.
+func TestATailCatchesUpWithWhatIsStillThere(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, 30*time.Second)
+	b.requested(t, "one")
+	tl := newTailer(b.JS, "CALLS", nil, 50*time.Millisecond, func(context.Context, Delivery, error) error { return nil })
+	tl.target = 2 // it was stored then, and is not any more
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	go func() { _ = tl.run(ctx) }()
+	select {
+	case <-tl.CaughtUp():
+	case <-time.After(patience):
+		t.Fatal("never caught up")
+	}
+	if tl.Seq() != 1 {
+		t.Errorf("caught up at %d, before what is there was heard", tl.Seq())
+	}
+}
+
 func TestCarrier(t *testing.T) {
 	t.Parallel()
 	for story, h := range map[string]nats.Header{
