@@ -10,7 +10,6 @@ import (
 	"errors"
 	"log/slog"
 	"reflect"
-	"regexp"
 	"strings"
 	"time"
 
@@ -46,55 +45,26 @@ func NotFound(message string) error { return &Error{Code: "404", Message: messag
 // Conflict says that the state of things forbids the command.
 func Conflict(message string) error { return &Error{Code: "409", Message: message} }
 
-// unknownField is the decoder's error about a name that the command does not
-// know. The name can be anybody's word and is not repeated.
-var unknownField = regexp.MustCompile(`^json: unknown field "(.*)"$`)
-
-// fieldsOf names what a command takes.
-func fieldsOf(t reflect.Type) []string {
-	for t.Kind() == reflect.Pointer || t.Kind() == reflect.Slice {
-		t = t.Elem()
-	}
-	if t.Kind() != reflect.Struct {
-		return nil
-	}
-	var out []string
-	for i := range t.NumField() {
-		if name, _, _ := strings.Cut(t.Field(i).Tag.Get("json"), ","); name != "" && name != "-" {
-			out = append(out, name)
-		}
-	}
-	return out
-}
-
-// sayUnknown is the message about a field that a command does not have.
-func sayUnknown(name string, known []string) string {
-	if like := events.Nearest(name, known); like != "" {
-		return "unknown field; did you mean " + like + "?"
-	}
-	return "unknown field; the command takes " + strings.Join(known, ", ")
-}
-
 // Decode reads a JSON body strictly: an unknown field is an error, because a
-// misspelt one would silently widen a command.
+// misspelt one would silently widen a command, and so is a name that stands
+// twice. The error has every fault with its place.
 func Decode[T any](body []byte) (T, error) {
 	var v T
 	if len(bytes.TrimSpace(body)) == 0 {
 		body = []byte("{}")
 	}
-	dec := json.NewDecoder(bytes.NewReader(body))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(&v); err != nil {
-		what := "the body is not the JSON object that this command takes"
-		if m := unknownField.FindStringSubmatch(err.Error()); m != nil {
-			what = sayUnknown(m[1], fieldsOf(reflect.TypeFor[T]()))
-		}
-		return v, BadRequest(what)
+	faults := check(body, reflect.TypeFor[T]())
+	if len(faults) == 0 && json.Unmarshal(body, &v) != nil {
+		faults = []events.Fault{{Code: events.FaultWrongJSONType, Message: "the body cannot be read"}}
 	}
-	if dec.More() {
-		return v, BadRequest("more than one JSON value")
+	if len(faults) == 0 {
+		return v, nil
 	}
-	return v, nil
+	var says []string
+	for _, f := range faults {
+		says = append(says, strings.TrimSpace(f.Pointer+" "+f.Message))
+	}
+	return v, BadRequest(strings.Join(says, "; "), faults...)
 }
 
 // timeout is how long one command may take.

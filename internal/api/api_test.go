@@ -27,8 +27,8 @@ func TestDecodeIsStrict(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{ // "" = fine
 		`{"call":"c1","n":2}`: "", `  `: "", ``: "", `null`: "",
-		`{"cal":"c1"}`: "did you mean call?", `{"Jane":"c1"}`: "takes call, n", `{"call":"c1"} {}`: "more than one",
-		`{"call":`: "not the JSON object", `[]`: "not the JSON object", `{"call":7}`: "not the JSON object",
+		`{"cal":"c1"}`: "did you mean call?", `{"Jane":"c1"}`: "takes call, n", `{"call":"c1"} {}`: "not one JSON value",
+		`{"call":`: "not one JSON value", `[]`: "must be an object", `{"call":7}`: "/call must be a string",
 	} {
 		v, err := api.Decode[body]([]byte(text))
 		var e *api.Error

@@ -3,7 +3,6 @@ package compliance
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"time"
 
 	"github.com/outdial/outdial/internal/api"
@@ -59,9 +58,9 @@ func command[T interface{ said() who }, R any](s *Service, what string, do func(
 
 // checkRequest is the body of compliance.check.
 type checkRequest struct {
-	Request    json.RawMessage `json:"request"`
-	At         *time.Time      `json:"at,omitempty"`
-	Connection string          `json:"connection,omitempty"`
+	Request    events.DialRequest `json:"request"`
+	At         *time.Time         `json:"at,omitempty"`
+	Connection string             `json:"connection,omitempty"`
 }
 
 // CheckAnswer is the decision a request would get.
@@ -81,10 +80,7 @@ func (s *Service) onCheck(ctx context.Context, tenant string, body []byte) (any,
 	if err != nil {
 		return nil, err
 	}
-	q, err := api.Decode[events.DialRequest](in.Request)
-	if err != nil {
-		return nil, err
-	}
+	q := in.Request
 	if q.To == "" {
 		return nil, api.BadRequest("request.to is missing", events.Fault{Pointer: "/request/to", Code: "missing", Message: "a number in E.164 is needed"})
 	}

@@ -168,11 +168,13 @@ func also(says, more string) string {
 // item reads one item of a list. Why it cannot be read repeats nothing of it.
 func item[T any](raw json.RawMessage) (v T, why string) {
 	v, err := api.Decode[T](raw)
-	switch {
-	case err == nil:
+	if err == nil {
 		return v, ""
-	case strings.HasPrefix(err.Error(), "unknown field"):
-		return v, dncInvalid + ": " + err.Error()
+	}
+	if e, ok := errors.AsType[*api.Error](err); ok && slices.ContainsFunc(e.Faults, func(f events.Fault) bool {
+		return f.Code == events.FaultUnknownField || f.Code == events.FaultDuplicateKey
+	}) {
+		return v, dncInvalid + ": " + e.Message
 	}
 	return v, dncShape
 }

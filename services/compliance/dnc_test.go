@@ -157,7 +157,8 @@ func TestAnItemOfAWrongShapeFailsAlone(t *testing.T) {
 		"remove": {`{"phone_numbers":[%s,"` + newYork + `"]}`, dncNotListed},
 	} {
 		for _, wrong := range []string{`12128675310`, `{"phone_number":12128675310}`, `{"phone_number":["12128675310"]}`, `[]`, `true`, `null`, `1e400`,
-			`{"phone_number":"+12128675310","expires":"12128675310"}`, `{"12128675310":""}`} {
+			`{"phone_number":"+12128675310","expires":"12128675310"}`, `{"12128675310":""}`,
+			`{"phone_number":"+12128675310","phone_number":"+12128675311"}`} {
 			w := newWorld(t, "desk", newYork)
 			got, err := w.do("dnc", verb, fmt.Sprintf(lists.body, wrong))
 			if err != nil || strings.Count(got, `"status":"failed"`) != 1 || !strings.Contains(got, `"error":"`+dncInvalid) ||

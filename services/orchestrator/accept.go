@@ -9,6 +9,7 @@ import (
 	"github.com/outdial/outdial/internal/tenants"
 	"github.com/outdial/outdial/internal/worker"
 	"github.com/outdial/outdial/pkg/events"
+	"github.com/outdial/outdial/pkg/events/fault"
 	"github.com/outdial/outdial/pkg/events/lifecycle"
 )
 
@@ -91,11 +92,11 @@ func (s *Service) roster(ctx context.Context, t tenants.Tenant, d worker.Deliver
 func (s *Service) refuse(ctx context.Context, t tenants.Tenant, d worker.Delivery, in events.Intake, faults []events.Fault, who events.Identity) error {
 	if in.Call != "" {
 		c, err := s.Log.Call(ctx, log.Ref{Tenant: t.Name, ID: in.Call})
-		if err != nil {
+		if err != nil && fault.Of(err) != fault.Permanent {
 			return err
 		}
-		if c.Request != nil && c.Request.Digest == in.Digest {
-			return nil
+		if err == nil && c.Request != nil && c.Request.Digest == in.Digest {
+			return s.duplicate(ctx, t, d, c.Request, in, who)
 		}
 	}
 	return s.reject(t, d, faults, who)

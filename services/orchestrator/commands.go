@@ -9,6 +9,7 @@ import (
 	"github.com/outdial/outdial/internal/log"
 	"github.com/outdial/outdial/internal/tenants"
 	"github.com/outdial/outdial/pkg/events"
+	"github.com/outdial/outdial/pkg/events/fault"
 	"github.com/outdial/outdial/pkg/events/lifecycle"
 )
 
@@ -261,7 +262,7 @@ type cancelRequest struct {
 type Cancelled struct {
 	Call   string `json:"call"`
 	State  string `json:"state"`
-	Status string `json:"status"` // requested, already, closed
+	Status string `json:"status"` // requested, already, closed; of a campaign also failed: ask again
 }
 
 func (s *Service) onCancel(ctx context.Context, tenant string, body []byte) (any, error) {
@@ -289,8 +290,12 @@ func (s *Service) onCancel(ctx context.Context, tenant string, body []byte) (any
 	out := make([]Cancelled, 0, len(ids))
 	for _, id := range ids {
 		done, err := s.cancelOne(ctx, tenant, id, in)
-		if err != nil {
+		switch {
+		case err != nil && in.Campaign == "":
 			return nil, err
+		case err != nil: // the others of the campaign are cancelled all the same
+			done.Status = "failed"
+			s.Logger.WarnContext(ctx, "a call of a campaign is not cancelled", "call", id, "code", fault.Code(err))
 		}
 		out = append(out, done)
 	}

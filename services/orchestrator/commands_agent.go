@@ -5,6 +5,8 @@ import (
 	"errors"
 	"slices"
 	"strconv"
+	"strings"
+	"unicode"
 
 	"github.com/outdial/outdial/internal/api"
 	"github.com/outdial/outdial/internal/log"
@@ -22,6 +24,35 @@ type Enrolment struct {
 	HuntGroups    []string `json:"huntGroups,omitempty"`
 	Token         string   `json:"token,omitempty"` // sealed before it is stored, never shown
 	By            string   `json:"by,omitempty"`
+}
+
+// What every event of an agent repeats is bounded, or a few of them would fill
+// the log.
+const (
+	mostGroups = 256
+	longestID  = 128     // bytes; also of the provider's name for the agent
+	maxToken   = 8 << 10 // bytes
+)
+
+// faults are what is wrong with an enrolment whoever it is for.
+func (in Enrolment) faults() (out []events.Fault) {
+	say := func(wrong bool, at, code, message string) {
+		if wrong {
+			out = append(out, events.Fault{Pointer: at, Code: code, Message: message})
+		}
+	}
+	odd := func(s string) bool {
+		return len(s) > longestID || strings.TrimSpace(s) != s || strings.ContainsFunc(s, func(c rune) bool { return !unicode.IsPrint(c) })
+	}
+	say(in.Agent == "", "/agent", events.FaultMissing, "the agent's id is needed")
+	say(odd(in.Agent), "/agent", events.FaultBadText, "must be one line of at most 128 bytes of printable text")
+	say(odd(in.ProviderAgent), "/providerAgent", events.FaultBadText, "must be one line of at most 128 bytes of printable text")
+	say(len(in.Token) > maxToken, "/token", events.FaultTooLong, "longer than 8 KiB")
+	say(len(in.HuntGroups) > mostGroups, "/huntGroups", events.FaultTooMany, "more than 256 hunt groups")
+	for i, g := range in.HuntGroups[:min(len(in.HuntGroups), mostGroups)] {
+		say(!events.IsToken(g), "/huntGroups/"+strconv.Itoa(i), "not_a_token", "a hunt group is 1 to 64 of [A-Za-z0-9_-]")
+	}
+	return out
 }
 
 // An AgentView is an agent as commands show it.
@@ -70,20 +101,13 @@ func (s *Service) Enrol(ctx context.Context, t tenants.Tenant, in Enrolment) (*l
 	}
 	conn, ok := s.Directory.Connection(t.Name, in.Connection)
 	var faults []events.Fault
-	if in.Agent == "" {
-		faults = append(faults, events.Fault{Pointer: "/agent", Code: "missing", Message: "the agent's id is needed"})
-	}
 	if !ok {
 		faults = append(faults, events.Fault{Pointer: "/connection", Code: "unknown_connection", Message: "it is not a connection of this tenant"})
 	}
-	for i, g := range in.HuntGroups {
-		if !events.IsToken(g) {
-			faults = append(faults, events.Fault{Pointer: "/huntGroups/" + strconv.Itoa(i), Code: "not_a_token", Message: "a hunt group is 1 to 64 of [A-Za-z0-9_-]"})
-		}
-	}
-	if len(faults) > 0 {
+	if faults = append(in.faults(), faults...); len(faults) > 0 {
 		return nil, api.BadRequest("agent.put: "+faults[0].Pointer+" "+faults[0].Message, faults...)
 	}
+	in.By = events.Showable(in.By)
 	if in.ProviderAgent == "" {
 		in.ProviderAgent = in.Agent
 	}

@@ -3,6 +3,7 @@ package orchestrator
 import (
 	"encoding/json"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 
@@ -334,5 +335,77 @@ func TestCallGetAndExplain(t *testing.T) {
 	}
 	if _, err := w.s.onGet(t.Context(), "globex", []byte(`{"call":"`+call+`"}`)); err == nil {
 		t.Error("another tenant reads the call")
+	}
+}
+
+// What an agent's every event repeats is bounded where it comes in, and all
+// that is too much is told at once.
+func TestAnEnrolmentIsBounded(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	long, groups := strings.Repeat("x", 9<<10), strings.Repeat(`"g",`, 5000)
+	_, err := w.do("agent", "put", `{"agent":"`+long+`","providerAgent":"a\u0000b","connection":"*","token":"`+long+`","huntGroups":[`+groups+`">"]}`)
+	wantCode(t, err, "400")
+	var got []string
+	for _, f := range err.(*api.Error).Faults {
+		got = append(got, f.Pointer+" "+f.Code)
+	}
+	want := []string{"/agent bad_text", "/providerAgent bad_text", "/token too_long", "/huntGroups too_many", "/connection unknown_connection"}
+	if !slices.Equal(got, want) {
+		t.Errorf("faults %v, want %v", got, want)
+	}
+	if _, err := w.do("agent", "put", `{"agent":"ann","by":"the boss, +12125550142"}`); err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range w.since(events.AgentFamily, 0) {
+		if b, ok := r.Body.(*events.AgentEnrolled); !ok || strings.Contains(b.By, "5550142") {
+			t.Errorf("on record: %+v", r.Body)
+		}
+	}
+}
+
+// A command may read one name only once: of two numbers that stand under one
+// name, nobody knows which was meant.
+func TestACommandThatCanBeReadInTwoWaysDoesNothing(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.enrol("ann")
+	w.enrol("bob")
+	for verb, body := range map[string]string{
+		"remove": `{"agent":"ann","agent":"bob","reason":"left"}`, "release": `{"agent":"ann","reason":"stuck","agent":"bob"}`,
+		"put": `{"agent":"ann","huntGroups":["a"],"huntGroups":["b"]}`,
+	} {
+		_, err := w.do("agent", verb, body)
+		wantCode(t, err, "400")
+	}
+	w.wantAgent("ann", "enrolled")
+	w.wantAgent("bob", "enrolled")
+}
+
+// One call of a campaign whose log nobody can read keeps no other from being
+// cancelled, and the command is on record.
+func TestAnUnreadableCallHarmsNoOtherOfItsCampaign(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.enrol("ann")
+	calls := map[string]string{}
+	for _, id := range []string{"1", "2", "3"} {
+		calls[id] = w.ask(id, map[string]any{"agent": "ann", "campaign": "spring"})
+	}
+	w.tell()
+	w.log.Plant(events.CallFamily, events.LogSubject(events.CallFamily, "acme", calls["2"], events.Orchestrator, events.Waiting), events.Header{}, []byte("{}"))
+	answer, err := w.s.onCancel(t.Context(), "acme", []byte(`{"campaign":"spring","by":"boss","reason":"over"}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range answer.(map[string]any)["calls"].([]Cancelled) {
+		if want := map[bool]string{true: "failed", false: "requested"}[c.Call == calls["2"]]; c.Status != want {
+			t.Errorf("%s: %s, want %s", c.Call, c.Status, want)
+		}
+	}
+	w.wantCall(calls["1"], "requested cancel_requested")
+	w.wantCall(calls["3"], "requested cancel_requested")
+	if len(w.ops) != 1 || w.ops[0].What != "call.cancel" {
+		t.Errorf("on record: %+v", w.ops)
 	}
 }

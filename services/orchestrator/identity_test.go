@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 
@@ -87,5 +88,30 @@ func TestARequestWithoutFaultsCanBeRecorded(t *testing.T) {
 	})
 	if recorded < 20 {
 		t.Errorf("only %d of the requests were without faults: %v", recorded, faults)
+	}
+}
+
+// Whoever is not sure sends again, and hears that it was the same request also
+// when it has expired meanwhile.
+func TestARepetitionIsAnsweredHoweverLateItComes(t *testing.T) {
+	t.Parallel()
+	for story, late := range map[string]time.Duration{"at once": 0, "beyond the broker's window": 10 * time.Minute, "days later": 60 * time.Hour} {
+		t.Run(story, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			w.enrol("ann")
+			w.tell()
+			data := map[string]any{"to": tokyo, "agent": "ann", "expiresAt": noon.Add(time.Minute)}
+			if err := w.takes(w.structured("/crm", "7", data)); err != nil {
+				t.Fatal(err)
+			}
+			w.pass(late)
+			again := w.structured("/crm", "7", data)
+			again.Seq, again.Stored = 2, w.Now()
+			if err := w.takes(again); err != nil || len(w.ops) != 1 || w.ops[0].Event != "duplicate" {
+				t.Errorf("again: %v, %+v", err, w.ops)
+			}
+			w.wantCall(events.CallID("acme", "/crm", "7"), "requested")
+		})
 	}
 }
