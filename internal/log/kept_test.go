@@ -134,6 +134,43 @@ func BenchmarkStillOpenAmongMany(b *testing.B) {
 	}
 }
 
+// BenchmarkEndedAmongMany is the look of a start for customers who were handed on.
+func BenchmarkEndedAmongMany(b *testing.B) {
+	r := natstest.New(b)
+	provisioned(b, r)
+	roomy(b, r, func(c *jetstream.StreamConfig) { c.MaxBytes = -1 })
+	n := many(b)
+	kept(b, r, n)
+	b.ResetTimer()
+	for b.Loop() {
+		told := 0
+		if err := log.Ended(b.Context(), r.JS, time.Now().Add(-time.Hour), func(events.Record) { told++ }); err != nil || told != n {
+			b.Fatal(told, err)
+		}
+	}
+}
+
+func TestWhichLegsEndedSinceATime(t *testing.T) {
+	t.Parallel()
+	r := rig(t)
+	for _, tc := range []struct {
+		since time.Duration
+		kept  int
+		want  int
+	}{{-time.Hour, 0, 0}, {-time.Hour, 3, 3}, {time.Hour, 0, 0}} {
+		kept(t, r, tc.kept)
+		told := 0
+		err := log.Ended(t.Context(), r.JS, time.Now().Add(tc.since), func(r events.Record) {
+			if told++; r.Name != events.Ended || r.Seq == 0 || r.Tenant != "acme" {
+				t.Errorf("told of %s", r.Name)
+			}
+		})
+		if err != nil || told != tc.want {
+			t.Errorf("since %v: told of %d, %v; want %d", tc.since, told, err, tc.want)
+		}
+	}
+}
+
 func TestACallOfWhichOnlyTheEndIsLeftIsToldFromAWholeOne(t *testing.T) {
 	t.Parallel()
 	r := rig(t)

@@ -12,10 +12,10 @@ import (
 	"github.com/outdial/outdial/pkg/events/fault"
 )
 
-// walk shows every message that is stored in CALLS now, of some subjects or of
-// all, in order. A walk of headers alone has no bodies.
-func walk(ctx context.Context, js jetstream.JetStream, headers bool, subjects []string, show func(jetstream.Msg, uint64)) error {
-	cons, err := js.OrderedConsumer(ctx, events.StreamCalls, jetstream.OrderedConsumerConfig{HeadersOnly: headers, FilterSubjects: subjects})
+// walk shows every message that is stored in CALLS now and that a consumer of
+// this configuration is given, in order.
+func walk(ctx context.Context, js jetstream.JetStream, c jetstream.OrderedConsumerConfig, show func(jetstream.Msg, uint64)) error {
+	cons, err := js.OrderedConsumer(ctx, events.StreamCalls, c)
 	if err != nil {
 		return err
 	}
@@ -49,7 +49,7 @@ func walk(ctx context.Context, js jetstream.JetStream, headers bool, subjects []
 func StillOpen(ctx context.Context, js jetstream.JetStream) (open []Ref, seq uint64, id string, err error) {
 	held := map[Ref]struct{}{}
 	var last jetstream.Msg
-	err = walk(ctx, js, true, nil, func(m jetstream.Msg, at uint64) {
+	err = walk(ctx, js, jetstream.OrderedConsumerConfig{HeadersOnly: true}, func(m jetstream.Msg, at uint64) {
 		_, tenant, call, role, name, _ := events.ParseLogSubject(m.Subject())
 		_, known := events.Lookup(events.CallFamily, role, name)
 		switch {
@@ -78,16 +78,7 @@ func History(ctx context.Context, js jetstream.JetStream, tenant string, take fu
 	for _, name := range []events.Name{events.Requested, events.Assigned, events.Closed} {
 		subjects = append(subjects, events.LogSubject(events.CallFamily, tenant, "*", events.Orchestrator, name))
 	}
-	err := walk(ctx, js, false, subjects, func(m jetstream.Msg, at uint64) {
-		r, err := events.DecodeRecord(m.Subject(), events.Header(m.Headers()), m.Data())
-		if r.Seq = at; err == nil {
-			take(r)
-		}
-	})
-	if err != nil {
-		return transient("look through the log", CodeUnavailable, err)
-	}
-	return nil
+	return read(ctx, js, jetstream.OrderedConsumerConfig{FilterSubjects: subjects}, take)
 }
 
 // ReadAll reads calls from the leader, some at a time. unread are those whose

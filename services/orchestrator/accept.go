@@ -25,12 +25,16 @@ func (s *Service) OnRequest(t tenants.Tenant) worker.Handler {
 			return worker.Snooze(time.Second, "the tenant's pace")
 		}
 		var lookup error // a roster that could not be read decides nothing
-		in, faults, who := events.ReadRequest(d.Subject, d.Header, d.Data, s.roster(ctx, t, d, &lookup))
+		roster := s.roster(ctx, t, d, &lookup)
+		in, faults, who := events.ReadRequest(d.Subject, d.Header, d.Data, roster)
+		if lookup == nil && groupUnknown(faults) {
+			if err := s.rosterHeard(ctx); err != nil {
+				return err
+			}
+			in, faults, who = events.ReadRequest(d.Subject, d.Header, d.Data, roster)
+		}
 		if lookup != nil {
 			return lookup
-		}
-		if groupUnknown(faults) && (s.Now().Sub(d.Stored.Add(s.Offset)) < lag || s.rereads()) {
-			return worker.Snooze(lag/8, "a roster that is behind")
 		}
 		if len(faults) > 0 {
 			return s.refuse(ctx, t, d, in, faults, who)
@@ -39,9 +43,6 @@ func (s *Service) OnRequest(t tenants.Tenant) worker.Handler {
 	}
 }
 
-// lag is how far behind the agents' log the index of a process may be.
-const lag = 2 * time.Second
-
 // groupUnknown says that the only thing wrong is a hunt group this process has
 // not heard of, and that it may hear of it yet: agent.put may have been answered
 // by another process a moment ago.
@@ -49,10 +50,23 @@ func groupUnknown(faults []events.Fault) bool {
 	return len(faults) == 1 && faults[0].Code == events.FaultUnknownHuntGroup
 }
 
-// rereads says that the agents of a store that was accepted after it went back
-// have not all been heard again: meanwhile there is no hunt group.
-func (s *Service) rereads() bool {
-	return s.index.AgentsHeard() < s.Standing().Through[events.StreamAgents]
+// rosterHeard says nothing if everything that is stored of the agents now was
+// heard here, so that a hunt group nobody spoke of is in nobody's. However late
+// this process is, and while it reads an accepted store again, the request waits.
+func (s *Service) rosterHeard(ctx context.Context) error {
+	last, err := s.LastAgent(ctx)
+	if errors.Is(err, log.ErrNone) {
+		return nil
+	}
+	if err != nil {
+		return fault.New(fault.Transient, "look where the roster ends", log.CodeUnavailable, err)
+	}
+	now, stop := context.WithCancel(ctx)
+	stop() // a look, no waiting
+	if s.Log.Reach(now, events.AgentFamily, last) != nil {
+		return worker.Snooze(250*time.Millisecond, "a roster that is behind")
+	}
+	return nil
 }
 
 // roster is what the request is checked against. The leader is asked for an

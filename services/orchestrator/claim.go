@@ -76,7 +76,7 @@ func (s *Service) serve(ctx context.Context, agent log.Ref) error {
 		case illegible(err) && ctx.Err() == nil:
 			// That call is a person's business, and the next one's turn comes.
 			s.Logger.WarnContext(ctx, "a call that has its turn cannot be read", "call", ref.ID, "code", fault.Code(err))
-			s.index.Hold(ref, fault.Code(err))
+			s.index.Hold(ref)
 		case err != nil:
 			return err
 		}

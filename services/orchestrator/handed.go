@@ -1,10 +1,12 @@
 package orchestrator
 
 import (
+	"context"
 	"time"
 
 	"github.com/outdial/outdial/internal/log"
 	"github.com/outdial/outdial/pkg/events"
+	"github.com/outdial/outdial/pkg/events/fault"
 	"github.com/outdial/outdial/pkg/events/lifecycle"
 )
 
@@ -18,22 +20,23 @@ const onOurLine = "number_on_our_line"
 // a line of ours still, be the call itself closed.
 type handed map[log.Ref]*lifecycle.Call
 
-// note keeps a call as long as that is so.
-func (h handed) note(ref log.Ref, c *lifecycle.Call) {
+// take hears an event of a call, which is held as c or not any more, because it
+// closed long ago.
+func (h handed) take(ref log.Ref, c *lifecycle.Call, r events.Record) {
 	switch {
-	case c.Transferred && c.CustomerUp():
+	case c != nil && c.Transferred && c.CustomerUp() && c.Request != nil:
 		h[ref] = c
-	case h[ref] != nil:
+	case c != nil || customerLeft(r):
 		delete(h, ref)
 	}
 }
 
-// take hears what is said of a call that is closed.
-func (h handed) take(ref log.Ref, r events.Record) {
-	if c := h[ref]; c != nil {
-		c.Take(r)
-		h.note(ref, c)
-	}
+// customerLeft says that an event ends the customer's leg, not the agent's alone.
+func customerLeft(r events.Record) bool { return r.Name == events.Ended && !handsOn(r) }
+
+func handsOn(r events.Record) bool {
+	p, ok := r.Body.(*events.CallProgress)
+	return ok && r.Name == events.Ended && p.Reason == events.EndTransferred
 }
 
 // OnLine reports whether the customer of a call is on our line by another call
@@ -50,4 +53,36 @@ func (x *Index) OnLine(c *lifecycle.Call, now time.Time, most time.Duration) boo
 		}
 	}
 	return false
+}
+
+// recallHanded finds again who was handed on before this process heard the log:
+// the view begins with open calls, and theirs are closed. The log is followed by
+// then, so that nothing falls between what is looked through and what is heard.
+func (s *Service) recallHanded(ctx context.Context) error {
+	up := map[log.Ref]bool{}
+	err := s.Ended(ctx, s.Now().Add(-s.Offset-s.Limits.Talk), func(r events.Record) {
+		if ref := log.RefOf(r); handsOn(r) {
+			up[ref] = true
+		} else if customerLeft(r) {
+			delete(up, ref)
+		}
+	})
+	for ref := range up {
+		if err != nil {
+			break
+		}
+		var c *lifecycle.Call
+		if c, err = s.Log.LatestCall(ctx, ref); err == nil {
+			s.index.recall(ref, c)
+		} else if fault.Of(err) == fault.Permanent {
+			err = nil // nobody can read it
+		}
+	}
+	return err
+}
+
+func (x *Index) recall(ref log.Ref, c *lifecycle.Call) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.handed.take(ref, c, events.Record{})
 }

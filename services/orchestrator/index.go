@@ -11,14 +11,17 @@ import (
 	"github.com/outdial/outdial/pkg/events/lifecycle"
 )
 
-// An Index is what this process remembers of the logs: when each open call is
-// looked at next and who waits for whom. It is rebuilt from the logs at every
-// start and proves nothing: whatever is done by it is decided again from the
-// log.
+// An Index is what this process remembers beside its view of the logs: when each
+// open call is looked at next and who waits for whom. It is rebuilt from the
+// logs at every start and proves nothing: whatever is done by it is decided
+// again from the log.
 //
-// No event and no look walks the open calls: whoever waits costs memory.
+// It folds nothing: an event says that a call is to be looked at, and the view
+// how the call stands, perhaps some events further already. No event and no
+// look walks the open calls: whoever waits costs memory.
 type Index struct {
 	plan func(*lifecycle.Call, time.Time) Action
+	held func(log.Ref) *lifecycle.Call
 	now  func() time.Time
 	wake func() // called when something is to be looked at earlier than was known
 
@@ -34,7 +37,9 @@ type Index struct {
 
 // An entry is an open call in the index.
 type entry struct {
-	call *lifecycle.Call
+	call *lifecycle.Call // the view's, which nobody changes
+	// aside: nobody can read its log, and a person has to look.
+	aside bool
 	// look is when the call is looked at next, zero for never.
 	look   time.Time
 	inLook int
@@ -58,10 +63,10 @@ const late = time.Second
 // other was heard.
 const missed = 100 * time.Millisecond
 
-// NewIndex makes an empty index that tells by plan what is due, and by wake
-// that it is due earlier than it said.
-func NewIndex(plan func(*lifecycle.Call, time.Time) Action, now func() time.Time, wake func()) *Index {
-	x := &Index{plan: plan, now: now, wake: wake}
+// NewIndex makes an empty index over the calls that the process holds. It tells
+// by plan what is due, and by wake that it is due earlier than it said.
+func NewIndex(plan func(*lifecycle.Call, time.Time) Action, held func(log.Ref) *lifecycle.Call, now func() time.Time, wake func()) *Index {
+	x := &Index{plan: plan, held: held, now: now, wake: wake, handed: handed{}}
 	x.forgetCalls()
 	x.forgetAgents()
 	return x
@@ -72,7 +77,7 @@ func NewIndex(plan func(*lifecycle.Call, time.Time) Action, now func() time.Time
 func (x *Index) forgetCalls() {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	x.open, x.states, x.handed = map[log.Ref]*entry{}, map[lifecycle.State]int64{}, handed{}
+	x.open, x.states = map[log.Ref]*entry{}, map[lifecycle.State]int64{}
 	x.looks, x.queues, x.tenants = map[string]*line[*entry]{}, map[queueKey]*line[*entry]{}, nil
 }
 
@@ -82,7 +87,8 @@ func (x *Index) forgetAgents() {
 	x.roster = newRoster()
 }
 
-// Take adds one event of either log, in the order of its stream.
+// Take hears of one event of either log, in the order of its stream, after the
+// view has.
 func (x *Index) Take(r events.Record) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -92,35 +98,41 @@ func (x *Index) Take(r events.Record) {
 		return
 	}
 	ref := log.RefOf(r)
-	e := x.open[ref]
-	if e == nil {
-		if x.handed.take(ref, r); r.Name != events.Requested {
-			return // of a call that is closed, or whose beginning has aged out
-		}
-		e = &entry{call: &lifecycle.Call{State: lifecycle.None}, inLook: -1, inQueue: -1}
-		x.open[ref] = e
-	} else {
+	c, e := x.held(ref), x.open[ref]
+	x.handed.take(ref, c, r)
+	if e != nil {
 		x.states[e.call.State]--
 	}
-	e.call.Take(r)
-	x.handed.note(ref, e.call)
-	if e.call.State == lifecycle.Closed {
-		x.leave(e)
-		if l := x.looks[ref.Tenant]; l != nil {
-			l.leave(e)
+	if c == nil || !c.Open() { // or its beginning has aged out
+		if e != nil {
+			x.leave(e)
+			x.lookAt(e, time.Time{})
+			delete(x.open, ref)
 		}
-		delete(x.open, ref)
 		return
 	}
-	x.states[e.call.State]++
+	if e == nil {
+		e = &entry{inLook: -1, inQueue: -1}
+		x.open[ref] = e
+	}
+	e.call = c
+	x.states[c.State]++
 	x.settle(e)
+}
+
+// next is what is to be done about a call.
+func (x *Index) next(e *entry, now time.Time) Action {
+	if e.aside {
+		return Action{Do: Nothing}
+	}
+	return x.plan(e.call, now)
 }
 
 // settle gives a call its place: in the queue of those whom it waits for, and
 // among the looks.
 func (x *Index) settle(e *entry) {
 	now := x.now()
-	m := x.plan(e.call, now)
+	m := x.next(e, now)
 	x.queue(e, m)
 	switch {
 	case x.due(e, m):
@@ -205,7 +217,7 @@ func (x *Index) nextDue(l *line[*entry], now time.Time) (log.Ref, bool) {
 		if !ok || e.look.After(now) {
 			return log.Ref{}, false
 		}
-		m := x.plan(e.call, now)
+		m := x.next(e, now)
 		x.queue(e, m)
 		if x.due(e, m) || x.hopes(e) {
 			x.lookAt(e, now.Add(late))
@@ -243,11 +255,11 @@ func (x *Index) OpenByState() map[string]int64 {
 
 // Hold sets a call aside whose log cannot be read: a person has to look, and
 // nothing is gained by asking every second.
-func (x *Index) Hold(ref log.Ref, why string) {
+func (x *Index) Hold(ref log.Ref) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	if e := x.open[ref]; e != nil {
-		e.call.Faults = append(e.call.Faults, why)
+		e.aside = true
 		x.settle(e)
 	}
 }

@@ -10,15 +10,26 @@ import (
 	"github.com/outdial/outdial/pkg/events/lifecycle"
 )
 
-// newIndex is an index at noon.
-func newIndex() *Index {
-	l := Limits{}.withDefaults()
-	return NewIndex(func(c *lifecycle.Call, now time.Time) Action { return Plan(c, now, l) }, func() time.Time { return noon }, func() {})
+// heard is an index at noon, over a view that hears what it hears.
+type heard struct {
+	*Index
+	view *log.Follower
+}
+
+func newIndex() heard {
+	l, view := Limits{}.withDefaults(), log.NewFollower()
+	over := log.New(nil, view)
+	return heard{NewIndex(func(c *lifecycle.Call, now time.Time) Action { return Plan(c, now, l) }, over.Held, func() time.Time { return noon }, func() {}), view}
+}
+
+func (x heard) Take(r events.Record) {
+	x.view.Take(r)
+	x.Index.Take(r)
 }
 
 // queue feeds an index with calls that wait, in the order given; the nth has
 // the id c<n> and the sequence n.
-func queue(x *Index, requests ...events.CallRequested) {
+func queue(x heard, requests ...events.CallRequested) {
 	seq := uint64(0)
 	for i, q := range requests {
 		id := "c" + string(rune('1'+i))

@@ -102,10 +102,42 @@ func (w *world) join() *Service {
 			}
 			return err
 		},
+		LastAgent: func(context.Context) (uint64, error) {
+			all, err := w.log.From(events.AgentFamily, 0)
+			if len(all) == 0 {
+				return 0, errors.Join(err, log.ErrNone)
+			}
+			return all[len(all)-1].Seq, err
+		},
+		Ended: func(_ context.Context, since time.Time, take func(events.Record)) error {
+			all, err := w.log.From(events.CallFamily, 0)
+			for _, r := range all {
+				if r.Name == events.Ended && !r.Stored.Before(since) {
+					take(r)
+				}
+			}
+			return err
+		},
 	})
 	w.crew, w.views[s] = append(w.crew, s), view
 	w.heard[s], w.told[s] = map[events.Family]uint64{}, map[events.Family]uint64{}
 	return s
+}
+
+// restart is one orchestrator in the place of the first, whose view begins with
+// the open calls as runtime.Following has it.
+func (w *world) restart() *Service {
+	w.t.Helper()
+	calls, seq, id := w.views[w.s].Open()
+	logs, unread, err := log.ReadAll(w.t.Context(), w.log, calls)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.crew, w.s = nil, nil
+	w.s = w.join()
+	w.views[w.s].Load(logs, unread, seq, id)
+	w.told[w.s][events.CallFamily] = seq
+	return w.s
 }
 
 func (w *world) tenant() tenants.Tenant {

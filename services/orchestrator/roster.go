@@ -140,13 +140,6 @@ func (x *Index) Agents(tenant string) []*lifecycle.Agent {
 	return slices.DeleteFunc(all, func(a *lifecycle.Agent) bool { return tenant != "" && a.Tenant != tenant })
 }
 
-// AgentsHeard is how far the agents' log was heard in order.
-func (x *Index) AgentsHeard() uint64 {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	return x.roster.seq
-}
-
 // AgentsAt lists every agent, and the place in the agents' log that the list
 // stands for.
 func (x *Index) AgentsAt() (uint64, []*lifecycle.Agent) {

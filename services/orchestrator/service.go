@@ -37,6 +37,10 @@ type Config struct {
 	Incarnation string
 	// History tells what is kept of a tenant's calls, see log.History.
 	History func(ctx context.Context, tenant string, take func(events.Record)) error
+	// Ended tells which legs ended since a time of the log's clock, see log.Ended.
+	Ended func(ctx context.Context, since time.Time, take func(events.Record)) error
+	// LastAgent is the last sequence of AGENTS by its leader, or log.ErrNone.
+	LastAgent func(context.Context) (uint64, error)
 	// Standing says whether the store went back in time, and what was in it
 	// when somebody accepted it; default: it never did.
 	Standing func() marks.Standing
@@ -84,7 +88,7 @@ func New(c Config) *Service {
 	c.CallsAge = cmp.Or(c.CallsAge, 72*time.Hour)
 	c.Limits = c.Limits.withDefaults()
 	s := &Service{Config: c, leases: newLeases(c.Limits.Lease), wake: make(chan struct{}, 1)}
-	s.index = NewIndex(s.plan, c.Now, s.hurry)
+	s.index = NewIndex(s.plan, func(ref log.Ref) *lifecycle.Call { return s.Log.Held(ref) }, c.Now, s.hurry)
 	return s
 }
 
@@ -185,7 +189,7 @@ func (s *Service) attempt(ctx context.Context, ref log.Ref) {
 	}
 	s.Logger.WarnContext(ctx, "timer", "call", ref.ID, "code", fault.Code(err))
 	if illegible(err) {
-		s.index.Hold(ref, fault.Code(err))
+		s.index.Hold(ref)
 	}
 }
 

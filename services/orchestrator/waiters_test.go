@@ -255,15 +255,7 @@ func TestAHandedOnCustomerIsOnOurLine(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.enrol("ann", "sales")
-	first := w.ask("1", map[string]any{"agent": "ann"})
-	w.work(w.s)
-	w.dial(first)
-	w.say(first, events.Dialer, events.Started, &events.CallStarted{})
-	w.say(first, events.Bridge, events.Talking, &events.CallProgress{})
-	w.say(first, events.Bridge, events.Ended, &events.CallProgress{Reason: events.EndTransferred})
-	w.say(first, events.Bridge, events.WrapUp, &events.CallProgress{})
-	w.say(first, events.Bridge, events.WrappedUp, &events.CallProgress{})
-	w.work(w.s)
+	first := w.handOn("1")
 	if c := w.call(first).Closed; c == nil || c.Outcome != events.OutcomeCompleted || c.Reason != events.EndTransferred {
 		t.Fatalf("closed %+v", c)
 	}
@@ -283,22 +275,68 @@ func TestAHandedOnCustomerIsOnOurLine(t *testing.T) {
 	w.wantCall(second, "requested waiting assigned")
 }
 
+// handOn has ann talk with a customer and hand him on.
+func (w *world) handOn(id string) (call string) {
+	w.t.Helper()
+	call = w.ask(id, map[string]any{"agent": "ann"})
+	w.work(w.s)
+	w.dial(call)
+	w.say(call, events.Dialer, events.Started, &events.CallStarted{})
+	w.say(call, events.Bridge, events.Talking, &events.CallProgress{})
+	w.say(call, events.Bridge, events.Ended, &events.CallProgress{Reason: events.EndTransferred})
+	w.say(call, events.Bridge, events.WrapUp, &events.CallProgress{})
+	w.say(call, events.Bridge, events.WrappedUp, &events.CallProgress{})
+	w.work(w.s)
+	return call
+}
+
 // A customer's end may never be heard; the number is free again in the end.
 func TestAHandedOnCustomerIsForgottenInTheEnd(t *testing.T) {
 	t.Parallel()
-	x := newIndex()
-	up := func(name events.Name, reason string, seq uint64) {
-		x.Take(events.Record{Family: events.CallFamily, Tenant: "acme", Key: "c1", Name: name, Seq: seq, Time: noon, Body: &events.CallProgress{Reason: reason}})
-	}
-	queue(x, want("ann", "", 0, 0))
-	x.open[log.Ref{Tenant: "acme", ID: "c1"}].call.State = lifecycle.Talking
-	up(events.Ended, events.EndTransferred, 5)
-	other := &lifecycle.Call{Tenant: "acme", ID: "c2", Request: ptr(want("ann", "", 0, 0))}
-	if !x.OnLine(other, noon.Add(time.Hour), 4*time.Hour) {
+	w := newWorld(t)
+	w.enrol("ann", "sales")
+	w.handOn("1")
+	other := w.call(w.ask("2", map[string]any{"huntGroup": "sales"}))
+	if !w.s.index.OnLine(other, noon.Add(time.Hour), 4*time.Hour) {
 		t.Error("not on our line after an hour")
 	}
-	if x.OnLine(other, noon.Add(5*time.Hour), 4*time.Hour) || len(x.handed) > 0 {
+	if w.s.index.OnLine(other, noon.Add(5*time.Hour), 4*time.Hour) || len(w.s.index.handed) > 0 {
 		t.Error("on our line for ever")
+	}
+}
+
+// Who starts after the call has closed holds only what is open, and knows of the
+// customer all the same.
+func TestARestartKnowsWhoWasHandedOn(t *testing.T) {
+	t.Parallel()
+	for story, tc := range map[string]struct {
+		since func(w *world, call string)
+		want  string
+	}{
+		"still talking to somebody": {func(*world, string) {}, "requested waiting"},
+		"gone meanwhile": {func(w *world, call string) {
+			w.say(call, events.Bridge, events.Ended, &events.CallProgress{Reason: events.EndCompleted})
+		}, "requested assigned"},
+		"gone before the agent's part was told": {func(w *world, call string) {
+			w.say(call, events.Bridge, events.Ended, &events.CallProgress{Reason: events.EndCompleted})
+			w.say(call, events.Bridge, events.Ended, &events.CallProgress{Reason: events.EndTransferred})
+		}, "requested assigned"},
+		"never heard of again": {func(w *world, _ string) { w.pass(5 * time.Hour) }, "requested assigned"},
+	} {
+		t.Run(story, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			w.enrol("ann", "sales")
+			tc.since(w, w.handOn("1"))
+			w.tell()
+			s := w.restart()
+			if err := s.recallHanded(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			call := w.ask("2", map[string]any{"huntGroup": "sales"})
+			w.work(s)
+			w.wantCall(call, tc.want)
+		})
 	}
 }
 

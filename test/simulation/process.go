@@ -76,11 +76,12 @@ func (p *process) start() {
 		switch role {
 		case "orchestrator":
 			p.orch = orchestrator.New(orchestrator.Config{Log: l, Notes: p.w, Sessions: p.w.sessions, Directory: p.w.dir,
-				Limits: limits, PerSecond: 1 << 30, Incarnation: sessions.Incarnation(begin), Now: p.w.Now, Logger: quiet})
+				Limits: limits, PerSecond: 1 << 30, Incarnation: sessions.Incarnation(begin), Now: p.w.Now, Logger: quiet,
+				LastAgent: p.last(events.AgentFamily)})
 			serve(p.orch.Routes())
 		case "compliance":
 			p.comp = compliance.New(compliance.Config{Log: l, Facts: facts{p.w}, Notes: p.w, Directory: p.w.dir,
-				Rulesets: p.w.rulesets, Zones: p.w.zones, LastCall: p.lastCall, Now: p.w.Now, Sleep: p.w.pause, Within: p.w.within,
+				Rulesets: p.w.rulesets, Zones: p.w.zones, LastCall: p.last(events.CallFamily), Now: p.w.Now, Sleep: p.w.pause, Within: p.w.within,
 				Go: func(do func()) { p.spawn(nil, do) }, Logger: quiet})
 			serve(p.comp.Routes())
 		case "dialer":
@@ -250,15 +251,17 @@ func (p *process) hearRaw(through uint64) {
 	}
 }
 
-// lastCall is the last sequence of CALLS, as its leader says.
-func (p *process) lastCall(context.Context) (uint64, error) {
-	if err := (leader{p.w, p}).ask(); err != nil {
-		return 0, err
+// last asks for the last sequence of a stream, as its leader says.
+func (p *process) last(f events.Family) func(context.Context) (uint64, error) {
+	return func(context.Context) (uint64, error) {
+		if err := (leader{p.w, p}).ask(); err != nil {
+			return 0, err
+		}
+		if last := p.w.told[f]; last > 0 {
+			return last, nil
+		}
+		return 0, log.ErrNone
 	}
-	if last := p.w.told[events.CallFamily]; last > 0 {
-		return last, nil
-	}
-	return 0, log.ErrNone
 }
 
 // cut says that the process has no connection just now.
