@@ -245,6 +245,12 @@ func TestFollowerStories(t *testing.T) {
 			if err := <-done; err != nil || w.f.Heard(events.CallFamily) != a.Record.Seq {
 				t.Error(err)
 			}
+			if r, err := w.f.Event(t.Context(), events.CallFamily, log.Ref{Tenant: "acme", ID: "two"}, a.Record.Seq); err != nil || r == nil || r.ID != a.Record.ID || r.Stored.IsZero() {
+				t.Errorf("the event in memory is %v, %v", r, err)
+			}
+			if r, err := w.f.Event(t.Context(), events.CallFamily, one, a.Record.Seq); err != nil || r != nil {
+				t.Errorf("another call has the event %v, %v", r, err)
+			}
 			ctx, stop := context.WithCancel(t.Context())
 			stop()
 			if w.f.Reach(ctx, events.CallFamily, a.Record.Seq+1) == nil {

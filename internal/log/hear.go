@@ -113,3 +113,29 @@ func (f *Follower) Reach(ctx context.Context, family events.Family, seq uint64) 
 		}
 	}
 }
+
+// Event waits for an event and gives it as it is in memory: nil when its log is
+// not held that far, as a call's that closed long ago, or an agent's that has
+// gone on. Its error is the context's.
+func (f *Follower) Event(ctx context.Context, family events.Family, ref Ref, seq uint64) (*events.Record, error) {
+	if err := f.Reach(ctx, family, seq); err != nil {
+		return nil, err
+	}
+	f.mu.RLock()
+	defer f.mu.RUnlock()
+	if family == events.AgentFamily {
+		if a := f.agents[ref]; a != nil && a.Last.Seq == seq {
+			return &a.Last, nil
+		}
+		return nil, nil
+	}
+	c := f.calls[ref]
+	if c == nil {
+		return nil, nil
+	}
+	i, ok := slices.BinarySearchFunc(c.Log, seq, func(r events.Record, seq uint64) int { return cmp.Compare(r.Seq, seq) })
+	if !ok || c.Log[i].Stored.IsZero() { // only its writer's word so far
+		return nil, nil
+	}
+	return &c.Log[i], nil
+}

@@ -171,7 +171,7 @@ func (h *Host) Run(ctx context.Context, routes ...worker.Route) error {
 	rt, err := worker.New(worker.Config{
 		NC: h.NC, Name: h.Service, Rejecter: worker.NewRejecter(h.JS, h.role, h.key),
 		Meter: h.Telemetry.Meter, Tracer: h.Telemetry.Tracer, Logger: h.Logger, Clock: h.Clock,
-		Seen: h.past.book.Seen, Reach: h.following.view.Reach, Held: h.Held,
+		Seen: h.past.book.Seen, Heard: h.following.view.Event, Held: h.Held,
 		StallAfter: h.timing.StallAfter, HoldDelay: h.timing.HoldDelay, Grace: h.timing.Grace, Backoff: h.timing.Backoff,
 		PerConnection: h.limits.PerConnection,
 	})

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -247,7 +248,8 @@ func (c *consumer) work(pull, handle context.Context, ln *lane) {
 func (c *consumer) handle(ctx context.Context, h *held, p *place) {
 	start := time.Now()
 	c.metrics.begin(ctx)
-	d, err := deliver(h.msg, &h.MsgMetadata)
+	d := bare(h.msg, &h.MsgMetadata)
+	err := c.read(ctx, &d)
 	ctx, span := c.span(context.WithValue(ctx, placeKey{}, p), d)
 	defer span.End()
 	if d.Record != nil {
@@ -279,26 +281,30 @@ func (c *consumer) ask(ctx context.Context, d Delivery) (err error) {
 			err = fault.New(fault.Permanent, "handle", "panic", nil)
 		}
 	}()
-	if err := c.reach(ctx, d); err != nil {
-		return err
-	}
 	if err = c.route.Handle(ctx, d); errors.Is(err, errWaited) {
 		err = c.route.Handle(ctx, d)
 	}
 	return err
 }
 
-// reach waits until this process has heard what the message tells, so that no
-// handler looks at a past in which it had not happened yet.
-func (c *consumer) reach(ctx context.Context, d Delivery) error {
-	if d.Record == nil || c.rt.cfg.Reach == nil {
-		return nil
+// read gives a log's event to its delivery once this process has heard it, so
+// that no handler looks at a past in which it had not happened yet: as it is
+// in memory, where it is, for nobody reads a message twice.
+func (c *consumer) read(ctx context.Context, d *Delivery) (err error) {
+	family, tenant, key, _, _, ok := events.ParseLogSubject(d.Subject)
+	if !ok || c.rt.cfg.Heard == nil {
+		return d.decode()
 	}
 	wait, cancel := context.WithTimeout(ctx, reachWait)
 	defer cancel()
-	if err := c.rt.cfg.Reach(wait, d.Record.Family, d.Seq); err != nil {
+	rec, err := c.rt.cfg.Heard(wait, family, log.Ref{Tenant: tenant, ID: key}, d.Seq)
+	if err != nil {
 		return Snooze(time.Second, "not heard here yet")
 	}
+	if rec == nil || !slices.Equal(d.Header["ce-id"], []string{rec.ID}) { // another store's, by chance in its place
+		return d.decode()
+	}
+	d.Record = rec
 	return nil
 }
 
@@ -308,24 +314,30 @@ func delivery(m jetstream.Msg) (Delivery, error) {
 	if err != nil {
 		return Delivery{Subject: m.Subject()}, fault.New(fault.Permanent, "read message", "no_metadata", nil)
 	}
-	return deliver(m, meta)
+	d := bare(m, meta)
+	return d, d.decode()
 }
 
-func deliver(m jetstream.Msg, meta *jetstream.MsgMetadata) (Delivery, error) {
-	d := Delivery{
+// bare is a message with nothing read.
+func bare(m jetstream.Msg, meta *jetstream.MsgMetadata) Delivery {
+	return Delivery{
 		Stream: meta.Stream, Subject: m.Subject(), Header: events.Header(m.Headers()), Data: m.Data(),
 		Seq: meta.Sequence.Stream, Stored: meta.Timestamp, Tries: int(min(meta.NumDelivered, 1<<31-1)),
 	}
+}
+
+// decode reads the event of a log. Its errors are Permanent.
+func (d *Delivery) decode() error {
 	if d.Stream != events.StreamCalls && d.Stream != events.StreamAgents {
-		return d, nil
+		return nil
 	}
 	rec, err := events.DecodeRecord(d.Subject, d.Header, d.Data)
 	if err != nil {
-		return d, err
+		return err
 	}
 	rec.Seq, rec.Stored, rec.After = d.Seq, d.Stored, log.AfterOf(d.Header)
 	d.Record = &rec
-	return d, nil
+	return nil
 }
 
 // span starts the consumer span, a child of the one that sent the message. Where

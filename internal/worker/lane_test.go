@@ -351,15 +351,15 @@ func TestNothingIsHandledBeforeItWasHeard(t *testing.T) {
 	c, _ := b.config(t)
 	var reached atomic.Bool
 	var asked atomic.Int32
-	c.Reach = func(_ context.Context, f events.Family, seq uint64) error {
+	c.Heard = func(_ context.Context, f events.Family, _ log.Ref, seq uint64) (*events.Record, error) {
 		if asked.Add(1); f != events.CallFamily || seq != 1 {
 			t.Errorf("asked to reach %d of %s", seq, f)
 		}
 		if asked.Load() <= 2 {
-			return context.DeadlineExceeded
+			return nil, context.DeadlineExceeded
 		}
 		reached.Store(true)
-		return nil
+		return nil, nil
 	}
 	c.MaxFailures = 1
 	run(t, c, callsTo(func(context.Context, Delivery) error {
@@ -372,6 +372,52 @@ func TestNothingIsHandledBeforeItWasHeard(t *testing.T) {
 	b.settled(t, "CALLS")
 	if asked.Load() != 3 || len(b.rejected(t)) != 0 {
 		t.Errorf("asked %d times, rejected %v", asked.Load(), b.rejected(t))
+	}
+}
+
+// What this process has heard is not read a second time, unless what it heard at
+// that place was another event: the store may have gone back since.
+func TestAnEventInMemoryIsHandledAsItIsThere(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		name, id string // "" is the stored event's
+		memory   bool
+	}{
+		{name: "the same event", memory: true},
+		{name: "another store's at that place", id: "another"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			b := newBench(t, 5*time.Second)
+			c, _ := b.config(t)
+			known := &events.Record{ID: tc.id}
+			c.Heard = func(ctx context.Context, _ events.Family, ref log.Ref, seq uint64) (*events.Record, error) {
+				if ref != (log.Ref{Tenant: "acme", ID: "c1"}) || seq != 1 {
+					t.Errorf("asked for %d of %v", seq, ref)
+				}
+				if tc.id == "" {
+					s, err := b.JS.Stream(ctx, "CALLS")
+					if err != nil {
+						return nil, err
+					}
+					m, err := s.GetMsg(ctx, seq)
+					if err != nil {
+						return nil, err
+					}
+					known.ID = m.Header["ce-id"][0]
+				}
+				return known, nil
+			}
+			handled := make(chan *events.Record, 1)
+			run(t, c, callsTo(func(_ context.Context, d Delivery) error {
+				handled <- d.Record
+				return nil
+			}))
+			b.requested(t, "c1")
+			if got := <-handled; (got == known) != tc.memory || got.ID == "another" {
+				t.Errorf("handled %q, the one in memory: %v", got.ID, got == known)
+			}
+		})
 	}
 }
 

@@ -34,6 +34,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/outdial/outdial/internal/clock"
+	"github.com/outdial/outdial/internal/log"
 	"github.com/outdial/outdial/pkg/events"
 )
 
@@ -107,10 +108,11 @@ type Config struct {
 
 	// Seen hears of every event of a log that arrives; default nobody.
 	Seen func(stream string, seq uint64, id string)
-	// Reach waits until this process has heard everything of a family up to a
-	// sequence, its error is the context's; default no waiting. Handlers that
-	// decide from a view are given no event that it does not know.
-	Reach func(ctx context.Context, f events.Family, seq uint64) error
+	// Heard waits until this process has heard everything of a family up to a
+	// sequence, its error is the context's, and gives the event there if it is
+	// in memory; default no waiting and none. Handlers that decide from a view
+	// are given no event that it does not know.
+	Heard func(ctx context.Context, f events.Family, ref log.Ref, seq uint64) (*events.Record, error)
 	// Held says that the store is in question; default never.
 	Held func() bool
 

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"mime"
 	"reflect"
 	"strconv"
@@ -239,15 +240,15 @@ func decodeData(e event.Event, into any) error {
 			return codecFault("decode event", "bad_datacontenttype", nil)
 		}
 	}
-	if !json.Valid(e.Data()) {
-		return codecFault("decode event", "bad_body", nil)
-	}
 	// Numbers inside a request's options stay as they were written: a
 	// provider's id may be larger than a float can say. encoding/json quotes
 	// the offending value in its errors, so its text stays here.
 	dec := json.NewDecoder(bytes.NewReader(e.Data()))
 	dec.UseNumber()
 	if dec.Decode(into) != nil {
+		return codecFault("decode event", "bad_body", nil)
+	}
+	if _, err := dec.Token(); err != io.EOF { // more than one value
 		return codecFault("decode event", "bad_body", nil)
 	}
 	return nil

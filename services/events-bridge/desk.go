@@ -108,7 +108,7 @@ func (d *DesktopSink) Message(ctx context.Context, connection, agent, session st
 // often; the page is asked again when it counts.
 func (d *DesktopSink) fits(ctx context.Context, tenant string, m events.ProviderRaw, agent string) bool {
 	conn, ok := d.s.Directory.Connection(tenant, m.Connection)
-	if !ok || conn.Provider.Reader == nil {
+	if !ok || conn.Provider.Reader == nil || d.s.readyFits(tenant, m.Agent) {
 		return true
 	}
 	seen, err := understand(conn.Provider.Reader, m, providers.View{Now: d.s.Now()})

@@ -85,11 +85,17 @@ func (s *Service) message(d worker.Delivery) (*message, error) {
 // onRaw carries out one stored message: the delivery wakes, and everything of
 // the same agent up to it is carried out in the stream's order.
 func (s *Service) onRaw(ctx context.Context, d worker.Delivery) error {
-	m, err := s.message(d)
-	if err != nil {
-		return err
+	if err := s.lanes.Reach(ctx, d.Seq); err != nil {
+		return fault.New(fault.Transient, "follow PROVIDER", log.CodeUnavailable, err)
 	}
-	name := s.laneOf(m)
+	name, m, ok := s.lanes.At(d.Seq)
+	if !ok { // carried out already, as far as this process knows, or nobody's
+		var err error
+		if m, err = s.message(d); err != nil {
+			return err
+		}
+		name = s.laneOf(m)
+	}
 	agent := m.agent
 	if agent == "" {
 		agent = s.agents.named(name)
@@ -103,9 +109,6 @@ func (s *Service) onRaw(ctx context.Context, d worker.Delivery) error {
 		return err
 	}
 	defer leave()
-	if err := s.lanes.Reach(ctx, d.Seq); err != nil {
-		return fault.New(fault.Transient, "follow PROVIDER", log.CodeUnavailable, err)
-	}
 	return s.lanes.Through(d.Seq, m, func(_ uint64, m *message, earlier bool) error {
 		own := *m // several may carry it out, each with thoughts of its own
 		own.agent, own.seen = agent, nil

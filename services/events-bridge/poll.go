@@ -24,6 +24,7 @@ const (
 func (s *Service) Follow(r events.Record) {
 	if r.Family == events.AgentFamily {
 		s.agents.take(r, s.polled)
+		s.becameReady(r)
 		s.sessions.follow(r)
 	}
 }

@@ -87,15 +87,24 @@ func (s *Service) opened(tenant, agent string) { s.quotas.sessions.Allow(tenant+
 // fro too often stays what they are: that is safe, and nothing that makes an
 // agent less than ready is ever held up.
 func (s *Service) mayBeReady(ctx context.Context, tenant, connection, agent string) bool {
-	key := tenant + "." + agent
-	if a := s.agents.get(log.Ref{Tenant: tenant, ID: agent}); a != nil && a.State.Presence == events.Ready {
-		return true // said again, it changes nothing
-	}
-	if s.quotas.readies.Allow(key, 1) {
+	if s.readyFits(tenant, agent) {
 		return true
 	}
-	s.tellExcess(ctx, s.quotas.readies, key, tenant, agent, connection, "an agent becomes ready too often")
+	s.tellExcess(ctx, s.quotas.readies, tenant+"."+agent, tenant, agent, connection, "an agent becomes ready too often")
 	return false
+}
+
+// readyFits is mayBeReady that tells nobody. Said again, it changes nothing.
+func (s *Service) readyFits(tenant, agent string) bool {
+	a := s.agents.get(log.Ref{Tenant: tenant, ID: agent})
+	return a != nil && a.State.Presence == events.Ready || s.quotas.readies.After(tenant+"."+agent) == 0
+}
+
+// becameReady counts that an agent did, whichever bridge said so.
+func (s *Service) becameReady(r events.Record) {
+	if r.Name == events.Name(events.Ready) {
+		s.quotas.readies.Allow(r.Tenant+"."+r.Key, 1)
+	}
 }
 
 // saysReady says whether observations make an agent ready and say nothing of a

@@ -24,8 +24,8 @@ func fairnessControls() []control {
 		},
 		{
 			invariant: "I3", guard: "nothing is decided on a past that lacks the event", file: "internal/worker/consumer.go",
-			old: "if d.Record == nil || c.rt.cfg.Reach == nil {",
-			new: "if d.Record == nil || c.rt.cfg.Reach != nil {",
+			old: "if !ok || c.rt.cfg.Heard == nil {",
+			new: "if !ok || c.rt.cfg.Heard != nil {",
 			pkg: "./internal/worker", test: "TestNothingIsHandledBeforeItWasHeard", says: "handled before it was heard",
 		},
 		{

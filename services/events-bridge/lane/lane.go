@@ -143,6 +143,22 @@ func (l *Lanes[T]) Reach(ctx context.Context, seq uint64) error {
 	}
 }
 
+// At is what is held of a sequence, and its key.
+func (l *Lanes[T]) At(seq uint64) (key string, item T, ok bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	i, ok := slices.BinarySearchFunc(l.order, seq, func(m mark, seq uint64) int { return cmp.Compare(m.seq, seq) })
+	if !ok {
+		return "", item, false
+	}
+	key = l.order[i].key
+	j, ok := slices.BinarySearchFunc(l.by[key], seq, func(p Place[T], seq uint64) int { return cmp.Compare(p.Seq, seq) })
+	if ok {
+		item = l.by[key][j].Item
+	}
+	return key, item, ok
+}
+
 // Through carries out, in order, what the keys' lanes hold before a message and
 // then the message itself, and lets them go. It ends at the first error, which
 // earlier says of a message before. Several keys are names of one: a message

@@ -58,6 +58,9 @@ func (p *plant) kill(who *process) {
 func (p *plant) deliver(who *process, seq uint64) {
 	p.hear(who, seq)
 	life, key := who.runs, p.stream[seq-1]
+	if k, item, ok := who.lanes.At(seq); ok && (k != key || item != seq) {
+		p.t.Fatalf("message %d of %s is held as %d of %s", seq, key, item, k)
+	}
 	err := who.lanes.Through(seq, seq, func(seq, _ uint64, _ bool) error { return p.carryOut(who, life, seq) }, key)
 	if err == nil && who.runs == life {
 		p.acked[seq-1] = true
