@@ -248,8 +248,9 @@ func (c *consumer) work(pull, handle context.Context, ln *lane) {
 func (c *consumer) handle(ctx context.Context, h *held, p *place) {
 	start := time.Now()
 	c.metrics.begin(ctx)
+	deadline := start.Add(c.route.Deadline)
 	d := bare(h.msg, &h.MsgMetadata)
-	err := c.read(ctx, &d)
+	err := c.read(ctx, deadline, &d)
 	ctx, span := c.span(context.WithValue(ctx, placeKey{}, p), d)
 	defer span.End()
 	if d.Record != nil {
@@ -260,7 +261,7 @@ func (c *consumer) handle(ctx context.Context, h *held, p *place) {
 	case c.route.Waits && c.rt.cfg.Held():
 		err = Snooze(time.Second, "a store in question")
 	default:
-		err = c.ask(ctx, d)
+		err = c.ask(ctx, deadline, d)
 	}
 	how := c.settle(ctx, c.lanes.settle(h), d, err)
 	span.SetAttributes(attribute.String("outdial.result", how.result))
@@ -272,8 +273,8 @@ func (c *consumer) handle(ctx context.Context, h *held, p *place) {
 
 // ask runs the handler. A panic is a Permanent fault; its value may hold
 // anything and stays out of the log.
-func (c *consumer) ask(ctx context.Context, d Delivery) (err error) {
-	ctx, cancel := context.WithTimeout(ctx, c.route.Deadline)
+func (c *consumer) ask(ctx context.Context, deadline time.Time, d Delivery) (err error) {
+	ctx, cancel := context.WithDeadline(ctx, deadline)
 	defer cancel()
 	defer func() {
 		if p := recover(); p != nil {
@@ -290,12 +291,15 @@ func (c *consumer) ask(ctx context.Context, d Delivery) (err error) {
 // read gives a log's event to its delivery once this process has heard it, so
 // that no handler looks at a past in which it had not happened yet: as it is
 // in memory, where it is, for nobody reads a message twice.
-func (c *consumer) read(ctx context.Context, d *Delivery) (err error) {
+func (c *consumer) read(ctx context.Context, deadline time.Time, d *Delivery) (err error) {
 	family, tenant, key, _, _, ok := events.ParseLogSubject(d.Subject)
 	if !ok || c.rt.cfg.Heard == nil {
 		return d.decode()
 	}
-	wait, cancel := context.WithTimeout(ctx, reachWait)
+	if soon := time.Now().Add(reachWait); soon.Before(deadline) {
+		deadline = soon
+	}
+	wait, cancel := context.WithDeadline(ctx, deadline)
 	defer cancel()
 	rec, err := c.rt.cfg.Heard(wait, family, log.Ref{Tenant: tenant, ID: key}, d.Seq)
 	if err != nil {

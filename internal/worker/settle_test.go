@@ -275,15 +275,17 @@ func TestAMessageThatIsPutOffForLongIsSaidOnce(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, 30*time.Second)
 	c, out := b.config(t)
-	c.Reach = func(ctx context.Context, _ events.Family, _ uint64) error { return context.DeadlineExceeded }
+	c.Heard = func(context.Context, events.Family, log.Ref, uint64) (*events.Record, error) {
+		return nil, context.DeadlineExceeded
+	}
 	rt, err := New(c)
 	if err != nil {
 		t.Fatal(err)
 	}
 	con := &consumer{rt: rt, route: callsTo(nil), failures: newFailures(8), metrics: rt.metrics.of(callsTo(nil)), log: c.Logger}
-	d := Delivery{Stream: "CALLS", Seq: 7, Record: &events.Record{Family: events.CallFamily}}
+	d := Delivery{Stream: "CALLS", Subject: "calls.acme.c1.orchestrator.requested", Seq: 7}
 	put := func() {
-		if how := con.settle(t.Context(), given{}, d, con.reach(t.Context(), d)); how.result != resultSnooze {
+		if how := con.settle(t.Context(), given{}, d, con.read(t.Context(), time.Now().Add(time.Minute), &d)); how.result != resultSnooze {
 			t.Fatalf("it ended as %v", how)
 		}
 	}
