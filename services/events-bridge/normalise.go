@@ -45,21 +45,12 @@ func (s *Service) laneOf(m *message) string {
 // understand asks a provider's reader. One that panics over a message has not read it:
 // whoever is delivered that message parks it, and nobody else is harmed.
 func understand(r providers.Reader, raw events.ProviderRaw, v providers.View) (seen []providers.Observation, err error) {
-	err = steady("read provider message", func() error {
-		seen, err = r.Read(raw, v)
-		return err
-	})
-	return seen, err
-}
-
-// steady makes a panic a Permanent fault. Its value may hold anything and is let go.
-func steady(op string, do func() error) (err error) {
 	defer func() {
-		if recover() != nil {
-			err = fault.New(fault.Permanent, op, "panic", nil)
+		if recover() != nil { // its value may hold anything and is let go
+			err = fault.New(fault.Permanent, "read provider message", "panic", nil)
 		}
 	}()
-	return do()
+	return r.Read(raw, v)
 }
 
 // message reads what a delivery holds. Its errors are Permanent.
@@ -112,7 +103,7 @@ func (s *Service) onRaw(ctx context.Context, d worker.Delivery) error {
 	return s.lanes.Through(d.Seq, m, func(_ uint64, m *message, earlier bool) error {
 		own := *m // several may carry it out, each with thoughts of its own
 		own.agent, own.seen = agent, nil
-		err := steady("carry out a message", func() error { return s.apply(ctx, &own) })
+		err := s.apply(ctx, &own)
 		if !earlier || err == nil {
 			return err
 		}
