@@ -97,7 +97,7 @@ type Connection struct {
 	BareBooleans    bool              `yaml:"bareBooleans,omitempty" help:"Send booleans as true and not, as the provider's document prints them, as \"true\"."`
 	TrustValidation bool              `yaml:"trustValidation,omitempty" help:"Take the provider's overall verdict even where a partial one says no. Otherwise the stricter wins."`
 	Timeout         time.Duration     `yaml:"timeout,omitempty" help:"Of one exchange with the provider; default 10s."`
-	PollEvery       time.Duration     `yaml:"pollEvery,omitempty" help:"Between looks at the status while waiting for the provider; default 250ms."`
+	PollEvery       time.Duration     `yaml:"pollEvery,omitempty" help:"At most this long between looks at the status while waiting for the provider; the first ones follow sooner; default 250ms."`
 	ReadyWait       time.Duration     `yaml:"readyWait,omitempty" help:"How long a preparation waits for the agent to be READY; default not at all."`
 	SettingsFor     time.Duration     `yaml:"settingsFor,omitempty" help:"How long the provider's settings may be reused; default 1m."`
 	Hook            Hook              `yaml:"hook,omitempty" help:"What a sender of this connection's webhooks has to show: one of bearer, basic and hmac. None: webhooks from this machine only, and not through a proxy."`

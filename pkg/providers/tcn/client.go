@@ -58,7 +58,7 @@ type Config struct {
 	// it a partial verdict of no overrules it: the stricter wins.
 	TrustValidation bool
 	Timeout         time.Duration // of one exchange; 0 is 10 s
-	PollEvery       time.Duration // between looks at the status while waiting; 0 is 250 ms
+	PollEvery       time.Duration // at most, between looks at the status while waiting; 0 is 250 ms
 	ReadyWait       time.Duration // how long Prepare waits for READY; 0 is not at all
 	SettingsFor     time.Duration // how long settings and countries may be reused; 0 is 1 min
 	Tracer          trace.Tracer  // nil: no spans

@@ -153,7 +153,8 @@ func (c *Client) gate(ctx context.Context, a providers.AgentRef) (string, error)
 			return "", err
 		}
 	}
-	until := time.Now().Add(c.cfg.ReadyWait) // a wait of real time, whatever the judged clock says
+	looks := c.looks()
+	until := looks.since.Add(c.cfg.ReadyWait) // a wait of real time, whatever the judged clock says
 	for {
 		s, err := c.status(ctx, a, session)
 		if sessionGone(s, err) && !reopened {
@@ -170,7 +171,7 @@ func (c *Client) gate(ctx context.Context, a providers.AgentRef) (string, error)
 		if code == "" {
 			return session, nil
 		}
-		if code == "session_lost" || !time.Now().Before(until) || !c.pause(ctx) {
+		if code == "session_lost" || !time.Now().Before(until) || !looks.pause(ctx) {
 			return "", fault.New(fault.Transient, verb(OpPrepare), code, nil)
 		}
 	}
@@ -201,9 +202,26 @@ func notReady(s statusAnswer, session string) string {
 	return ""
 }
 
-// pause waits one poll interval and says whether there is time left.
-func (c *Client) pause(ctx context.Context) bool {
-	t := time.NewTimer(c.cfg.PollEvery)
+// looks are asked for until TCN shows something.
+type looks struct {
+	since time.Time
+	most  time.Duration // from one to the next
+}
+
+func (c *Client) looks() looks { return looks{time.Now(), c.cfg.PollEvery} }
+
+// pause waits for the next look and says whether there is time left.
+func (l looks) pause(ctx context.Context) bool { return pause(ctx, l.next(time.Since(l.since))) }
+
+// next is how long until the next look, after so long: a third of that. What
+// TCN took is overstayed by a third at most, and who waits long asks seldom.
+func (l looks) next(waited time.Duration) time.Duration {
+	return min(max(waited/3, l.most/16), l.most)
+}
+
+// pause waits and says whether there is time left.
+func pause(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
 	defer t.Stop()
 	select {
 	case <-ctx.Done():
@@ -241,6 +259,7 @@ func (c *Client) prepare(ctx context.Context, o providers.Order, session string)
 
 func (c *Client) awaitPrepared(ctx context.Context, a providers.AgentRef, session string) error {
 	fail := func(code string) error { return fault.New(fault.Transient, verb(OpPrepare), code, nil) }
+	looks := c.looks()
 	for {
 		s, err := c.status(ctx, a, session)
 		switch p := phaseOf(s.StatusDesc); {
@@ -258,7 +277,7 @@ func (c *Client) awaitPrepared(ctx context.Context, a providers.AgentRef, sessio
 		case p.onCall(), p == wrapping, p == gone, p == elsewhere:
 			return fail("agent_not_ready")
 		}
-		if !c.pause(ctx) {
+		if !looks.pause(ctx) {
 			return fail("prepare_timeout")
 		}
 	}

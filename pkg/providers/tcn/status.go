@@ -28,20 +28,18 @@ const (
 // phases lists every status of TCN's public enum, and INCALL, which is not in
 // it but is seen. Its text of the manual prints READY and MANUAL_DIAL_PREPARED
 // alone.
-func phases() map[string]phase {
-	return map[string]phase{
-		"UNAVALIABLE": away, "UNAVAILABLE": away, "GUI_BUSY": away, "IDLE": resting, "PAUSED": resting,
-		"READY": ready, "HUNGUP": gone, "DESTROYED": gone,
-		"MANUAL_DIAL_PREPARED": prepared, "MANUAL_DIAL_STARTED": dialing, "OUTBOUND_LOCKED": dialing,
-		"PREPARED_TO_PEER": answered, "PEERED": talking, "INCALL": talking, "SECURE_FORM_HANDLING": talking,
-		"PEERED_WITH_CALL_ON_HOLD": held, "WRAPUP": wrapping,
-		"PREPARING_AFTER_WRAPUP": wrapped, "PREPARING_AFTER_DIAL_CANCEL": undone,
-		"PREPARING_AFTER_IDLE": preparing, "PREPARING_AFTER_PAUSE": preparing,
-		"PREPARING_AFTER_PBX_REJECT": preparing, "PREPARING_AFTER_PBX_HANGUP": preparing,
-		"PREPARING_AFTER_PBX_WAS_TAKEN": preparing, "PREPARING_AFTER_GUI_BUSY": preparing,
-		"PREVIEW_DIAL_PREPARED": elsewhere, "PREVIEW_DIAL_STARTED": elsewhere,
-		"PBX_POPUP_LOCKED": elsewhere, "CALLBACK_RESUMING": elsewhere,
-	}
+var phases = map[string]phase{
+	"UNAVALIABLE": away, "UNAVAILABLE": away, "GUI_BUSY": away, "IDLE": resting, "PAUSED": resting,
+	"READY": ready, "HUNGUP": gone, "DESTROYED": gone,
+	"MANUAL_DIAL_PREPARED": prepared, "MANUAL_DIAL_STARTED": dialing, "OUTBOUND_LOCKED": dialing,
+	"PREPARED_TO_PEER": answered, "PEERED": talking, "INCALL": talking, "SECURE_FORM_HANDLING": talking,
+	"PEERED_WITH_CALL_ON_HOLD": held, "WRAPUP": wrapping,
+	"PREPARING_AFTER_WRAPUP": wrapped, "PREPARING_AFTER_DIAL_CANCEL": undone,
+	"PREPARING_AFTER_IDLE": preparing, "PREPARING_AFTER_PAUSE": preparing,
+	"PREPARING_AFTER_PBX_REJECT": preparing, "PREPARING_AFTER_PBX_HANGUP": preparing,
+	"PREPARING_AFTER_PBX_WAS_TAKEN": preparing, "PREPARING_AFTER_GUI_BUSY": preparing,
+	"PREVIEW_DIAL_PREPARED": elsewhere, "PREVIEW_DIAL_STARTED": elsewhere,
+	"PBX_POPUP_LOCKED": elsewhere, "CALLBACK_RESUMING": elsewhere,
 }
 
 // cold is how TCN's words for a blind transfer begin.
@@ -51,7 +49,7 @@ const cold = "COLD_"
 // known by their first word: TCN keeps adding to them.
 func phaseOf(desc text) phase {
 	word := strings.ToUpper(strings.TrimSpace(string(desc)))
-	if p, ok := phases()[word]; ok {
+	if p, ok := phases[word]; ok {
 		return p
 	}
 	for _, family := range []string{"WARM_", cold, "CALLER_TRANSFER_", "INTERCOM"} {

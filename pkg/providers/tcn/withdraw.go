@@ -63,7 +63,7 @@ func (c *Client) Withdraw(ctx context.Context, o providers.Order) (string, error
 		case ctx.Err() == nil: // else the look was cut short and says nothing
 			code = fault.Code(err)
 		}
-		if !c.pause(ctx) {
+		if !pause(ctx, c.cfg.PollEvery) {
 			return "", fault.New(fault.Transient, verb(OpCancel), code, nil)
 		}
 	}

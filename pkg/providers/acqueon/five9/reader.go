@@ -19,11 +19,9 @@ type Reader struct {
 
 // names are Five9's states in either case, from every table of the document,
 // and those of its own documentation that the document leaves out.
-func names() bus.Names {
-	return bus.Names{
-		"offered": bus.Offered, "ringingonotherside": bus.Ringing, "talking": bus.Talking,
-		"onhold": bus.Held, "wrapup": bus.AfterCall, "finished": bus.Done,
-	}
+var names = bus.Names{
+	"offered": bus.Offered, "ringingonotherside": bus.Ringing, "talking": bus.Talking,
+	"onhold": bus.Held, "wrapup": bus.AfterCall, "finished": bus.Done,
 }
 
 // Read says what a message means for an agent and a call on record.
@@ -49,7 +47,7 @@ func (r Reader) Read(raw events.ProviderRaw, v providers.View) ([]providers.Obse
 	case "chat", "email", "skillvoicemail":
 		return nil, nil // not a conversation on the telephone
 	}
-	judged := bus.Judge(names().Of(w.event), bus.HistoryOf(v))
+	judged := bus.Judge(names.Of(w.event), bus.HistoryOf(v))
 	o := r.base(w, v)
 	o.Waited = m.Waited()
 	o.Call, o.Presence, o.Reason, o.Legs = judged.Call, judged.Presence, judged.Reason, judged.Legs

@@ -20,40 +20,36 @@ type Reader struct {
 
 // names are Webex CC's events, the desktop SDK's and Acqueon's own, folded and
 // without the leading e.
-func names() bus.Names {
-	return bus.Names{
-		"agentcontactreserved": bus.Placing, "initiate": bus.Placing, "started": bus.Placing,
-		"agentoffercontact": bus.Offered, "ringing": bus.Ringing, "ringingonotherside": bus.Ringing,
-		"custanswered": bus.Answered, "answered": bus.Answered, "human": bus.Human,
-		"machine": bus.Machine, "agentcontactassigned": bus.Assigned,
-		"agentcontactheld": bus.Held, "hold": bus.Held, "agentcontactunheld": bus.Talking,
-		"unhold": bus.Talking, "agentconsultcreated": bus.Consulting, "agentofferconsult": bus.Consulting,
-		"agentconsulting": bus.Consulting, "consult": bus.Consulting, "swapped": bus.Consulting,
-		"agentconsultended":       bus.ConsultOver,
-		"agentconsultconferenced": bus.Conferencing, "agentconsultconferencing": bus.Conferencing,
-		"participantjoinedconference": bus.Conferencing, "conference": bus.Conferencing,
-		"agentoffercontactrona": bus.Missed, "agentcontactofferrona": bus.Missed,
-		"agentinvitefailed": bus.Missed, "agentcontactassignfailed": bus.Missed,
-		"agentblindtransferred": bus.Transferred, "agentconsulttransferred": bus.Transferred,
-		"agentvteamtransferred": bus.Transferred, "agentvteamtransfer": bus.Transferred,
-		"agentconferencetransferred": bus.Transferred, "agentoutboundfailed": bus.Failed,
-		"agentcontactended": bus.Over, "contactended": bus.Over, "dropped": bus.Over,
-		"agentwrapup": bus.AfterCall, "acw": bus.AfterCall, "wrapup": bus.AfterCall,
-		"agentwrappedup": bus.Done, "clearcontact": bus.Done,
-		"callrecordingstarted": bus.RecordingOn, "contactrecordingstarted": bus.RecordingOn,
-		"contactrecordingresumed": bus.RecordingOn, "callrecordingresumed": bus.RecordingOn,
-		"callrecordingstopped": bus.RecordingOff, "callrecordingended": bus.RecordingOff,
-		"callrecordingpaused": bus.RecordingOff, "contactrecordingpaused": bus.RecordingOff,
-	}
+var names = bus.Names{
+	"agentcontactreserved": bus.Placing, "initiate": bus.Placing, "started": bus.Placing,
+	"agentoffercontact": bus.Offered, "ringing": bus.Ringing, "ringingonotherside": bus.Ringing,
+	"custanswered": bus.Answered, "answered": bus.Answered, "human": bus.Human,
+	"machine": bus.Machine, "agentcontactassigned": bus.Assigned,
+	"agentcontactheld": bus.Held, "hold": bus.Held, "agentcontactunheld": bus.Talking,
+	"unhold": bus.Talking, "agentconsultcreated": bus.Consulting, "agentofferconsult": bus.Consulting,
+	"agentconsulting": bus.Consulting, "consult": bus.Consulting, "swapped": bus.Consulting,
+	"agentconsultended":       bus.ConsultOver,
+	"agentconsultconferenced": bus.Conferencing, "agentconsultconferencing": bus.Conferencing,
+	"participantjoinedconference": bus.Conferencing, "conference": bus.Conferencing,
+	"agentoffercontactrona": bus.Missed, "agentcontactofferrona": bus.Missed,
+	"agentinvitefailed": bus.Missed, "agentcontactassignfailed": bus.Missed,
+	"agentblindtransferred": bus.Transferred, "agentconsulttransferred": bus.Transferred,
+	"agentvteamtransferred": bus.Transferred, "agentvteamtransfer": bus.Transferred,
+	"agentconferencetransferred": bus.Transferred, "agentoutboundfailed": bus.Failed,
+	"agentcontactended": bus.Over, "contactended": bus.Over, "dropped": bus.Over,
+	"agentwrapup": bus.AfterCall, "acw": bus.AfterCall, "wrapup": bus.AfterCall,
+	"agentwrappedup": bus.Done, "clearcontact": bus.Done,
+	"callrecordingstarted": bus.RecordingOn, "contactrecordingstarted": bus.RecordingOn,
+	"contactrecordingresumed": bus.RecordingOn, "callrecordingresumed": bus.RecordingOn,
+	"callrecordingstopped": bus.RecordingOff, "callrecordingended": bus.RecordingOff,
+	"callrecordingpaused": bus.RecordingOff, "contactrecordingpaused": bus.RecordingOff,
 }
 
 // states are the interaction's states, for a message that names no event.
-func states() bus.Names {
-	return bus.Names{
-		"new": bus.Offered, "connected": bus.Assigned, "consulting": bus.Consulting,
-		"consult": bus.Consulting, "conference": bus.Conferencing, "postcall": bus.Over,
-		"wrapup": bus.AfterCall,
-	}
+var states = bus.Names{
+	"new": bus.Offered, "connected": bus.Assigned, "consulting": bus.Consulting,
+	"consult": bus.Consulting, "conference": bus.Conferencing, "postcall": bus.Over,
+	"wrapup": bus.AfterCall,
 }
 
 // Read says what a message means for an agent and a call on record.
@@ -135,9 +131,9 @@ func (w wire) customerJoined() bool {
 }
 
 func (w wire) meaning() bus.Meaning {
-	m := names().Of(w.event)
+	m := names.Of(w.event)
 	if w.event == "" {
-		m = states().Of(w.state)
+		m = states.Of(w.state)
 	}
 	if m == bus.Assigned && w.customerJoined() {
 		return bus.Talking
