@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http/httptest"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -31,8 +32,10 @@ type load struct {
 	mu        sync.Mutex
 	sent      int
 	talked    map[string]bool
-	requested map[string]time.Time
-	waits     []time.Duration // from requested to dialing
+	requested map[string]time.Time // the calls that are open
+	reached   map[string]time.Time // when they came to the last step
+	waits     []time.Duration      // from requested to dialing
+	steps     map[string][]time.Duration
 	outcomes  map[string]int
 	lost      int // closed otherwise than completed, though they talked
 	closed    chan string
@@ -47,7 +50,7 @@ func begin(ctx context.Context, o options, w world, lives life) (*load, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &load{group: "sales", sim: simulator, talked: map[string]bool{}, requested: map[string]time.Time{}, outcomes: map[string]int{}, closed: make(chan string, 100_000)}
+	l := &load{group: "sales", sim: simulator, talked: map[string]bool{}, requested: map[string]time.Time{}, reached: map[string]time.Time{}, outcomes: map[string]int{}, closed: make(chan string, 100_000)}
 	if err := simulator.Script.Set(sim.Part{Number: "*", Ring: sim.Duration(lives.ring), Talk: sim.Duration(lives.talk), Wrap: sim.Duration(lives.wrap)}); err != nil {
 		return nil, err
 	}
@@ -56,7 +59,7 @@ func begin(ctx context.Context, o options, w world, lives life) (*load, error) {
 		for i := range agents {
 			agents[i].Token = "token-" + agents[i].AgentSid
 		}
-		tcn, err := simulator.TCN(sim.TCNOptions{Agents: agents})
+		tcn, err := simulator.TCN(sim.TCNOptions{Agents: agents, Pace: sim.TCNPace{Prepare: tcnPrepares}})
 		if err != nil {
 			return nil, err
 		}
@@ -138,6 +141,25 @@ func (l *load) send() error {
 	return err
 }
 
+// steps are what a good call comes by, in this order.
+func steps() []string {
+	return []string{"requested", "assigned", "preparing", "passed", "dialing", "started", "talking", "ended", "wrap_up", "wrapped_up", "closed"}
+}
+
+// where says how long each step of the last steady calls took, after the one
+// before it, by the times at which they were stored.
+func (l *load) where() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var at []string
+	for _, name := range steps() {
+		if took := l.steps[name]; len(took) > 0 {
+			at = append(at, fmt.Sprintf("%s %.1f / %.1f", name, quantile(took, 0.5), quantile(took, 0.99)))
+		}
+	}
+	return strings.Join(at, ", ")
+}
+
 // hear keeps what the measurements need of a call's event, by the server's own
 // time of storing it.
 func (l *load) hear(m *nats.Msg) {
@@ -149,6 +171,12 @@ func (l *load) hear(m *nats.Msg) {
 	stored, _ := time.Parse(time.RFC3339Nano, m.Header.Get("Nats-Time-Stamp"))
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if slices.Contains(steps(), part[4]) {
+		if from, ok := l.reached[call]; ok && l.steps != nil {
+			l.steps[part[4]] = append(l.steps[part[4]], stored.Sub(from))
+		}
+		l.reached[call] = stored
+	}
 	switch part[4] {
 	case "requested":
 		l.requested[call] = stored
@@ -165,6 +193,7 @@ func (l *load) hear(m *nats.Msg) {
 		}
 		delete(l.talked, call)
 		delete(l.requested, call)
+		delete(l.reached, call)
 		l.closed <- call
 	}
 }
@@ -222,7 +251,7 @@ func (l *load) drain(quiet time.Duration) {
 // waited for its dial.
 func (l *load) steady(perSecond int, d time.Duration) ([]time.Duration, error) {
 	l.mu.Lock()
-	l.waits = nil
+	l.waits, l.steps = nil, map[string][]time.Duration{}
 	l.mu.Unlock()
 	tick := time.NewTicker(time.Second / time.Duration(perSecond))
 	defer tick.Stop()
