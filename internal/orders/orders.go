@@ -67,13 +67,25 @@ func (b *Book) token(ctx context.Context, a *lifecycle.Agent) (string, error) {
 	if !ok || log.RefOf(r) != ref {
 		return "", nil
 	}
+	b.Learn(r)
+	return e.Token, nil
+}
+
+// Learn takes an event of an agent's log: what it says of her token need not be
+// read, and of one who is gone nothing is kept.
+func (b *Book) Learn(r events.Record) {
+	e, ok := r.Body.(*events.AgentEnrolled)
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.tokens == nil {
+	switch {
+	case r.Name == events.Removed:
+		delete(b.tokens, log.RefOf(r))
+	case ok && b.tokens == nil:
 		b.tokens = map[log.Ref]sealed{}
+		fallthrough
+	case ok:
+		b.tokens[log.RefOf(r)] = sealed{e.Token, r.Seq}
 	}
-	b.tokens[ref] = sealed{e.Token, seq}
-	return e.Token, nil
 }
 
 // Forget lets go of what was read: the store went back, and another enrolment

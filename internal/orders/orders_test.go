@@ -142,6 +142,23 @@ func TestATokenIsReadOnceAnEnrolment(t *testing.T) {
 		t.Errorf("the token of another enrolment: %s", got)
 	}
 	ann.State.EnrolledSeq--
+	key := events.Key(strings.Repeat("k", 32))
+	again, err := key.Seal("anew", tenants.SealAbout("acme", "ann"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Whoever hears the agents' log anyway need not read.
+	said := events.Record{Family: events.AgentFamily, Tenant: "acme", Key: "ann", Seq: 7, Name: events.Enrolled, Body: &events.AgentEnrolled{Token: again}}
+	book.Learn(said)
+	ann.State.EnrolledSeq = said.Seq
+	if got := token(); got != "anew" {
+		t.Errorf("what was heard: %s", got)
+	}
+	book.Learn(events.Record{Family: events.AgentFamily, Tenant: "acme", Key: "ann", Seq: 8, Name: events.Removed})
+	if got := token(); got != log.CodeUnavailable {
+		t.Errorf("of an agent who is gone: %s", got)
+	}
+	book.Learn(said)
 	book.Forget()
 	if got := token(); got != log.CodeUnavailable {
 		t.Errorf("what was forgotten: %s", got)

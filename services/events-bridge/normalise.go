@@ -70,6 +70,11 @@ func (s *Service) message(d worker.Delivery) (*message, error) {
 	if m.at.IsZero() {
 		m.at = d.Stored
 	}
+	switch raw.Via {
+	case viaPoll, viaDesktop, viaWebhook: // of a bridge, which has our clock
+	default:
+		m.at = m.at.Add(s.Offset)
+	}
 	return m, nil
 }
 

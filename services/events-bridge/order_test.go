@@ -413,3 +413,43 @@ func TestAnAgentThatHangsDelaysOnlyItself(t *testing.T) {
 		t.Errorf("ann is %s", got)
 	}
 }
+
+// A rehearsal's clock is ours alone: whoever publishes to PROVIDER itself says
+// the world's time, or none.
+func TestAGatewayHasTheWorldsClock(t *testing.T) {
+	t.Parallel()
+	for story, tc := range map[string]struct {
+		via          string
+		said, stored time.Duration // before noon; 0: not said
+		offset       time.Duration
+	}{
+		"a rehearsal of tomorrow":           {"gateway", 24 * time.Hour, 0, 24 * time.Hour},
+		"a rehearsal of yesterday":          {"gateway", -24 * time.Hour, 0, -24 * time.Hour},
+		"it does not say when":              {"gateway", 0, 24 * time.Hour, 24 * time.Hour},
+		"it does not say what it is either": {"", 24 * time.Hour, 0, 24 * time.Hour},
+		"a bridge says our time":            {viaWebhook, time.Nanosecond, 0, 24 * time.Hour},
+		"no rehearsal":                      {"gateway", time.Nanosecond, 0, 0},
+	} {
+		t.Run(story, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			w.s.Offset = tc.offset
+			w.dial("c1", "wes", customer)
+			raw := events.ProviderRaw{Connection: "webex", Via: tc.via, Agent: "wes", Body: pageSays("AgentOfferContact", 0)}
+			if tc.said != 0 {
+				raw.ReceivedAt = w.Now().Add(-tc.said)
+			}
+			if _, err := w.Raw(t.Context(), "acme", raw, ""); err != nil {
+				t.Fatal(err)
+			}
+			if w.raws[0].Stored = w.Now().Add(-tc.stored); tc.said != 0 {
+				w.raws[0].Stored = time.Time{}
+			}
+			w.deliver()
+			w.wantCall("c1", "offered")
+			if at := w.agent("wes").State.Since; at.Sub(w.Now()).Abs() > time.Millisecond {
+				t.Errorf("her presence is of %v, at %v", at, w.Now())
+			}
+		})
+	}
+}

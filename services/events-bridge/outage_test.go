@@ -11,6 +11,7 @@ import (
 	"github.com/outdial/outdial/pkg/events"
 	"github.com/outdial/outdial/pkg/events/fault"
 	"github.com/outdial/outdial/pkg/providers"
+	"github.com/outdial/outdial/test/exams/logtest"
 )
 
 // polled is a world whose agent ann, who is ready, is polled every second of a
@@ -94,6 +95,56 @@ func TestAProviderThatDoesNotAnswerSignsItsAgentsOut(t *testing.T) {
 		w.after(time.Minute)
 		w.wantOps("connection_down", "connection_up", "connection_down")
 	})
+}
+
+// The third failure cannot be recorded, or comes to another process than the
+// first two: the agent is signed out all the same, and it is said once.
+func TestAnOutageIsRecordedThoughItsThirdFailureIsNot(t *testing.T) {
+	t.Parallel()
+	for story, meanwhile := range map[string]func(*world){
+		"the log is away": func(w *world) {
+			w.log.Cut(true)
+			w.after(20 * time.Second)
+			w.wantOps()
+			w.log.Cut(false)
+		},
+		"the append is refused": func(w *world) { w.log.Fail(events.SessionLost, logtest.Down) },
+	} {
+		t.Run(story, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				w := polled(t, nil)
+				w.p.fails(down)
+				w.after(4 * time.Second) // two failures
+				meanwhile(w)
+				w.after(time.Minute)
+				w.wantAgent("ann", "session_started ready session_lost")
+				w.wantOps("connection_down")
+			})
+		})
+	}
+	w := newWorld(t)
+	w.poll()
+	w.poll()
+	w.p.fails(down)
+	ask := func(failures int) {
+		rs, err := w.log.From(events.AgentFamily, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.s = New(w.s.Config) // a new process
+		for _, r := range rs {
+			w.s.Follow(r)
+		}
+		for range failures {
+			w.s.PollOnce(t.Context(), log.Ref{Tenant: "acme", ID: "ann"})
+		}
+	}
+	ask(2)
+	w.wantAgent("ann", "session_started ready")
+	ask(3)
+	w.wantAgent("ann", "session_started ready session_lost")
+	w.wantOps("connection_down")
 }
 
 func TestAShortOutageIsNoNews(t *testing.T) {

@@ -23,6 +23,7 @@ const (
 // Follow feeds the roster with every event of AGENTS, in order.
 func (s *Service) Follow(r events.Record) {
 	if r.Family == events.AgentFamily {
+		s.book.Learn(r)
 		s.agents.take(r, s.polled)
 		s.becameReady(r)
 		s.sessions.follow(r)
@@ -74,16 +75,19 @@ func (s *Service) connectionOf(ref log.Ref) string {
 	return ""
 }
 
-// unreachable records that the provider does not answer for an agent.
+// unreachable records that the provider does not answer for an agent. If that
+// cannot be recorded, the next failure asks for it again.
 func (s *Service) unreachable(ctx context.Context, ref log.Ref, code string) {
-	s.note(ctx, "connection_down", ref, code)
 	a, err := s.Log.Agent(ctx, ref)
 	if err == nil && a.Enrolled() && a.State.Session != "" {
 		err = s.sessionEvent(ctx, ref, events.SessionLost, "provider_down", a.State.Session, nil)
 	}
-	if err != nil && ctx.Err() == nil {
+	if err != nil {
+		s.agents.uncount(ref)
 		s.Logger.WarnContext(ctx, "lost session not recorded", "tenant", ref.Tenant, "agent", ref.ID, "code", fault.Code(err))
+		return
 	}
+	s.note(ctx, "connection_down", ref, code)
 }
 
 // note puts a connection's ups and downs into OPS.
@@ -122,7 +126,7 @@ func (s *Service) pollOnce(ctx context.Context, tenant, agent string) (busy bool
 	if !ok || conn.Provider.Poller == nil {
 		return false, nil
 	}
-	who, err := s.agentRef(ctx, a)
+	who, err := s.book.Agent(ctx, a)
 	if err != nil {
 		return false, err
 	}
@@ -135,19 +139,6 @@ func (s *Service) pollOnce(ctx context.Context, tenant, agent string) (busy bool
 	c := first(k.calls)
 	busy = c != nil && (c.Dialing != nil || c.State == lifecycle.Cleared)
 	return busy, s.ask(ctx, k, who, conn)
-}
-
-// agentRef is the agent as its provider knows it, with its credential opened.
-func (s *Service) agentRef(ctx context.Context, a *lifecycle.Agent) (providers.AgentRef, error) {
-	token, ok := s.agents.token(log.Ref{Tenant: a.Tenant, ID: a.ID}, a.State.EnrolledSeq)
-	if !ok {
-		return s.book.Agent(ctx, a)
-	}
-	ref, err := s.Directory.AgentRef(a.Tenant, a.ID, a.State, token)
-	if err != nil {
-		return ref, fault.New(fault.Permanent, "open agent token", "token_sealed", err)
-	}
-	return ref, nil
 }
 
 // ask polls one agent's status and stores it if it says anything new.

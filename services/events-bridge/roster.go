@@ -10,21 +10,14 @@ import (
 )
 
 // roster is what this process remembers of the agents' log: who is where, whom
-// a provider means, what opens an agent's session, and whom to poll when.
+// a provider means, and whom to poll when.
 type roster struct {
 	mu     sync.Mutex
 	agents map[log.Ref]*lifecycle.Agent
-	by     map[string]log.Ref // a provider's name of an agent → who is enrolled under it
-	sealed map[log.Ref]sealed
+	by     map[string]log.Ref          // a provider's name of an agent → who is enrolled under it
 	over   map[log.Ref]*lifecycle.Call // the last call of an agent, where it is known to be closed
 	polls  map[log.Ref]*polling
 	fresh  chan struct{} // somebody is to be polled who was not before
-}
-
-// sealed is an agent's credential as it was enrolled at a sequence.
-type sealed struct {
-	seq   uint64
-	token string
 }
 
 // polling is when an agent is asked next.
@@ -45,7 +38,7 @@ func (r *roster) reset() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.agents, r.by = map[log.Ref]*lifecycle.Agent{}, map[string]log.Ref{}
-	r.sealed, r.over, r.polls = map[log.Ref]sealed{}, map[log.Ref]*lifecycle.Call{}, map[log.Ref]*polling{}
+	r.over, r.polls = map[log.Ref]*lifecycle.Call{}, map[log.Ref]*polling{}
 }
 
 // take hears an event; polled says whether the agent's provider is asked.
@@ -57,9 +50,6 @@ func (r *roster) take(e events.Record, polled func(*lifecycle.Agent) bool) {
 	r.agents[ref] = a
 	if a.Enrolled() {
 		r.by[nameOf(a)] = ref
-	}
-	if b, ok := e.Body.(*events.AgentEnrolled); ok {
-		r.sealed[ref] = sealed{e.Seq, b.Token}
 	}
 	switch p := polled(a); {
 	case !p:
@@ -126,14 +116,6 @@ func (r *roster) names(ref log.Ref) []string {
 	return names
 }
 
-// token is an agent's sealed credential, as it was enrolled at a sequence.
-func (r *roster) token(ref log.Ref, seq uint64) (string, bool) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	t := r.sealed[ref]
-	return t.token, t.seq == seq
-}
-
 // closed remembers the last call of an agent, which is closed and stays so: it
 // need not be read again whenever the agent is looked at. Under which id the
 // provider knows it keeps its late news from the next call.
@@ -194,4 +176,14 @@ func (r *roster) failed(ref log.Ref, again bool) (before, now int) {
 		p.failures = before + 1
 	}
 	return before, p.failures
+}
+
+// uncount takes a failure back: what it asked for could not be done, and the
+// next one asks for it again.
+func (r *roster) uncount(ref log.Ref) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if p := r.polls[ref]; p != nil && p.failures > 0 {
+		p.failures--
+	}
 }

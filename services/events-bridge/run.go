@@ -30,12 +30,12 @@ type RunOptions struct {
 func Run(ctx context.Context, h *runtime.Host, o RunOptions) error {
 	c := o.Config
 	c.Log, c.Store, c.Directory, c.Now, c.Logger = h.Log, h, h.Directory, h.Now, h.Logger
-	c.Turn = newTurns().take
+	c.Offset, c.Turn = h.Clock.Offset(), newTurns().take
 	s := New(c)
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	anew := make(chan struct{}, 1)
-	if err := h.Follow(ctx, events.StreamAgents, s.Follow, func() { s.agents.reset(); poke(anew) }); err != nil {
+	if err := h.Follow(ctx, events.StreamAgents, s.Follow, func() { s.agents.reset(); s.book.Forget(); poke(anew) }); err != nil {
 		return err
 	}
 	raws, err := followRaw(ctx, h, s)

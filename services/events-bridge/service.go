@@ -29,6 +29,7 @@ type Config struct {
 	PollEvery time.Duration // an agent's status; default 1 s
 	Alive     time.Duration // between words that this process lives; default 2 s
 	Quotas    Quotas
+	Offset    time.Duration // of a rehearsal's clock, which Now keeps and a gateway does not
 	Now       func() time.Time
 	// After has something done later; default time.AfterFunc.
 	After func(time.Duration, func())
