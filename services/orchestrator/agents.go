@@ -51,8 +51,8 @@ func (s *Service) endProven(ctx context.Context, r events.Record, p *events.Agen
 	if c.State == lifecycle.Closed { // and a crash came before the release
 		return s.releaseAgent(ctx, log.RefOf(r), c, "closed")
 	}
-	if p.Call != ref.ID {
-		return nil
+	if p.Call != ref.ID || c.State == lifecycle.WrappedUp {
+		return nil // wrapped up is closed by that event, at this moment
 	}
 	_, err = s.Log.Update(ctx, ref, func(c *lifecycle.Call) (*log.Draft, error) {
 		if end, ok := ProvesOver(c, p.CallSeq, p.Evidence == "poll"); ok {
