@@ -27,12 +27,35 @@ var e164Shape = regexp.MustCompile(E164Pattern)
 // rewrites (a trunk zero, a carrier code, a prefix of former days), what is too
 // short or too long for it, and what can be dialed at home only does not.
 func IsE164(s string) bool {
-	if !e164Shape.MatchString(s) {
-		return false
-	}
+	return e164Shape.MatchString(s) && (nanpShape.MatchString(s) || canonicalNumber(s))
+}
+
+// nanpShape is a number of the North American Numbering Plan in which nothing
+// is left to rewrite. The library takes some eighty times as long to say
+// the same.
+var nanpShape = regexp.MustCompile(`^\+1[2-9][0-9]{9}$`)
+
+func canonicalNumber(s string) bool {
 	n, err := phonenumbers.Parse(s, noRegion)
 	return err == nil && phonenumbers.IsPossibleNumberWithReason(n) == phonenumbers.IS_POSSIBLE &&
 		phonenumbers.Format(n, phonenumbers.E164) == s && !disguised(n)
+}
+
+// National gives a number's country calling code and its national digits, as
+// one dials within the country. Not ok: the number is not in canonical E.164, so
+// its digits would ring somebody else.
+func National(e164 string) (country int32, digits string, ok bool) {
+	if nanpShape.MatchString(e164) {
+		return 1, e164[2:], true
+	}
+	if !IsE164(e164) {
+		return 0, "", false
+	}
+	n, err := phonenumbers.Parse(e164, noRegion)
+	if err != nil {
+		return 0, "", false
+	}
+	return n.GetCountryCode(), phonenumbers.GetNationalSignificantNumber(n), true
 }
 
 // noRegion is where no number is at home: only what carries its country is read.

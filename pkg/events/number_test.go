@@ -2,12 +2,31 @@ package events
 
 import (
 	"errors"
+	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/nyaruka/phonenumbers"
 	"pgregory.net/rapid"
 )
+
+// What is said of a North American number without the library is what the
+// library says.
+func TestNorthAmericanNumbersAreWhatTheLibrarySaysTheyAre(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(rt *rapid.T) {
+		if s := rapid.StringMatching(nanpShape.String()).Draw(rt, "number"); !canonicalNumber(s) {
+			rt.Errorf("the library refuses %s", s)
+		}
+	})
+	for area := 200; area < 1000; area++ {
+		for _, rest := range []string{"5550142", "0000000", "9111234", "4110000", "2345678"} {
+			if s := "+1" + strconv.Itoa(area) + rest; !canonicalNumber(s) || !IsE164(s) {
+				t.Errorf("the library refuses %s", s)
+			}
+		}
+	}
+}
 
 // Each class holds spellings of somebody's number that are not that number's
 // own: accepted, they would pass a list that holds it, and ring it.

@@ -97,7 +97,7 @@ func newTeller(cfg Config, number string) *teller {
 		return t
 	}
 	t.id = "3" + digits(14)
-	_, national, _ := bus.National(number)
+	_, national, _ := events.National(number)
 	t.sample = strings.NewReplacer(five9Call, t.id, five9Interaction, hexID(), five9Session, hexID(),
 		five9Number, national, five9Agent, cmp.Or(agent, five9Agent)).Replace(five9Sample)
 	return t

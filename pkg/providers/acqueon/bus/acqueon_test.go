@@ -124,7 +124,7 @@ func TestWhatIsNotInTheDeclaredFormIsNobodysNumber(t *testing.T) {
 			}
 		}
 		for _, n := range append(tc.international, tc.national...) {
-			if _, digits, ok := National(n); ok {
+			if _, digits, ok := events.National(n); ok {
 				t.Errorf("%s: %q would be sent as %s", class, n, digits)
 			}
 		}
@@ -156,7 +156,7 @@ func TestANumberSentNationallyComesBackTheSame(t *testing.T) { // F9-07
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		number := "+1" + rapid.StringMatching(`[2-9][0-9]{2}[2-9][0-9]{6}`).Draw(t, "number")
-		_, national, ok := National(number)
+		_, national, ok := events.National(number)
 		if !ok || FromNational(national, "US") != number || FromInternational(number[1:], "US") != number {
 			t.Fatalf("%s became %q nationally, %q with its country", number, FromNational(national, "US"), FromInternational(number[1:], "US"))
 		}

@@ -1,7 +1,6 @@
 package bus
 
 import (
-	"cmp"
 	"strconv"
 	"strings"
 
@@ -20,20 +19,6 @@ func Digits(s string) string {
 	}, s)
 }
 
-// National gives a number's country calling code and its national digits, as
-// one dials within the country. Not ok: the number is not in canonical E.164, so
-// its digits would ring somebody else.
-func National(e164 string) (country int32, digits string, ok bool) {
-	if !events.IsE164(e164) {
-		return 0, "", false
-	}
-	n, err := phonenumbers.Parse(e164, "ZZ")
-	if err != nil {
-		return 0, "", false
-	}
-	return n.GetCountryCode(), phonenumbers.GetNationalSignificantNumber(n), true
-}
-
 // CallingCode is a region's country calling code, 0 for an unknown region.
 func CallingCode(region string) int {
 	return phonenumbers.GetCountryCodeForRegion(region)
@@ -48,16 +33,18 @@ func FromInternational(number, region string) string {
 		return ""
 	}
 	abroad := canonical("+" + digits)
-	if plus {
+	if plus || valid(abroad) {
 		return abroad
 	}
-	home := national(digits, region)
-	for _, s := range []string{abroad, home} {
-		if n, err := phonenumbers.Parse(s, "ZZ"); err == nil && phonenumbers.IsValidNumber(n) {
-			return s
-		}
+	if home := national(digits, region); abroad == "" || valid(home) {
+		return home
 	}
-	return cmp.Or(abroad, home)
+	return abroad
+}
+
+func valid(e164 string) bool {
+	n, err := phonenumbers.Parse(e164, "ZZ")
+	return err == nil && phonenumbers.IsValidNumber(n)
 }
 
 // FromNational reads a number that carries no country code (Five9), or that
@@ -113,7 +100,7 @@ type Attrs struct {
 
 // NewAttrs begins with the customer's number, which no detail may repeat.
 func NewAttrs(customer string) *Attrs {
-	_, national, _ := National(customer)
+	_, national, _ := events.National(customer)
 	return &Attrs{national: national, m: map[string]string{}}
 }
 

@@ -53,7 +53,7 @@ func (a *Adapter) request(o providers.Order) (bus.Request, error) {
 	if !events.IsE164(o.To) {
 		return bus.Request{}, fault.New(fault.Permanent, "dial", "bad_number", nil)
 	}
-	country, national, ok := bus.National(o.To)
+	country, national, ok := events.National(o.To)
 	if !ok {
 		return bus.Request{}, fault.New(fault.Permanent, "dial", "bad_number", nil)
 	}
