@@ -96,6 +96,7 @@ func Doctor(ctx context.Context, cfg *config.Config, out io.Writer) error {
 			d.say("clock", err, "not shifted")
 		}
 		d.room(ctx, js, setup.Tenants())
+		d.keeping(ctx, js)
 		d.store(ctx, js)
 		d.pauses(ctx, js)
 		d.services(ctx, nc)
