@@ -6,8 +6,11 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/outdial/outdial/internal/log"
 	"github.com/outdial/outdial/internal/tenants"
+	"github.com/outdial/outdial/internal/worker"
 	"github.com/outdial/outdial/pkg/events"
+	"github.com/outdial/outdial/pkg/events/fault"
 	"github.com/outdial/outdial/pkg/events/lifecycle"
 	"github.com/outdial/outdial/pkg/providers"
 	"github.com/outdial/outdial/services/compliance/rules"
@@ -15,6 +18,55 @@ import (
 
 // FactDNC is the kind of a company do-not-call entry.
 const FactDNC = "dnc"
+
+// onAssigned answers for the assignment.
+func (s *Service) onAssigned(ctx context.Context, r events.Record) error {
+	c, err := s.Log.CallOf(ctx, r)
+	if err != nil || !stillAssigned(c, r) {
+		return err
+	}
+	// Whose settings are asked for; whoever touches the provider asks the
+	// leader whether she is still the call's.
+	a, err := s.Log.Agent(ctx, agentOf(c))
+	if err != nil {
+		return err
+	}
+	o, conn, err := s.book.BuildDialRequest(ctx, c, a)
+	if err != nil && fault.Of(err) == fault.Permanent {
+		return s.preparationFailed(ctx, r, err, false) // no repetition makes the order
+	}
+	if err != nil {
+		return err
+	}
+	if conn.Provider.Configured != nil || conn.Provider.Preparer != nil {
+		if err := worker.Aside(ctx, conn.Tenant, conn.Name); err != nil {
+			return err
+		}
+	}
+	d, err := s.demands(ctx, conn, o)
+	if err != nil {
+		return s.preparationFailed(ctx, r, err, false)
+	}
+	if conn.Provider.Preparer != nil {
+		return s.prepare(ctx, r, d)
+	}
+	_, err = s.Log.Update(ctx, log.RefOf(r), func(c *lifecycle.Call) (*log.Draft, error) { // by our rules alone
+		if !stillAssigned(c, r) {
+			return nil, nil
+		}
+		dec := s.judge(ctx, c, d)
+		if !dec.Allowed {
+			return s.failed(c, dec, nil, unread(dec), false)
+		}
+		return s.passed(c, dec, nil)
+	})
+	return err
+}
+
+// stillAssigned says whether the call stands where this assignment put it.
+func stillAssigned(c *lifecycle.Call, assigned events.Record) bool {
+	return c.State == lifecycle.Assigned && c.Refs.Assigned == assigned.Seq
+}
 
 // demands are what the provider's settings ask of a request, and whether the
 // provider is a rehearsal on this machine.

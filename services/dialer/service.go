@@ -109,39 +109,6 @@ func (s *Service) OnCall(ctx context.Context, r events.Record) error {
 	return nil
 }
 
-// onPassed dials, unless somebody withdrew the call while compliance was busy:
-// then what it prepared is undone.
-func (s *Service) onPassed(ctx context.Context, r events.Record) error {
-	c, err := s.Log.CallOf(ctx, r)
-	switch {
-	case err != nil:
-		return err
-	case NeedsCancel(c):
-		return s.cancelPreparation(ctx, r)
-	case !stillCleared(c, r):
-		return nil
-	}
-	if err := aside(ctx, c); err != nil {
-		return err
-	}
-	unfit, err := s.confirm(ctx, c)
-	if err != nil {
-		return err
-	}
-	return s.dial(ctx, r, unfit)
-}
-
-// stillCleared says whether the call still stands where this pass put it: not
-// withdrawn, dialed or assigned anew since.
-func stillCleared(c *lifecycle.Call, passed events.Record) bool {
-	return c.State == lifecycle.Cleared && c.Refs.Passed == passed.Seq && c.Assigned != nil
-}
-
-// aside lets others go on while the call's provider is asked for something.
-func aside(ctx context.Context, c *lifecycle.Call) error {
-	return worker.Aside(ctx, c.Tenant, c.Assigned.Connection)
-}
-
 // agentOf is the agent that the call is assigned to.
 func agentOf(c *lifecycle.Call) log.Ref { return log.Ref{Tenant: c.Tenant, ID: c.Assigned.Agent} }
 

@@ -2,15 +2,99 @@ package dialer
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"time"
 
 	"github.com/outdial/outdial/internal/log"
+	"github.com/outdial/outdial/internal/worker"
 	"github.com/outdial/outdial/pkg/events"
 	"github.com/outdial/outdial/pkg/events/fault"
 	"github.com/outdial/outdial/pkg/events/lifecycle"
 	"github.com/outdial/outdial/pkg/providers"
 )
+
+// Why nothing was sent.
+const (
+	PassExpired    = "pass_expired"
+	Expired        = "expired"
+	ClaimLost      = "claim_lost"
+	AgentNotReady  = "agent_not_ready"
+	ConnectionDown = "connection_down"
+	OtherNumber    = "other_number"
+	TooLate        = "not_after"
+	NothingSent    = "nothing_sent"
+)
+
+// MayDial says whether the intent may be written: "" for yes, else why not.
+// It is invariant I1 in one place: the pass on record is of this assignment,
+// over this number and still valid, and the agent is still this call's and
+// free to take it (I4).
+func MayDial(c *lifecycle.Call, a *lifecycle.Agent, now time.Time) string {
+	p, as := c.Passed, c.Assigned
+	switch {
+	case c.State != lifecycle.Cleared || p == nil || as == nil:
+		return "not_cleared"
+	case c.Refs.Passed <= c.Refs.Assigned || p.Fence != as.Fence:
+		return ClaimLost // a pass counts only for the assignment before it
+	case p.Number.Token == "" || p.Number.Token != c.Request.Number.Token || !events.IsE164(c.Request.Request.To):
+		return OtherNumber // also one that was taken in another spelling than the lists have it
+	case !now.Before(p.ValidUntil):
+		return PassExpired
+	case !now.Before(c.Request.ExpiresAt):
+		return Expired
+	case a.State.Claim == nil || a.State.Claim.Call != c.ID || a.Fence != as.Fence:
+		return ClaimLost
+	case a.State.Presence != events.Ready || a.State.Session != as.Session:
+		return AgentNotReady
+	}
+	return ""
+}
+
+// PassHash is the sha256 of a pass's body, as the intent names it.
+func PassHash(p *events.CallPassed) string {
+	raw, err := json.Marshal(p)
+	if err != nil {
+		return ""
+	}
+	sum := sha256.Sum256(raw)
+	return hex.EncodeToString(sum[:])
+}
+
+// onPassed dials, unless somebody withdrew the call while compliance was busy:
+// then what it prepared is undone.
+func (s *Service) onPassed(ctx context.Context, r events.Record) error {
+	c, err := s.Log.CallOf(ctx, r)
+	switch {
+	case err != nil:
+		return err
+	case NeedsCancel(c):
+		return s.cancelPreparation(ctx, r)
+	case !stillCleared(c, r):
+		return nil
+	}
+	if err := aside(ctx, c); err != nil {
+		return err
+	}
+	unfit, err := s.confirm(ctx, c)
+	if err != nil {
+		return err
+	}
+	return s.dial(ctx, r, unfit)
+}
+
+// stillCleared says whether the call still stands where this pass put it: not
+// withdrawn, dialed or assigned anew since.
+func stillCleared(c *lifecycle.Call, passed events.Record) bool {
+	return c.State == lifecycle.Cleared && c.Refs.Passed == passed.Seq && c.Assigned != nil
+}
+
+// aside lets others go on while the call's provider is asked for something.
+func aside(ctx context.Context, c *lifecycle.Call) error {
+	return worker.Aside(ctx, c.Tenant, c.Assigned.Connection)
+}
 
 // An attempt is one intent on its way to the provider. sendBy carries the
 // monotonic clock: a process that slept must not send.

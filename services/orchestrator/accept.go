@@ -198,3 +198,179 @@ func (s *Service) requested(t tenants.Tenant, d worker.Delivery, in events.Intak
 	}
 	return draft, err
 }
+
+// OnCall looks at a call again after an event that may ask something of the
+// orchestrator. The others are heard by the index alone.
+func (s *Service) OnCall(ctx context.Context, d worker.Delivery) error {
+	r := *d.Record
+	switch r.Name {
+	case events.Requested, events.Failed, events.CancelRequested,
+		events.Withheld, events.Cancelled, events.Started, events.Refused, events.NotPlaced, events.Resolved,
+		events.Ended, events.WrapUp, events.WrappedUp, events.Waiting:
+		c, err := s.Log.CallOf(ctx, r)
+		if err != nil {
+			return err
+		}
+		if last := lastAssigned(c); last != nil && c.State == lifecycle.Waiting {
+			// Whoever was lent to the call goes free.
+			if err := s.releaseAgent(ctx, log.Ref{Tenant: c.Tenant, ID: last.Agent}, c, "waiting"); err != nil {
+				return err
+			}
+		}
+		// After a wait, somebody is looked for once more: an agent may have
+		// become ready while it was written.
+		return s.advance(ctx, log.RefOf(r))
+	case events.Closed:
+		if end, ok := r.Body.(*events.CallClosed); ok && end.Agent != "" {
+			closed := &lifecycle.Call{Tenant: r.Tenant, ID: r.Key, State: lifecycle.Closed, Closed: end}
+			return s.releaseAgent(ctx, log.Ref{Tenant: r.Tenant, ID: end.Agent}, closed, "closed")
+		}
+	case events.Orphaned:
+		return s.quarantineLast(ctx, log.RefOf(r))
+	}
+	return nil
+}
+
+// advance does the next thing about a call, whatever it is.
+func (s *Service) advance(ctx context.Context, ref log.Ref) error {
+	var seeker *lifecycle.Call // the call, if what it needs next is an agent
+	read := false
+	_, err := s.Log.Update(ctx, ref, func(c *lifecycle.Call) (*log.Draft, error) {
+		read, seeker = true, nil
+		a := s.plan(c, s.Now())
+		switch {
+		case a.Do == Claim:
+			seeker = c
+			return nil, nil
+		case a.Do == Wait && proved(c):
+			// Before the call has another turn: who could not be reached would
+			// be the longest idle once more.
+			if err := s.endUnreached(ctx, c); err != nil {
+				return nil, err
+			}
+		}
+		return s.draft(c, a)
+	})
+	if err != nil && !read {
+		return unread{err}
+	}
+	if err != nil || seeker == nil {
+		return err
+	}
+	return s.seek(ctx, seeker)
+}
+
+// unread is why a call could not be read. An agent's log that cannot be is no
+// reason to give its calls up: they end by their own deadlines.
+type unread struct{ error }
+
+func (e unread) Unwrap() error { return e.error }
+
+// illegible says that it is the call's own log that nobody here can read.
+func illegible(err error) bool {
+	_, ok := errors.AsType[unread](err)
+	return ok && fault.Of(err) == fault.Permanent
+}
+
+// attempt advances a call whose time has come. One whose log cannot be read is
+// set aside for a person.
+func (s *Service) attempt(ctx context.Context, ref log.Ref) {
+	err := s.advance(ctx, ref)
+	if err == nil || ctx.Err() != nil {
+		return
+	}
+	s.Logger.WarnContext(ctx, "timer", "call", ref.ID, "code", fault.Code(err))
+	if illegible(err) {
+		s.index.Hold(ref)
+	}
+}
+
+// waitForAgent drafts the wait of a call that found nobody, or whose customer is
+// on our line, unless something
+// else is to be done about it by now.
+func (s *Service) waitForAgent(c *lifecycle.Call) (*log.Draft, error) {
+	switch a := s.plan(c, s.Now()); {
+	case a.Do != Claim:
+		return s.draft(c, a)
+	case s.index.OnLine(c, s.Now(), s.Limits.Talk):
+		until := s.Now().Add(lookAtLine)
+		return s.waiting(c, events.CallWaiting{Reason: events.WaitCap, Detail: onOurLine, Until: &until})
+	case c.State == lifecycle.Waiting && c.Waiting.Reason == events.WaitAgentNotReady && c.Waiting.Until == nil:
+		return nil, nil // said already
+	}
+	return s.waiting(c, events.CallWaiting{Reason: events.WaitAgentNotReady})
+}
+
+// asBefore is the wait that the call is in, said again: it only moves the log.
+func asBefore(c *lifecycle.Call, detail string) events.CallWaiting {
+	w := events.CallWaiting{Reason: events.WaitAgentNotReady, Detail: detail}
+	if c.State == lifecycle.Waiting {
+		w.Reason, w.Until = c.Waiting.Reason, c.Waiting.Until
+	}
+	return w
+}
+
+// waiting drafts a wait, or the end of a call that has waited too often.
+func (s *Service) waiting(c *lifecycle.Call, w events.CallWaiting) (*log.Draft, error) {
+	if a := bounded(c, Action{Do: Wait, Reason: w.Reason}); a.Do == Close {
+		return s.closing(c, a, s.Now())
+	}
+	return log.NextOfCall(c, events.Orchestrator, events.Waiting, s.Now(), &w)
+}
+
+// draft puts a decision about a call into an event; nil when there is nothing
+// to say.
+func (s *Service) draft(c *lifecycle.Call, a Action) (*log.Draft, error) {
+	now := s.Now()
+	switch a.Do {
+	case Wait:
+		if c.State == lifecycle.Waiting && c.Waiting.Reason == a.Reason && sameTime(c.Waiting.Until, a.Until) {
+			return nil, nil
+		}
+		return log.NextOfCall(c, events.Orchestrator, events.Waiting, now,
+			&events.CallWaiting{Reason: a.Reason, Until: a.Until})
+	case Cancel:
+		by := events.ByExpiry
+		if a.Reason == WentBack {
+			by = events.ByOperator
+		}
+		return log.NextOfCall(c, events.Orchestrator, events.CancelRequested, now,
+			&events.CallCancelRequested{By: by, Reason: a.Reason})
+	case Close:
+		return s.closing(c, a, now)
+	}
+	return nil, nil
+}
+
+func (s *Service) closing(c *lifecycle.Call, a Action, now time.Time) (*log.Draft, error) {
+	if Forsakes(s.Standing(), c) { // whoever closes it, for whatever reason
+		a = forsaken(c)
+	}
+	c.Instants.Closed = now
+	seen := now
+	if a.Presumed {
+		seen = time.Time{} // nobody saw it end
+	}
+	body := &events.CallClosed{
+		Outcome: a.Outcome, Reason: a.Reason, Presumed: a.Presumed, Quarantine: a.Quarantine,
+		Instants: c.Instants, Durations: c.Durations(seen),
+	}
+	if last := lastAssigned(c); last != nil {
+		body.Agent = last.Agent
+	}
+	return log.NextOfCall(c, events.Orchestrator, events.Closed, now, body)
+}
+
+func sameTime(a, b *time.Time) bool {
+	return a == b || (a != nil && b != nil && a.Equal(*b))
+}
+
+// lastAssigned is the call's latest assignment, void or not.
+func lastAssigned(c *lifecycle.Call) *events.CallAssigned {
+	for i := len(c.Log) - 1; i >= 0; i-- {
+		if a, ok := c.Log[i].Body.(*events.CallAssigned); ok {
+			return a
+		}
+	}
+	return nil
+}

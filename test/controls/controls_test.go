@@ -24,7 +24,6 @@ type control struct {
 
 const (
 	e2e       = "./test/e2e"
-	plan      = "services/dialer/plan.go"
 	start     = "services/dialer/start.go"
 	lifecycle = "pkg/events/lifecycle/agent.go"
 )
@@ -32,7 +31,7 @@ const (
 func controls() []control {
 	return append(append(append(complianceControls(), fairnessControls()...), simulationControls()...), []control{
 		{
-			invariant: "I1", guard: "MayDial", file: plan,
+			invariant: "I1", guard: "MayDial", file: start,
 			old: "	p, as := c.Passed, c.Assigned\n	switch {\n",
 			new: "	p, as := c.Passed, c.Assigned\n	if p != nil && as != nil && a != nil {\n		return \"\"\n	}\n	switch {\n",
 			pkg: e2e, test: "TestAPassThatHasExpiredDoesNotDial", says: "dialed, want withheld (pass_expired)",
@@ -67,7 +66,7 @@ func controls() []control {
 			pkg: "./cmd/outdial/internal/app", test: "TestAKeyThatWasReplacedIsRefusedAtTheNextStart", says: "starts with another key",
 		},
 		{
-			invariant: "I4", guard: "MayDial wants the claim", file: plan,
+			invariant: "I4", guard: "MayDial wants the claim", file: start,
 			old: "case a.State.Claim == nil || a.State.Claim.Call != c.ID || a.Fence != as.Fence:",
 			new: "case a == nil:",
 			pkg: e2e, test: "TestAnAgentWhoseClaimIsLostIsNotDialed", says: "dialed, want withheld (claim_lost)",

@@ -72,3 +72,25 @@ func TestNamedPlacesExist(t *testing.T) {
 		}
 	}
 }
+
+// The way of one call is printed function by function: each is where it is said
+// to be, and they are no more than a newcomer reads in one go.
+func TestTheWayOfOneCallIsAsItIsPrinted(t *testing.T) {
+	t.Parallel()
+	row := regexp.MustCompile("(?m)^\\| \\d+ \\| `([A-Za-z.]+)` \\| `([a-z/_-]+\\.go)` \\|")
+	rows := row.FindAllStringSubmatch(string(read(t, "docs/architecture.md")), -1)
+	files := map[string]bool{}
+	for _, m := range rows {
+		files[m[2]] = true
+		receiver, name, method := strings.Cut(m[1], ".")
+		if first := receiver[0]; !method || first >= 'a' && first <= 'z' { // no type's name, or a package's
+			receiver, name = `\w+`, m[1][strings.Index(m[1], ".")+1:]
+		}
+		if fn := regexp.MustCompile(`(?m)^func (\(\w+ \*?` + receiver + `(\[\w+\])?\) )?` + name + `\(`); !fn.Match(read(t, m[2])) {
+			t.Errorf("docs/architecture.md: %s is not in %s", m[1], m[2])
+		}
+	}
+	if len(rows) < 20 || len(rows) > 25 || len(files) > 12 {
+		t.Errorf("%d functions in %d files, want at most 25 in 12", len(rows), len(files))
+	}
+}
