@@ -157,7 +157,7 @@ func (c *upCmd) Run(e *env) error {
 		return err
 	}
 	a, err := app.Start(e.ctx, app.Options{Config: cfg, Version: runtime.Version(), Unsafe: c.UnsafeFsync, At: c.At, Accept: c.accept(),
-		LogTo: e.errOut, Level: c.LogLevel, Getenv: e.getenv})
+		LogTo: e.errOut, Level: c.LogLevel, Getenv: e.getenv, Witness: app.Witness(cfg, e.getenv)})
 	if err != nil {
 		return err
 	}

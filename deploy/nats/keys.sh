@@ -45,8 +45,15 @@ fi
 [ -s "$secrets/valkey.url" ] || printf 'redis://:%s@valkey:6379/0' "$(cat "$secrets/valkey.password")" >"$secrets/valkey.url"
 [ -s "$secrets/grafana.password" ] || random >"$secrets/grafana.password"
 
-# The containers run as users of their own, and read these files through bind
-# mounts; the folder above them stays ours alone.
+# The containers that read these files through bind mounts run as whoever made
+# them (OUTDIAL_USER), so that nobody else needs to be able to. Root's belong to
+# a user of no other use: no container runs as root.
+owner=$(id -u):$(id -g)
+if [ "$(id -u)" = 0 ]; then
+	owner=10001:10001
+	chown "$owner" "$secrets"/*
+fi
+set_env OUTDIAL_USER "$owner"
 chmod 700 "$secrets"
-chmod 644 "$secrets"/*
+chmod 600 "$secrets"/* "$env"
 echo "keys.sh: keys are in deploy/secrets, public nkeys in .env; keep both out of version control"

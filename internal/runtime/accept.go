@@ -24,7 +24,18 @@ type Forsaken struct {
 	Regression events.Regression
 	Calls      []audit.Open   // open when it was accepted
 	Requests   map[string]int // not taken yet, by tenant
+	Untaken    []Untaken      // the same by name, of each tenant the first mostNamed
 }
+
+// An Untaken is a request that no call has begun with yet. Source and ID are
+// shown as in REJECTED: what could be a number is masked.
+type Untaken struct {
+	Tenant, Call, Source, ID string
+	Stored                   time.Time
+}
+
+// mostNamed is how many requests of a tenant are named.
+const mostNamed = 200
 
 // Forsake lists what the acceptance of a store that went back would close, and
 // the acceptance itself.
@@ -39,7 +50,7 @@ func Forsake(ctx context.Context, js jetstream.JetStream, now time.Time) (Forsak
 	}
 	f := Forsaken{Regression: *open, Requests: map[string]int{}}
 	a := events.Acceptance{Regression: open.ID, Epoch: open.Epoch, AcceptedAt: now, Through: map[string]uint64{}}
-	if err := f.through(ctx, js, a.Through); err != nil {
+	if err := f.through(ctx, js, now, a.Through); err != nil {
 		return f, a, err
 	}
 	j := audit.New(audit.Options{})
@@ -51,7 +62,7 @@ func Forsake(ctx context.Context, js jetstream.JetStream, now time.Time) (Forsak
 }
 
 // through notes where every stream ends that calls come from.
-func (f Forsaken) through(ctx context.Context, js jetstream.JetStream, ends map[string]uint64) error {
+func (f *Forsaken) through(ctx context.Context, js jetstream.JetStream, now time.Time, ends map[string]uint64) error {
 	names := js.StreamNames(ctx)
 	for name := range names.Name() {
 		tenant, requests := strings.CutPrefix(name, events.RequestStream(""))
@@ -72,9 +83,41 @@ func (f Forsaken) through(ctx context.Context, js jetstream.JetStream, ends map[
 		}
 		if info := c.CachedInfo(); info.NumPending > 0 || info.NumAckPending > 0 {
 			f.Requests[tenant] = int(info.NumPending) + info.NumAckPending
+			if err := f.name(ctx, js, s, tenant, now, info.AckFloor.Stream); err != nil {
+				return fmt.Errorf("stream %s: %w", name, err)
+			}
 		}
 	}
 	return names.Err()
+}
+
+// name looks who asked, beyond what is known to be taken. A request whose call
+// is on record was taken, though nobody has said so to the broker.
+func (f *Forsaken) name(ctx context.Context, js jetstream.JetStream, s jetstream.Stream, tenant string, now time.Time, taken uint64) error {
+	most := min(f.Requests[tenant], mostNamed)
+	for seq, named := taken+1, 0; seq <= s.CachedInfo().State.LastSeq && named < most; seq++ {
+		m, err := s.GetMsg(ctx, seq)
+		if errors.Is(err, jetstream.ErrMsgNotFound) {
+			continue // aged out
+		}
+		if err != nil {
+			return err
+		}
+		in, _, who := events.ReadRequest(m.Subject, events.Header(m.Header), m.Data, events.RequestContext{Tenant: tenant, Now: now, Stored: m.Time})
+		if in.Call != "" {
+			begun := events.LogSubject(events.CallFamily, tenant, in.Call, events.Orchestrator, events.Requested)
+			_, err := log.LastSequence(ctx, js, events.StreamCalls, begun)
+			if err == nil {
+				continue
+			}
+			if !errors.Is(err, log.ErrNone) {
+				return err
+			}
+		}
+		f.Untaken = append(f.Untaken, Untaken{tenant, in.Call, events.Showable(who.Source), events.Showable(who.ID), m.Time})
+		named++
+	}
+	return nil
 }
 
 // Accept accepts a store that went back in time as it is, in somebody's name.

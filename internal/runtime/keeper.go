@@ -40,6 +40,10 @@ func (p *past) remember(ctx context.Context) {
 	if err == nil {
 		p.kept = version
 	}
+	if err != nil && !p.unkept {
+		p.logger.Warn("what is known of the store cannot be kept elsewhere too; if all of it is put back from a copy, nobody notices", "error", err.Error())
+	}
+	p.unkept = err != nil
 }
 
 func (p *past) save() error {
@@ -76,10 +80,10 @@ func (p *past) against(ctx context.Context, text []byte) error {
 	known, err := marks.Read(text)
 	switch {
 	case err != nil:
-		p.logger.Warn("what Redis knew of the store cannot be read; it is written anew")
+		p.logger.Warn("what was kept of the store elsewhere cannot be read; it is written anew")
 		return nil
 	case p.fresh:
-		p.logger.Warn("Redis knew another store; this one is new, and nothing of it was known here")
+		p.logger.Warn("another store was known; this one is new, and nothing of it was known here")
 		return nil
 	}
 	record, _, err := RecordOf(ctx, p.js)
@@ -91,7 +95,7 @@ func (p *past) against(ctx context.Context, text []byte) error {
 		return err
 	}
 	if finding, stream, why := marks.Meet(known, record, views); finding == marks.WentBack {
-		p.book.Regress(stream, why+", by what Redis knew")
+		p.book.Regress(stream, why+", by what was kept elsewhere")
 		p.stand(record)
 	}
 	return nil
@@ -106,7 +110,7 @@ func (p *past) keep(ctx context.Context, k Keeper) {
 	p.keeper = k
 	p.mu.Unlock()
 	if err := p.compare(ctx); err != nil {
-		p.logger.Warn("what Redis knows of the store cannot be read now; it is asked again", "code", fault.Code(err))
+		p.logger.Warn("what is kept of the store elsewhere cannot be read now; it is asked again", "code", fault.Code(err))
 	}
 	p.onRecord(ctx)
 }

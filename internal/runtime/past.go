@@ -49,6 +49,7 @@ type past struct {
 	told        string // the regression that the log speaks of, by id
 	alarmed     string // and the alarm
 	failed      bool   // to save, and said so
+	unkept      bool   // by the keeper, and said so
 	stop        context.CancelFunc
 	done        chan struct{}
 }

@@ -5,9 +5,12 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/nats-io/nats.go"
 
 	"github.com/outdial/outdial/internal/broker"
 	"github.com/outdial/outdial/internal/log"
@@ -251,5 +254,41 @@ func TestAMemoryThatCannotBeReadOrKeptEndsTheStart(t *testing.T) {
 			h.Close()
 			t.Errorf("%s: it starts all the same", story)
 		}
+	}
+}
+
+// Whoever accepts an older store sees whose requests are closed by it, by the
+// names that their senders know and by nothing personal.
+func TestWhatAnAcceptanceClosesIsNamed(t *testing.T) {
+	t.Parallel()
+	r, dir := provisioned(t), t.TempDir()
+	ahead(t, dir, events.Bridge, 0)
+	h := beside(t, r, events.Bridge, dir)
+	await(t, "it is on record", func() bool {
+		record, _, err := runtime.RecordOf(t.Context(), r.JS)
+		return err == nil && record.Open() != nil
+	})
+	for _, id := range []string{"order-7", "taken", "+12125550142", ""} {
+		m := nats.NewMsg(events.RequestSubject("acme"))
+		m.Data = []byte(`{"to":"+12125550142"}`)
+		if id != "" {
+			m.Header = nats.Header{"ce-specversion": {"1.0"}, "ce-type": {events.TypeDialRequested}, "ce-source": {"/crm"}, "ce-id": {id}}
+		}
+		if _, err := r.JS.PublishMsg(t.Context(), m); err != nil {
+			t.Fatal(err)
+		}
+	}
+	requested(t, h, events.CallID("acme", "/crm", "taken"))
+	f, _, err := runtime.Forsake(t.Context(), r.JS, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, q := range f.Untaken {
+		got = append(got, q.Call+" "+q.Source+" "+q.ID)
+	}
+	want := []string{events.CallID("acme", "/crm", "order-7") + " /crm order-7", events.CallID("acme", "/crm", "+12125550142") + " /crm " + events.Showable("+12125550142"), "  "}
+	if !slices.Equal(got, want) || f.Requests["acme"] != 4 || strings.Contains(strings.Join(got, ""), "5550142") {
+		t.Errorf("named %q of %d, want %q", got, f.Requests["acme"], want)
 	}
 }

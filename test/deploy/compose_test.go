@@ -1,8 +1,10 @@
 package deploy
 
 import (
+	"errors"
 	"maps"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -17,7 +19,7 @@ const composeFile = "docker-compose.yml"
 
 // environment is what deploy/nats/keys.sh puts into .env.
 func environment() types.Mapping {
-	env := types.Mapping{}
+	env := types.Mapping{"OUTDIAL_USER": "1000:1000"}
 	for _, u := range users {
 		env["NATS_NKEY_"+strings.ToUpper(u)] = "U" + strings.ToUpper(u)
 	}
@@ -171,6 +173,48 @@ func TestComposeKeys(t *testing.T) {
 	}
 }
 
+// Nobody but their owner can read the keys, and whoever reads them in a container
+// is their owner.
+func TestKeysAreTheirOwnersAlone(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for name, text := range map[string][]byte{
+		"deploy/nats/keys.sh": read(t, "deploy", "nats", "keys.sh"),
+		"nats":                []byte("#!/bin/sh\ncase \"$3\" in gen) printf SUAKEY >\"$6\"; chmod 644 \"$6\";; show) echo UKEY;; esac\n"),
+	} {
+		file := filepath.Join(dir, name)
+		if err := errors.Join(os.MkdirAll(filepath.Dir(file), 0o755), os.WriteFile(file, text, 0o755)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 2 { // what is there is kept
+		cmd := exec.CommandContext(t.Context(), "sh", filepath.Join(dir, "deploy/nats/keys.sh"))
+		cmd.Env = append(os.Environ(), "NATS_CLI="+filepath.Join(dir, "nats"))
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+	}
+	files, err := filepath.Glob(filepath.Join(dir, "deploy/secrets/*"))
+	if err != nil || len(files) < len(project(t).Secrets) {
+		t.Errorf("made %v, %v", files, err)
+	}
+	for _, file := range append(files, filepath.Join(dir, ".env")) {
+		info, err := os.Stat(file)
+		if err != nil || info.Mode().Perm() != 0o600 || info.Size() == 0 {
+			t.Errorf("%s: %v, %v", filepath.Base(file), info.Mode(), err)
+		}
+	}
+	env, err := os.ReadFile(filepath.Join(dir, ".env"))
+	if err != nil || strings.Count(string(env), "OUTDIAL_USER=") != 1 || strings.Contains(string(env), "OUTDIAL_USER=0:") {
+		t.Errorf("%s, %v", env, err)
+	}
+	for name, s := range project(t, "observability", "tools").Services {
+		if len(s.Secrets) > 0 && s.User != "1000:1000" {
+			t.Errorf("%s runs as %s, which cannot read its secrets", name, s.User)
+		}
+	}
+}
+
 // Base images are pinned, and no image is left as root.
 func TestDockerfile(t *testing.T) {
 	t.Parallel()
@@ -258,13 +302,13 @@ func TestComposeMistakesAreSeen(t *testing.T) {
 		t.Error("a start without keys was accepted")
 	}
 	for says, tc := range map[string]struct{ service, old, new string }{
-		"root":           {"valkey", `user: "999:1000"`, `user: "0:0"`},
+		"root":           {"valkey", "user: ${OUTDIAL_USER:?run deploy/nats/keys.sh}\n    command", "user: \"0:0\"\n    command"},
 		"open port":      {"nats", `"127.0.0.1:4222:4222"`, `"4222:4222"`},
-		"moving image":   {"valkey", "valkey:8.1.3-alpine", "valkey:latest"},
+		"moving image":   {"grafana", "grafana/grafana:12.1.1", "grafana/grafana:latest"},
 		"writable":       {"valkey", "read_only: true", "read_only: false"},
 		"no examination": {"valkey", "test: [CMD-SHELL", "disable: true\n      test: [CMD-SHELL"},
 	} {
-		p, err := compose(t, swap(t, tc.old, tc.new), environment())
+		p, err := compose(t, swap(t, tc.old, tc.new), environment(), "observability")
 		if err != nil {
 			t.Errorf("%s: %v", says, err)
 		} else if len(unsound(tc.service, p.Services[tc.service])) == 0 {

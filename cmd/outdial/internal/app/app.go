@@ -38,6 +38,7 @@ type Options struct {
 	Unsafe  bool      // accept, or run, a server that does not fsync
 	At      time.Time // rehearse as if it were then; zero: the real clock
 	Accept  keycheck.Accept
+	Witness string // see Witness; "" for none
 	LogTo   io.Writer
 	Level   slog.Level
 	Getenv  func(string) string
@@ -94,6 +95,9 @@ func (a *App) start(ctx context.Context, o Options) error {
 	}
 	a.defers(stop)
 	a.Sessions, a.store = what, store
+	if o.Witness != "" {
+		a.store = witnessed{store, o.Witness}
+	}
 	return a.services(ctx, o)
 }
 
@@ -266,7 +270,7 @@ func (a *App) services(ctx context.Context, o Options) error {
 		}
 		a.defers(h.Close)
 		if k, ok := a.store.(runtime.Keeper); ok && name == "orchestrator" {
-			h.Keep(ctx, k) // the others start on what Redis knows of the store
+			h.Keep(ctx, k) // the others start on what Redis, or the witness, knows of the store
 		}
 		a.hosts[name] = h
 		hosts = append(hosts, h)

@@ -1,6 +1,7 @@
 package ops
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -61,6 +62,11 @@ func ResolveRegression(ctx context.Context, cfg *config.Config, o ResolveOptions
 	}
 	for _, tenant := range slices.Sorted(maps.Keys(f.Requests)) {
 		fmt.Fprintf(o.Out, "  %-20s %s that had not been taken yet\n", tenant, count(f.Requests[tenant], "request"))
+		for _, q := range f.Untaken {
+			if q.Tenant == tenant {
+				fmt.Fprintf(o.Out, "  %-20s   call %s, request %q of %s, stored %s\n", tenant, cmp.Or(q.Call, "none"), q.ID, cmp.Or(q.Source, "nobody"), q.Stored.UTC().Format(time.RFC3339))
+			}
+		}
 	}
 	if len(f.Calls)+len(f.Requests) == 0 {
 		fmt.Fprintln(o.Out, "  nothing: no call is open, no request waits")
