@@ -148,6 +148,7 @@ type upCmd struct {
 	At          time.Time  `placeholder:"RFC3339" help:"Rehearse as if it were then; every provider must be on loopback."`
 	UnsafeFsync bool       `help:"Accept a NATS server that may lose acknowledged messages on power loss."`
 	LogLevel    slog.Level `default:"info" help:"debug, info, warn or error."`
+	Restored    bool       `help:"The store was put back from a copy: nothing is dialed until resolve-regression accepts it. For one start."`
 	keyFlags
 }
 
@@ -157,7 +158,7 @@ func (c *upCmd) Run(e *env) error {
 		return err
 	}
 	a, err := app.Start(e.ctx, app.Options{Config: cfg, Version: runtime.Version(), Unsafe: c.UnsafeFsync, At: c.At, Accept: c.accept(),
-		LogTo: e.errOut, Level: c.LogLevel, Getenv: e.getenv, Witness: app.Witness(cfg, e.getenv)})
+		LogTo: e.errOut, Level: c.LogLevel, Getenv: e.getenv, Witness: app.Witness(cfg, e.getenv), Restored: c.Restored})
 	if err != nil {
 		return err
 	}
@@ -205,7 +206,9 @@ type resolveCmd struct {
 	fileFlag
 	By     string `required:"" placeholder:"NAME" help:"Who accepts it."`
 	Reason string `required:"" placeholder:"WHY" help:"Why; kept in OPS."`
-	DryRun bool   `help:"Show what would close, and change nothing."`
+	DryRun bool   `xor:"restored" help:"Show what would close, and change nothing."`
+	// Restored is for a store that nobody knows better.
+	Restored bool `xor:"restored" help:"It was put back from a copy, though no service noticed: before the services are started."`
 }
 
 func (c *resolveCmd) Run(e *env) error {
@@ -216,7 +219,7 @@ func (c *resolveCmd) Run(e *env) error {
 	if err != nil {
 		return err
 	}
-	return ops.ResolveRegression(e.ctx, cfg, ops.ResolveOptions{By: c.By, Reason: c.Reason, DryRun: c.DryRun, Out: e.out})
+	return ops.ResolveRegression(e.ctx, cfg, ops.ResolveOptions{By: c.By, Reason: c.Reason, DryRun: c.DryRun, Restored: c.Restored, Out: e.out})
 }
 
 type auditCmd struct {

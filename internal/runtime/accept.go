@@ -120,6 +120,21 @@ func (f *Forsaken) name(ctx context.Context, js jetstream.JetStream, s jetstream
 	return nil
 }
 
+// Declare puts on record that a store was put back from a copy, where nothing
+// shows it and a person knows: from then on it stands as one that was found to
+// have gone back, until it is accepted.
+func Declare(ctx context.Context, js jetstream.JetStream, now time.Time) error {
+	record, seq, err := RecordOf(ctx, js)
+	if err != nil || record.Open() != nil {
+		return err
+	}
+	r := events.Regression{ID: events.RandomID(), Epoch: record.Epoch() + 1, Stream: events.StreamCalls,
+		What: "it was put back from a copy, by an operator's word", Service: "outdial", SeenAt: now}
+	_, err = log.PutControl(ctx, js, events.RegressionSubject(), events.SourceOf(events.AnyTenant, events.Operator),
+		events.Control{Name: "regression", Regression: &r, By: "outdial", At: now}, seq)
+	return err
+}
+
 // Accept accepts a store that went back in time as it is, in somebody's name.
 // From then on calls are dialed again; those that were open in it, and the
 // requests it held, are closed `failed` (store_went_back) and never dialed.

@@ -39,9 +39,11 @@ type Options struct {
 	At      time.Time // rehearse as if it were then; zero: the real clock
 	Accept  keycheck.Accept
 	Witness string // see Witness; "" for none
-	LogTo   io.Writer
-	Level   slog.Level
-	Getenv  func(string) string
+	// Restored says that the store was put back from a copy.
+	Restored bool
+	LogTo    io.Writer
+	Level    slog.Level
+	Getenv   func(string) string
 }
 
 // An App is outdial, running.
@@ -144,7 +146,9 @@ func (a *App) prepare(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
-	a.Clock, err = FixClock(ctx, js, o.Config, o.At)
+	if a.Clock, err = FixClock(ctx, js, o.Config, o.At); err == nil && o.Restored {
+		err = runtime.Declare(ctx, js, a.Clock.Now())
+	}
 	return err
 }
 

@@ -19,11 +19,12 @@ import (
 func TestAWholeDataFolderPutBackIsKnownByTheWitness(t *testing.T) {
 	t.Parallel()
 	for story, c := range map[string]struct {
-		witness, restore, notices bool
+		witness, restore, said, notices bool
 	}{
-		"put back, with a memory elsewhere": {true, true, true},
-		"put back, with none":               {false, true, false},
-		"only started again":                {true, false, false},
+		"put back, with a memory elsewhere":   {witness: true, restore: true, notices: true},
+		"put back, with none":                 {restore: true},
+		"put back, with none, but a person's": {restore: true, said: true, notices: true},
+		"only started again":                  {witness: true},
 	} {
 		t.Run(story, func(t *testing.T) {
 			t.Parallel()
@@ -32,16 +33,16 @@ func TestAWholeDataFolderPutBackIsKnownByTheWitness(t *testing.T) {
 			if c.witness {
 				witness = filepath.Join(t.TempDir(), "outdial", "store")
 			}
-			up := func(group string) *App {
+			up := func(group string, restored bool) *App {
 				t.Helper()
 				h.more = []string{"agents:", `  - {tenant: acme, agent: ann, connection: tcn, huntGroups: [` + group + `], token: {file: "` + filepath.Join(h.dir, "acme.key") + `"}}`}
-				a, err := Start(t.Context(), Options{Config: h.config(here), Version: "0.0.1", Unsafe: true, LogTo: io.Discard, Getenv: noEnv, Witness: witness})
+				a, err := Start(t.Context(), Options{Config: h.config(here), Version: "0.0.1", Unsafe: true, LogTo: io.Discard, Getenv: noEnv, Witness: witness, Restored: restored})
 				if err != nil {
 					t.Fatal(err)
 				}
 				return a
 			}
-			up("one").Close()
+			up("one", false).Close()
 			copied := filepath.Join(t.TempDir(), "copy")
 			put := func(to, from string) {
 				t.Helper()
@@ -55,11 +56,11 @@ func TestAWholeDataFolderPutBackIsKnownByTheWitness(t *testing.T) {
 				}
 			}
 			put(copied, h.dir)
-			up("two").Close()
+			up("two", false).Close()
 			if c.restore {
 				put(h.dir, copied)
 			}
-			a := up("two")
+			a := up("two", c.said)
 			defer a.Close()
 			if got := regressed(t, a); got != c.notices {
 				t.Errorf("that the store went back is on record: %v, want %v", got, c.notices)
