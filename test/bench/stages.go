@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -41,12 +42,14 @@ func desktops(ctx context.Context, o options, t *table) error {
 	p50, p99 := quantile(waits, 0.5), quantile(waits, 0.99)
 	t.add("requested→dialing p50 / p99, desktops, 20 calls/s", fmt.Sprintf("%.0f / %.0f ms", p50, p99), "≤ 8 / ≤ 40 ms", p50 <= 8, p99 <= 40)
 	t.note("Where a desktop call's time goes, p50 / p99 of each step in ms: %s.", l.where())
-	before := l.s.cpu()
+	before, world := l.s.cpu(), ownCPU()
 	calls, err := l.inFlight(100, o.length)
 	if err != nil {
 		return err
 	}
-	cpu := ms(l.s.cpu()-before) / float64(max(calls, 1))
+	used, world := l.s.cpu()-before, ownCPU()-world
+	cpu := ms(used) / float64(max(calls, 1))
+	t.note("At saturation outdial used %.2f of %d cores and the simulated world beside it %.2f.", used.Seconds()/o.length.Seconds(), runtime.NumCPU(), world.Seconds()/o.length.Seconds())
 	t.rate = float64(calls) / o.length.Seconds()
 	t.add("calls/s at saturation, 100 desktops", fmt.Sprintf("%.1f%s", t.rate, ratio(t.rate, t.floorRate)), "≥ 0.7 of the floor", t.floorRate > 0 && t.rate >= 0.7*t.floorRate)
 	t.add("CPU of outdial and the embedded server per desktop call", fmt.Sprintf("%.1f ms%s", cpu, ratio(cpu, t.floorCPU)), "≤ 2 × the floor", cpu <= 2*t.floorCPU)
