@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/outdial/outdial/internal/log"
+	"github.com/outdial/outdial/internal/worker"
 	"github.com/outdial/outdial/pkg/events"
 	"github.com/outdial/outdial/pkg/events/fault"
 	"github.com/outdial/outdial/pkg/events/lifecycle"
@@ -154,22 +155,56 @@ func overdue(c *lifecycle.Call, now time.Time) bool {
 	return owed && c.Preparing != nil && !now.Before(c.Preparing.NotAfter.Add(grace))
 }
 
-// Turn answers for preparations whose winner never did. It touches nobody.
-// Every compliance takes its turns over all open calls that it has heard of;
-// that several find the same one is what compare-and-set is for.
+// leftTime is what picking one up may take, the provider's answer included.
+const leftTime = time.Minute
+
+// Turn answers for preparations whose winner never did, which touches nobody,
+// and picks up assignments that no delivery has brought so far as an answer:
+// one that was parked, or lost in whatever way nobody has thought of, must not
+// leave its call standing until it expires.
+//
+// Every compliance takes its turns over all open calls that it has heard of.
+// That several find the same one, and that its delivery is on its way after all
+// or in another's hands, does no harm: each answer is an append on the call,
+// compare-and-set, and only who won the preparing touches the provider.
 func (s *Service) Turn(ctx context.Context) error {
-	var due []log.Ref
+	var late, left []log.Ref
+	now := s.Now()
 	s.Log.OpenCalls(func(c *lifecycle.Call) {
-		if overdue(c, s.Now()) {
-			due = append(due, log.Ref{Tenant: c.Tenant, ID: c.ID})
+		switch ref := (log.Ref{Tenant: c.Tenant, ID: c.ID}); {
+		case overdue(c, now):
+			late = append(late, ref)
+		case worker.Left(unanswered(c), now):
+			left = append(left, ref)
 		}
 	})
-	var failed error
-	for _, ref := range due {
+	err := s.late.Each(ctx, late, func(ctx context.Context, ref log.Ref) error {
 		_, err := s.Log.Update(ctx, ref, s.recoverPreparation)
-		failed = errors.Join(failed, err)
+		return err
+	})
+	return errors.Join(err, s.left.Each(ctx, left, s.pickUp))
+}
+
+// pickUp goes on with a call as if its assignment had been delivered. Its answer
+// is owed once it has begun, be the service told to end.
+func (s *Service) pickUp(ctx context.Context, ref log.Ref) error {
+	ctx, cancel := s.Within(context.WithoutCancel(ctx), leftTime)
+	defer cancel()
+	c, err := s.Log.Call(ctx, ref)
+	if err != nil || !worker.Left(unanswered(c), s.Now()) {
+		return err
 	}
-	return failed
+	s.Logger.WarnContext(ctx, "an assignment that nobody answered is picked up", "tenant", ref.Tenant, "call", ref.ID, "seq", c.Refs.Assigned)
+	return s.OnCall(ctx, unanswered(c))
+}
+
+// unanswered is the assignment that the call stands in, if it does.
+func unanswered(c *lifecycle.Call) events.Record {
+	i := slices.IndexFunc(c.Log, func(r events.Record) bool { return stillAssigned(c, r) })
+	if i < 0 {
+		return events.Record{}
+	}
+	return c.Log[i]
 }
 
 func (s *Service) recoverPreparation(c *lifecycle.Call) (*log.Draft, error) {

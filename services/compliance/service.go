@@ -57,6 +57,8 @@ type Service struct {
 	Config
 	book    orders.Book
 	mayName map[string][]string // by tenant, the rule sets that its requests may name
+
+	late, left worker.Patience // of Turn
 }
 
 // New makes a service from its parts.
@@ -82,7 +84,8 @@ func New(c Config) *Service {
 	for _, t := range c.Directory.Tenants() {
 		own[t.Name] = t.Ruleset
 	}
-	return &Service{Config: c, book: orders.Book{Log: c.Log, Directory: c.Directory}, mayName: lineage(c.Rulesets).Of(own)}
+	return &Service{Config: c, book: orders.Book{Log: c.Log, Directory: c.Directory}, mayName: lineage(c.Rulesets).Of(own),
+		late: worker.Patience{First: time.Second, Now: c.Now}, left: worker.Patience{First: worker.LeftAfter, Now: c.Now}}
 }
 
 // Routes lists everything compliance listens to.

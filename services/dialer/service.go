@@ -50,6 +50,8 @@ type Config struct {
 type Service struct {
 	Config
 	book orders.Book
+
+	late, left worker.Patience // of Turn
 }
 
 // New makes a service from its parts.
@@ -74,7 +76,8 @@ func New(c Config) *Service {
 	if c.NewID == nil {
 		c.NewID = events.RandomID
 	}
-	return &Service{Config: c, book: orders.Book{Log: c.Log, Directory: c.Directory}}
+	return &Service{Config: c, book: orders.Book{Log: c.Log, Directory: c.Directory},
+		late: worker.Patience{First: time.Second, Now: c.Now}, left: worker.Patience{First: worker.LeftAfter, Now: c.Now}}
 }
 
 // Routes lists everything the dialer listens to.

@@ -205,37 +205,3 @@ func (s *Service) settle(ctx context.Context, ref log.Ref, attempt string, answe
 	})
 	return err
 }
-
-// Turn writes unknown over outcomes that are overdue, be it that their sender
-// is gone, be it that a desktop took a call and fell silent. It never dials.
-// Every dialer takes its turns, over all open calls that it has heard of; that
-// several find the same one is what compare-and-set is for.
-func (s *Service) Turn(ctx context.Context) error {
-	var due []log.Ref
-	s.Log.OpenCalls(func(c *lifecycle.Call) {
-		if s.overdue(c) != "" {
-			due = append(due, log.Ref{Tenant: c.Tenant, ID: c.ID})
-		}
-	})
-	var failed error
-	for _, ref := range due {
-		_, err := s.Log.Update(ctx, ref, func(c *lifecycle.Call) (*log.Draft, error) {
-			code := s.overdue(c)
-			if code == "" {
-				return nil, nil
-			}
-			return s.next(c, events.Unknown, &events.CallUnknown{Attempt: c.Dialing.Attempt, Code: code})
-		})
-		failed = errors.Join(failed, err)
-	}
-	return failed
-}
-
-func (s *Service) overdue(c *lifecycle.Call) string {
-	desktop := false
-	if c.Assigned != nil {
-		conn, ok := s.Directory.Connection(c.Tenant, c.Assigned.Connection)
-		desktop = ok && conn.Provider.Can.Desktop
-	}
-	return s.Overdue(c, desktop, s.Now())
-}

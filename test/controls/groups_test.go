@@ -65,6 +65,9 @@ func groups() []group {
 			{"I4", "the leader says where the agent is before a withdrawal", "services/dialer/undo.go",
 				"a, err := s.Log.LatestAgent(ctx, agentOf(c))", "a, err := s.Log.Agent(ctx, agentOf(c))",
 				"TestWhatIsWithdrawnIsTheCallsAsTheLeaderKnowsIt", "though the leader knew better"},
+			{"I3", "no open call hangs on one delivery to the dialer", "services/dialer/turn.go",
+				"case worker.Left(s.owed(c), now):", "case worker.Left(events.Record{}, now):",
+				"TestWhatNoDeliveryBroughtIsPickedUp/a_pass", "the call's log is"},
 		}},
 		{"./services/compliance", []cut{
 			{"I4", "the leader says where the agent is before she is prepared", "services/compliance/prepare.go",
@@ -73,6 +76,9 @@ func groups() []group {
 			{"I2", "only the winner of the preparation touches", "services/compliance/prepare.go",
 				"if err != nil || !ok || !won.Won {", "if err != nil || !ok {",
 				"TestOnlyTheWinnerTouches", "touched 1 times"},
+			{"I3", "no open call hangs on one delivery to compliance", "services/compliance/prepare.go",
+				"case worker.Left(unanswered(c), now):", "case worker.Left(events.Record{}, now):",
+				"TestAnAssignmentThatNoDeliveryBroughtIsPickedUp/desk", "the call's log is"},
 		}},
 		{"./pkg/events", []cut{
 			{"I7", "a stranger's name is not repeated", "pkg/events/pointer.go",

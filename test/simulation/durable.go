@@ -34,6 +34,10 @@ type pending struct {
 // offer takes a message that was stored.
 func (d *durable) offer(m worker.Delivery) {
 	p := &pending{msg: m}
+	if (d.role == "compliance" || d.role == "dialer") && d.w.odds(60) {
+		d.w.count("deliveries lost for good")
+		return // parked, say: no call may hang on one delivery alone
+	}
 	d.open[m.Seq] = p
 	wait := d.w.between(100*time.Microsecond, 3*time.Millisecond)
 	if d.w.odds(12) { // its consumer is busy with others

@@ -61,6 +61,11 @@ func (w *World) agentNow(id string) *lifecycle.Agent {
 // that dies with it, and the broker's wait before another gets it.
 const understood = 2*ackWait + 2*time.Second
 
+// forgotten is how long a call may stand where compliance or the dialer has to
+// act, though its delivery was lost for good and a process after the other dies
+// or is stopped.
+const forgotten = 75 * time.Second
+
 // judge asks the audit, and what the audit cannot know.
 func (w *World) judge(r *Result) {
 	key := events.Key(strings.Repeat("k", 32))
@@ -121,9 +126,12 @@ func (w *World) judge(r *Result) {
 }
 
 func (w *World) judgeCall(r *Result, c *lifecycle.Call, attempts map[string]*lifecycle.Call) {
-	for _, e := range c.Log {
+	for i, e := range c.Log {
 		if b, ok := e.Body.(*events.CallDialing); ok {
 			attempts[b.Attempt] = c
+		}
+		if (e.Name == events.Assigned || e.Name == events.Passed) && i+1 < len(c.Log) && c.Log[i+1].Time.Sub(e.Time) > forgotten {
+			r.broken(c.ID, "nobody acted on %s for %s", e.Name, c.Log[i+1].Time.Sub(e.Time))
 		}
 	}
 	if c.Closed == nil {
