@@ -63,9 +63,9 @@ func newRig(t *testing.T, kind providers.Kind, change ...func(*desktopsim.Config
 		t.Fatal(err)
 	}
 	srv := httptest.NewServer(r.hub)
-	r.provider = webexcc.New(webexcc.Config{Desktop: r}).Provider()
+	r.provider = webexcc.New(webexcc.Config{Desktop: r})
 	if kind == providers.Five9 {
-		r.provider = five9.New(five9.Config{Desktop: r}).Provider()
+		r.provider = five9.New(five9.Config{Desktop: r})
 	}
 	r.fleet = desktopsim.NewFleet(s, kind)
 	r.config = desktopsim.Config{URL: srv.URL, Connection: "desk", Agent: "agent4", Token: "s3cret", Pace: pace}

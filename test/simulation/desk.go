@@ -36,7 +36,7 @@ type desks struct {
 
 // provider is Webex CC with the real starter and reader.
 func (d *desks) provider() providers.Provider {
-	return webexcc.New(webexcc.Config{Desktop: d}).Provider()
+	return webexcc.New(webexcc.Config{Desktop: d})
 }
 
 // Send implements providers.Desktop.

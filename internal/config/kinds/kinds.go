@@ -8,6 +8,7 @@ import (
 
 	"github.com/outdial/outdial/internal/config"
 	"github.com/outdial/outdial/pkg/providers"
+	"github.com/outdial/outdial/pkg/providers/acqueon/bus"
 	"github.com/outdial/outdial/pkg/providers/acqueon/five9"
 	"github.com/outdial/outdial/pkg/providers/acqueon/webexcc"
 	"github.com/outdial/outdial/pkg/providers/tcn"
@@ -26,8 +27,8 @@ func All() config.Kinds {
 			AgentToken: true,
 			Build:      buildTCN,
 		},
-		providers.WebexCC: {Fields: desktop, Desktop: true, Build: buildWebexCC},
-		providers.Five9:   {Fields: desktop, Desktop: true, Build: buildFive9},
+		providers.WebexCC: {Fields: desktop, Desktop: true, Build: behindWorkspace(webexcc.New)},
+		providers.Five9:   {Fields: desktop, Desktop: true, Build: behindWorkspace(five9.New)},
 		"ipscape":         {},
 		"ujet":            {},
 	}
@@ -42,14 +43,9 @@ func buildTCN(c config.Connection, d config.Deps) (providers.Provider, error) {
 	}, d.Now).Provider(), nil
 }
 
-func buildWebexCC(c config.Connection, d config.Deps) (providers.Provider, error) {
-	return webexcc.New(webexcc.Config{
-		Desktop: d.Desktop, HomeRegion: d.HomeRegion, MinVersion: c.MinVersion,
-	}).Provider(), nil
-}
-
-func buildFive9(c config.Connection, d config.Deps) (providers.Provider, error) {
-	return five9.New(five9.Config{
-		Desktop: d.Desktop, HomeRegion: d.HomeRegion, MinVersion: c.MinVersion,
-	}).Provider(), nil
+// behindWorkspace builds what is reached by way of an agent's desktop.
+func behindWorkspace(system func(bus.Config) providers.Provider) func(config.Connection, config.Deps) (providers.Provider, error) {
+	return func(c config.Connection, d config.Deps) (providers.Provider, error) {
+		return system(bus.Config{Desktop: d.Desktop, HomeRegion: d.HomeRegion, MinVersion: c.MinVersion}), nil
+	}
 }

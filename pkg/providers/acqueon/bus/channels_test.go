@@ -23,8 +23,8 @@ func TestTwoChannelsOnOneBusStayApart(t *testing.T) { // F9-31
 	webexEvent := read("webexcc", "001-webexcc-outbound-call-state-change-offer.event.json")
 	five9Event := read("five9", "004-five9-outbound-call-state-change-wrap-up.event.json")
 	readers := map[string]providers.Reader{
-		"webexcc": webexcc.New(webexcc.Config{}).Provider().Reader,
-		"five9":   five9.New(five9.Config{}).Provider().Reader,
+		"webexcc": webexcc.New(webexcc.Config{}).Reader,
+		"five9":   five9.New(five9.Config{}).Reader,
 	}
 	keys := map[string]map[string]bool{"webexcc": {}, "five9": {}}
 	for range 3 { // interleaved, and more than once

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 
+	"github.com/outdial/outdial/pkg/events"
 	"github.com/outdial/outdial/pkg/events/fault"
 	"github.com/outdial/outdial/pkg/providers"
 )
@@ -22,7 +23,7 @@ type Request struct {
 type Starter struct {
 	Desktop    providers.Desktop
 	MinVersion string
-	// Request makes the message; its error is a fault, Permanent.
+	// Request makes the message, for an E.164 number; its error is a fault, Permanent.
 	Request func(o providers.Order) (Request, error)
 }
 
@@ -32,6 +33,9 @@ type Starter struct {
 func (s Starter) Start(ctx context.Context, o providers.Order) (providers.Receipt, error) {
 	if v := o.Agent.IDs[VersionID]; v != "" && !AtLeast(v, s.MinVersion) {
 		return providers.Receipt{}, fault.New(fault.Permanent, "dial", UnsupportedVersion, nil)
+	}
+	if !events.IsE164(o.To) {
+		return providers.Receipt{}, fault.New(fault.Permanent, "dial", "bad_number", nil)
 	}
 	req, err := s.Request(o)
 	if err != nil {

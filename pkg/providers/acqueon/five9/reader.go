@@ -5,17 +5,10 @@ import (
 	"strings"
 	"time"
 
-	"github.com/outdial/outdial/pkg/events"
 	"github.com/outdial/outdial/pkg/events/fault"
 	"github.com/outdial/outdial/pkg/providers"
 	"github.com/outdial/outdial/pkg/providers/acqueon/bus"
 )
-
-// A Reader understands what the desktop of a Five9 agent says. It is pure.
-type Reader struct {
-	HomeRegion string // used where the view names none
-	MinVersion string // of the Workspace
-}
 
 // names are Five9's states in either case, from every table of the document,
 // and those of its own documentation that the document leaves out.
@@ -24,22 +17,9 @@ var names = bus.Names{
 	"onhold": bus.Held, "wrapup": bus.AfterCall, "finished": bus.Done,
 }
 
-// Read says what a message means for an agent and a call on record.
-func (r Reader) Read(raw events.ProviderRaw, v providers.View) ([]providers.Observation, error) {
-	m, err := bus.Parse(raw.Body)
-	if err != nil {
-		return nil, err
-	}
-	if m.IsRelay() {
-		return bus.ReadRelay(m, r.MinVersion)
-	}
-	if !m.AboutCall() {
-		return nil, nil
-	}
-	if !m.On("five9") || !m.Outbound() {
-		return bus.Foreign(m.Call.Text("event")), nil
-	}
-	w := dissect(m.Call)
+// understand says what a call's message means.
+func understand(call bus.Object, home string, v providers.View) ([]providers.Observation, error) {
+	w := dissect(call)
 	if w.event == "" {
 		return nil, fault.New(fault.Permanent, "read five9 event", "no_event", nil)
 	}
@@ -48,8 +28,7 @@ func (r Reader) Read(raw events.ProviderRaw, v providers.View) ([]providers.Obse
 		return nil, nil // not a conversation on the telephone
 	}
 	judged := bus.Judge(names.Of(w.event), bus.HistoryOf(v))
-	o := r.base(w, v)
-	o.Waited = m.Waited()
+	o := base(w, home, v)
 	o.Call, o.Presence, o.Reason, o.Legs = judged.Call, judged.Presence, judged.Reason, judged.Legs
 	return []providers.Observation{o}, nil
 }
@@ -71,15 +50,14 @@ func dissect(call bus.Object) wire {
 }
 
 // base is what the message holds besides its event.
-func (r Reader) base(w wire, v providers.View) providers.Observation {
-	region := cmp.Or(v.HomeRegion, r.HomeRegion)
+func base(w wire, home string, v providers.View) providers.Observation {
 	address := cmp.Or(w.fields.Text("fromAddress"), w.clicked())
 	o := providers.Observation{
 		Event:    bus.Clip(w.event),
 		State:    bus.Clip(w.state),
 		CallKey:  bus.Clip(cmp.Or(w.call.Text("id"), w.data.Text("callId"))),
 		Agent:    bus.Clip(cmp.Or(w.data.Text("agentId"), w.fields.Text("CallAgent"))),
-		Customer: bus.FromNational(address, region),
+		Customer: bus.FromNational(address, home),
 	}
 	o.Unread = o.Customer == "" && address != ""
 	o.Manual = w.telephone() && bus.Manual(w.fields, o.Customer, v)

@@ -69,7 +69,7 @@ func event(name string) func(object) {
 	}
 }
 
-func reader() Reader { return Reader{HomeRegion: "US", MinVersion: MinVersion} }
+func reader() providers.Reader { return New(Config{}).Reader }
 
 func view() providers.View {
 	return providers.View{Dialed: true, CallState: events.Started, To: customer, HomeRegion: "US"}

@@ -12,12 +12,6 @@ import (
 	"github.com/outdial/outdial/pkg/providers/acqueon/bus"
 )
 
-// A Reader understands what the desktop of a Webex CC agent says. It is pure.
-type Reader struct {
-	HomeRegion string // used where the view names none
-	MinVersion string // of the Workspace
-}
-
 // names are Webex CC's events, the desktop SDK's and Acqueon's own, folded and
 // without the leading e.
 var names = bus.Names{
@@ -52,30 +46,13 @@ var states = bus.Names{
 	"wrapup": bus.AfterCall,
 }
 
-// Read says what a message means for an agent and a call on record.
-func (r Reader) Read(raw events.ProviderRaw, v providers.View) ([]providers.Observation, error) {
-	m, err := bus.Parse(raw.Body)
-	if err != nil {
-		return nil, err
-	}
-	if m.IsRelay() {
-		return bus.ReadRelay(m, r.MinVersion)
-	}
-	if !m.AboutCall() {
-		return nil, nil
-	}
-	if !m.On("webexcc") || !m.Outbound() {
-		return bus.Foreign(m.Call.Text("event")), nil
-	}
-	w := dissect(m.Call)
+// understand says what a call's message means.
+func understand(call bus.Object, home string, v providers.View) ([]providers.Observation, error) {
+	w := dissect(call)
 	if w.event == "" && w.state == "" {
 		return nil, fault.New(fault.Permanent, "read webexcc event", "no_event", nil)
 	}
-	out := r.observe(w, v)
-	for i := range out {
-		out[i].Waited = m.Waited()
-	}
-	return out, nil
+	return observe(w, home, v), nil
 }
 
 // A wire is a message with its parts found: nested under data.interaction as
@@ -144,8 +121,8 @@ func (w wire) meaning() bus.Meaning {
 // observe tells what the event says, and what its participants prove besides:
 // that the call was connected although no event said so (WXC-26), or that the
 // agent is in wrap-up (WXC-38).
-func (r Reader) observe(w wire, v providers.View) []providers.Observation {
-	base := r.base(w, v)
+func observe(w wire, home string, v providers.View) []providers.Observation {
+	base := base(w, home, v)
 	meaning, history := w.meaning(), bus.HistoryOf(v)
 	// Webex CC has no talking of its own: answered is as far as it goes.
 	history.Talked = history.Talked || v.CallState == events.Answered && !v.Machine
@@ -173,11 +150,11 @@ func (r Reader) observe(w wire, v providers.View) []providers.Observation {
 	if meaning == bus.Failed {
 		out[len(out)-1].Reason = failure(w.reason())
 	}
-	return append(out, r.wrapUp(w, base, meaning, history, v)...)
+	return append(out, wrapUp(w, base, meaning, history, v)...)
 }
 
 // wrapUp is what the agent's own flags add to an event that does not name it.
-func (r Reader) wrapUp(w wire, base providers.Observation, m bus.Meaning, h bus.History, v providers.View) []providers.Observation {
+func wrapUp(w wire, base providers.Observation, m bus.Meaning, h bus.History, v providers.View) []providers.Observation {
 	in, _ := w.agent.Bool("isWrapUp")
 	done, _ := w.agent.Bool("isWrappedUp")
 	silent := m == bus.Over || m == bus.Transferred || m == bus.Other || m == bus.RecordingOff
@@ -192,13 +169,12 @@ func (r Reader) wrapUp(w wire, base providers.Observation, m bus.Meaning, h bus.
 }
 
 // base is what every observation of the message shares.
-func (r Reader) base(w wire, v providers.View) providers.Observation {
-	region := cmp.Or(v.HomeRegion, r.HomeRegion)
+func base(w wire, home string, v providers.View) providers.Observation {
 	o := providers.Observation{
 		Event:    bus.Clip(cmp.Or(w.event, w.state)),
 		State:    bus.Clip(w.state),
 		Agent:    bus.Clip(cmp.Or(w.data.Text("agentId"), w.inter.Text("owner"))),
-		Customer: bus.FromInternational(w.address(), region),
+		Customer: bus.FromInternational(w.address(), home),
 		At:       w.data.Millis("eventTime"),
 	}
 	o.Unread = o.Customer == "" && w.address() != ""

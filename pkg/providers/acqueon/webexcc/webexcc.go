@@ -5,10 +5,6 @@
 package webexcc
 
 import (
-	"cmp"
-
-	"github.com/outdial/outdial/pkg/events"
-	"github.com/outdial/outdial/pkg/events/fault"
 	"github.com/outdial/outdial/pkg/providers"
 	"github.com/outdial/outdial/pkg/providers/acqueon/bus"
 )
@@ -17,40 +13,16 @@ import (
 const MinVersion = "3.21.2410"
 
 // Config is one connection to Webex CC.
-type Config struct {
-	Desktop    providers.Desktop // carries requests to the agent's desktop
-	HomeRegion string            // ISO region for numbers without a country code; default US
-	MinVersion string            // of the Workspace; default MinVersion
-}
+type Config = bus.Config
 
-// An Adapter is a configured connection.
-type Adapter struct {
-	cfg Config
-}
-
-// New makes the adapter.
-func New(cfg Config) *Adapter {
-	cfg.HomeRegion = cmp.Or(cfg.HomeRegion, "US")
-	cfg.MinVersion = cmp.Or(cfg.MinVersion, MinVersion)
-	return &Adapter{cfg: cfg}
-}
-
-// Provider is the adapter as the dialer and the bridge know it. Webex CC
-// reports no talking, so answered counts.
-func (a *Adapter) Provider() providers.Provider {
-	return providers.Provider{
-		Kind:    providers.WebexCC,
-		Can:     providers.Capabilities{Desktop: true},
-		Starter: bus.Starter{Desktop: a.cfg.Desktop, MinVersion: a.cfg.MinVersion, Request: request},
-		Reader:  Reader{HomeRegion: a.cfg.HomeRegion, MinVersion: a.cfg.MinVersion},
-	}
+// New makes the adapter. Webex CC reports no talking, so answered counts.
+func New(cfg Config) providers.Provider {
+	return bus.System{Kind: providers.WebexCC, Channel: "webexcc", MinVersion: MinVersion,
+		Request: request, Read: understand}.Provider(cfg)
 }
 
 // request is the document's MakeCall: the number as digits with the country
 // code and without the plus.
-func request(o providers.Order) (bus.Request, error) {
-	if !events.IsE164(o.To) {
-		return bus.Request{}, fault.New(fault.Permanent, "dial", "bad_number", nil)
-	}
+func request(o providers.Order, _ string) (bus.Request, error) {
 	return bus.Request{Channel: "Webexcc", Topic: "OutboundCall", Subtopic: "MakeCall", Data: o.To[1:]}, nil
 }
