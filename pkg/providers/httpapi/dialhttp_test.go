@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -222,6 +223,47 @@ func TestReads(t *testing.T) {
 		}
 		if hits.Load() != 3 || lines.Load() != 2 {
 			t.Errorf("%d requests on %d connections", hits.Load(), lines.Load())
+		}
+	})
+	t.Run("many who are asked about at once keep their connections", func(t *testing.T) {
+		t.Parallel()
+		const many = 40
+		var lines atomic.Int64
+		here := make(chan chan struct{}, many)
+		srv := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+			answer := make(chan struct{})
+			here <- answer
+			<-answer
+		}))
+		srv.Config.ConnState = func(_ net.Conn, s http.ConnState) {
+			if s == http.StateNew {
+				lines.Add(1)
+			}
+		}
+		srv.Start()
+		defer srv.Close()
+		reads := httpapi.NewReads(httpapi.Options{})
+		defer reads.Close()
+		for range 3 {
+			var wg sync.WaitGroup
+			for range many {
+				wg.Go(func() {
+					if _, err := reads.Do(t.Context(), request(srv.URL)); err != nil {
+						t.Error(err)
+					}
+				})
+			}
+			var waiting []chan struct{}
+			for range many {
+				waiting = append(waiting, <-here)
+			}
+			for _, answer := range waiting {
+				close(answer)
+			}
+			wg.Wait()
+		}
+		if n := lines.Load(); n != many {
+			t.Errorf("%d questions at a time took %d connections", many, n)
 		}
 	})
 	t.Run("silence may be asked again", func(t *testing.T) {

@@ -27,7 +27,7 @@ func NewReads(o Options) *Reads {
 		TLSHandshakeTimeout:    o.Timeout,
 		ResponseHeaderTimeout:  o.Timeout,
 		MaxResponseHeaderBytes: maxHeaderBytes,
-		MaxIdleConnsPerHost:    8,
+		MaxIdleConnsPerHost:    128, // a thousand agents are asked about each second, some dozens at once
 		IdleConnTimeout:        60 * time.Second,
 		DisableCompression:     true,
 	}}
