@@ -1,6 +1,9 @@
 package bridge
 
 import (
+	"cmp"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -73,11 +76,9 @@ func (r *roster) get(ref log.Ref) *lifecycle.Agent {
 func (r *roster) list() []*lifecycle.Agent {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	out := make([]*lifecycle.Agent, 0, len(r.agents))
-	for _, a := range r.agents {
-		out = append(out, a)
-	}
-	return out
+	return slices.SortedFunc(maps.Values(r.agents), func(a, b *lifecycle.Agent) int {
+		return cmp.Or(cmp.Compare(a.Tenant, b.Tenant), cmp.Compare(a.ID, b.ID))
+	})
 }
 
 // providerKey is the provider's name of an agent.

@@ -51,7 +51,7 @@ func Run(ctx context.Context, h *runtime.Host, o RunOptions) error {
 	wg.Go(func() { raws.keep(ctx, anew) })
 	wg.Go(func() { s.pollDue(ctx) })
 	wg.Go(func() { every(ctx, 5*s.PollEvery, nil, func() { s.AskDesktops(hub) }) })
-	wg.Go(func() { h.Beat(ctx, s.process, s.Alive) })
+	wg.Go(func() { h.Beat(ctx, s.Process(), s.Alive) })
 	wg.Go(func() { every(ctx, s.Alive, s.sessions.poke, func() { s.KeepSessions(ctx, hub) }) })
 	err = h.Run(ctx, s.Routes()...)
 	stop()

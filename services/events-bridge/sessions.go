@@ -1,7 +1,10 @@
 package bridge
 
 import (
+	"cmp"
 	"context"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -99,11 +102,7 @@ func (h *sessions) get(session string) (sessionKey, bool) {
 func (h *sessions) list() []sessionKey {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	out := make([]sessionKey, 0, len(h.by))
-	for _, x := range h.by {
-		out = append(out, x)
-	}
-	return out
+	return slices.SortedFunc(maps.Values(h.by), func(a, b sessionKey) int { return cmp.Compare(a.session, b.session) })
 }
 
 // follow wakes the keeper where an event may concern a session of ours.
@@ -123,6 +122,9 @@ type Pages interface {
 	// Replace ends the socket of a session whose agent has come in elsewhere.
 	Replace(connection, agent, session string)
 }
+
+// Process names this run of the bridge, as the sessions that it holds do.
+func (s *Service) Process() string { return s.process }
 
 // KeepSessions brings the log and the open sockets together again where they
 // have parted, once.

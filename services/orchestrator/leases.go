@@ -2,6 +2,8 @@ package orchestrator
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -80,9 +82,22 @@ func (s *Service) Alive(process string) { s.leases.hear(process, s.Now()) }
 // A Link tells whether the connection is up, and how often it has been made.
 type Link func() (connected bool, made uint64)
 
-// EndSilent ends every session whose bridge is silent. look is asked before
+// WatchLeases ends the sessions of bridges that have fallen silent. It is called
+// ten times a lease at least: who is not is taken for asleep, and blames nobody.
+// Several processes may do so at once.
+func (s *Service) WatchLeases(ctx context.Context, link Link) {
+	look := func() {
+		up, made := link()
+		s.leases.look(s.Now(), up, made)
+	}
+	look()
+	s.endSilent(ctx, look)
+	look()
+}
+
+// endSilent ends every session whose bridge is silent. look is asked before
 // each, because an append may take its time.
-func (s *Service) EndSilent(ctx context.Context, look func()) {
+func (s *Service) endSilent(ctx context.Context, look func()) {
 	gone := map[[2]string]int{} // sessions, by tenant and process
 	for _, a := range s.index.Agents("") {
 		process := a.State.Bridge
@@ -99,8 +114,8 @@ func (s *Service) EndSilent(ctx context.Context, look func()) {
 			s.Logger.WarnContext(ctx, "a silent bridge's session is not ended", "agent", a.ID, "code", fault.Code(err))
 		}
 	}
-	for of, n := range gone {
-		s.Logger.WarnContext(ctx, "a bridge is silent; the sessions it held are ended", "tenant", of[0], "bridge", of[1], "sessions", n)
+	for _, of := range slices.SortedFunc(maps.Keys(gone), func(a, b [2]string) int { return slices.Compare(a[:], b[:]) }) {
+		s.Logger.WarnContext(ctx, "a bridge is silent; the sessions it held are ended", "tenant", of[0], "bridge", of[1], "sessions", gone[of])
 		if err := s.Notes.Ops(ctx, events.Ops{Event: "alarm", Service: "orchestrator", Tenant: of[0],
 			What: "a bridge fell silent; the sessions of the desktops it held are ended", Reason: bridgeSilent, At: s.Now()}); err != nil {
 			s.Logger.WarnContext(ctx, "a silent bridge is not on record", "code", fault.Code(err))

@@ -135,7 +135,7 @@ func (w *world) silence(but ...string) {
 	for _, b := range but {
 		w.s.Alive(b)
 	}
-	w.s.EndSilent(context.Background(), func() {})
+	w.s.endSilent(context.Background(), func() {})
 	w.tell()
 }
 
@@ -177,7 +177,7 @@ func TestABridgeLivesWhoseSessionHasJustBegun(t *testing.T) {
 	w.s.leases.since, w.s.leases.looked = now.Add(-time.Hour), now
 	w.desk("ann", "b1", "sales")
 	w.tell()
-	w.s.EndSilent(context.Background(), func() {})
+	w.s.endSilent(context.Background(), func() {})
 	w.wantAgent("ann", "enrolled")
 }
 

@@ -81,7 +81,7 @@ func Run(ctx context.Context, h *runtime.Host, o RunOptions) error {
 	defer stop()
 	var wg sync.WaitGroup
 	wg.Go(func() { s.timers(ctx) })
-	wg.Go(func() { s.watchLeases(ctx, h.Link) })
+	wg.Go(func() { every(ctx, s.Limits.Lease/10, func() { s.WatchLeases(ctx, h.Link) }) })
 	wg.Go(func() { every(ctx, roomEvery, func() { s.lookAtRoom(ctx, h) }) })
 	if o.Ready != nil {
 		o.Ready()
@@ -149,20 +149,6 @@ func (s *Service) timers(ctx context.Context) {
 		}
 		timer.Reset(wait)
 	}
-}
-
-// watchLeases ends the sessions of bridges that have fallen silent, until ctx
-// ends. Several processes may do so at once.
-func (s *Service) watchLeases(ctx context.Context, link Link) {
-	look := func() {
-		up, made := link()
-		s.leases.look(s.Now(), up, made)
-	}
-	every(ctx, s.Limits.Lease/10, func() {
-		look()
-		s.EndSilent(ctx, look)
-		look()
-	})
 }
 
 // every does something at once and then again and again, until ctx ends.

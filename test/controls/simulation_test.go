@@ -3,12 +3,26 @@ package controls_test
 // simulationControls are guards whose absence no single story shows: a seeded
 // world does.
 func simulationControls() []control {
-	const pkg, test = "./test/simulation", "TestTheFirstWorldsAreWhole"
+	const (
+		pkg, test = "./test/simulation", "TestTheFirstWorldsAreWhole"
+		// Worlds that come to what the guard is there for, whatever their seed.
+		must = "TestAWorldThatMustReachTheCase/"
+	)
 	return []control{
 		{
 			invariant: "I2", guard: "only the winner of the intent sends, in any order of things", file: start,
 			old: "if err != nil || !ok || !won.Won {", new: "if err != nil || !ok {",
-			pkg: pkg, test: test, says: "who had not won it",
+			pkg: pkg, test: must + "no_acknowledgement_of_an_intent_arrives", says: "who had not won it",
+		},
+		{
+			invariant: "I4", guard: "the leader is asked for the agent right before the intent", file: start,
+			old: "a, err := s.Log.LatestAgent(ctx, agentOf(c))", new: "a, err := s.Log.Agent(ctx, agentOf(c))",
+			pkg: pkg, test: must + "agents_leave_right_before_the_intent", says: "for an agent who had not been free for it",
+		},
+		{
+			invariant: "I2", guard: "an intent's time is measured, not read off the wall", file: start,
+			old: "	if !s.Now().Before(at.sendBy) {", new: "	if !s.Now().Round(0).Before(at.sendBy) {",
+			pkg: pkg, test: must + "the_dialer_sleeps_over_its_intent,_and_its_clock_is_set", says: "sent after its time",
 		},
 		{
 			invariant: "I4", guard: "a claim in use is not given back, in any order of things", file: "services/orchestrator/claim.go",

@@ -18,6 +18,7 @@ import (
 // answers may be a lie.
 type company struct {
 	w     *World
+	conn  string           // the connection to it
 	lines map[string]*line // by the company's id of the agent
 }
 
@@ -35,6 +36,7 @@ type line struct {
 // A dial is one entry of the ledger.
 type dial struct {
 	audit.Dialed
+	house  string // whose line it was
 	talked bool
 	since  time.Time // when PROVIDER first held it
 	polls  []poll    // that showed it
@@ -141,7 +143,7 @@ func (c *company) Start(ctx context.Context, o providers.Order) (providers.Recei
 
 func (c *company) start(ctx context.Context, o providers.Order) (providers.Receipt, error) {
 	l := c.line(o.Agent)
-	c.w.sent(o.Attempt, o.NotAfter)
+	c.w.sent(o.Attempt)
 	c.wire(ctx)
 	unsure := fault.New(fault.Uncertain, "dial", "no_reply", nil)
 	switch {
@@ -174,7 +176,7 @@ func (c *company) place(l *line, o providers.Order) bool {
 	if l.status != "MANUAL_DIAL_PREPARED" || l.session != o.Agent.Session {
 		return false
 	}
-	d := c.w.dialed("tcn", l.agent, o)
+	d := c.w.dialed("tcn", c.conn, l.agent, o)
 	l.dial, l.prepared = d, ""
 	c.set(l, "MANUAL_DIAL_STARTED")
 	c.play(l, d)
@@ -262,7 +264,7 @@ func (c *company) Open(ctx context.Context, a providers.AgentRef) (string, map[s
 	}
 	if l.session == "" {
 		l.sessions++
-		l.session = fmt.Sprintf("%s-%d", l.agent, l.sessions)
+		l.session = fmt.Sprintf("%s-%s-%d", c.conn, l.agent, l.sessions)
 	}
 	if l.status == "UNAVAILABLE" {
 		c.set(l, "READY")
@@ -282,9 +284,9 @@ func (c *company) Poll(ctx context.Context, a providers.AgentRef) (int, []byte, 
 }
 
 // whims are what agents do by themselves: a break, or somebody else's call.
-func (c *company) whims() {
+func (c *company) whims(agents []string) {
 	w := c.w
-	for _, a := range w.polled {
+	for _, a := range agents {
 		l := c.lines[a]
 		if l == nil || w.calm || l.status != "READY" && l.status != "MANUAL_DIAL_PREPARED" || !w.chance(40) {
 			continue

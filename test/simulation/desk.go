@@ -17,6 +17,7 @@ import (
 // socket was gone meanwhile, all together afterwards.
 type page struct {
 	w       *World
+	conn    string // its connection
 	agent   string
 	session string
 	at      *process // nil: no socket
@@ -25,12 +26,14 @@ type page struct {
 	busy    bool
 	seen    map[string]bool
 	outbox  [][]byte
+	idle    *task // waits for the outbox to fill
 	calls   int
 }
 
 // desks is the way to all desktops, and the pages behind it.
 type desks struct {
 	w     *World
+	conn  string           // the connection to them
 	pages map[string]*page // by agent
 }
 
@@ -43,7 +46,7 @@ func (d *desks) provider() providers.Provider {
 func (d *desks) Send(_ context.Context, a providers.AgentRef, message []byte, attempt string, notAfter time.Time) error {
 	const op = "send to desktop"
 	w := d.w
-	w.sent(attempt, notAfter)
+	w.sent(attempt)
 	w.hop()
 	w.mayDie()
 	p := d.pages[a.Agent]
@@ -62,7 +65,7 @@ func (d *desks) Send(_ context.Context, a providers.AgentRef, message []byte, at
 	}
 	p.seen[attempt] = true
 	number := "+" + between(string(message), `"data":"`, `"`)
-	p.dial(w.dialed("webexcc", a.Agent, providers.Order{Attempt: attempt, To: number, Agent: a}))
+	p.dial(w.dialed("webexcc", d.conn, a.Agent, providers.Order{Attempt: attempt, To: number, Agent: a}))
 	w.hop()
 	if w.odds(40) {
 		return fault.New(fault.Uncertain, op, "no_reply", nil)
@@ -114,6 +117,8 @@ func (p *page) dial(d *dial) {
 	do(p.ready)
 }
 
+const notReady = `{"outdial":"presence","status":"not_ready","version":"3.21.2410"}`
+
 func (p *page) ready() {
 	p.busy = false
 	p.say([]byte(`{"outdial":"presence","status":"ready","version":"3.21.2410"}`))
@@ -131,7 +136,21 @@ func (p *page) event(d *dial, event, state string, agent, customer, wrap bool) [
 }
 
 // say keeps a message for the socket.
-func (p *page) say(m []byte) { p.outbox = append(p.outbox, m) }
+func (p *page) say(m []byte) {
+	p.outbox = append(p.outbox, m)
+	p.stir()
+}
+
+// stir wakes who waits at the socket.
+func (p *page) stir() {
+	if t := p.idle; t != nil {
+		p.idle = nil
+		p.w.wake(t, p.w.between(0, 60*time.Millisecond))
+	}
+}
+
+// patience is how long a page waits at a socket that says nothing.
+const patience = 8 * time.Second
 
 // live is the page's day: it comes in, relays, and comes back.
 func (p *page) live() {
@@ -149,10 +168,10 @@ func (p *page) live() {
 	}
 	if !p.busy && w.odds(25) { // a break
 		p.busy = true
-		p.say([]byte(`{"outdial":"presence","status":"not_ready","version":"3.21.2410"}`))
+		p.say([]byte(notReady))
 		w.after(w.between(time.Second, 15*time.Second), p.ready)
 	}
-	if w.odds(1000) {
+	if w.odds(1000) || w.now.Before(p.at.frozen) && w.now.Sub(p.at.halted) > patience {
 		p.leave()
 		next(w.between(100*time.Millisecond, 6*time.Second))
 		return
@@ -167,7 +186,7 @@ func (p *page) come(to *process) {
 	session := fmt.Sprintf("%s-%d", p.agent, w.serial())
 	to.spawn(nil, func() {
 		desk := to.brid.Desk(doors{p, session})
-		err := desk.Opened(context.Background(), "desk", p.agent, session)
+		err := desk.Opened(context.Background(), p.conn, p.agent, session)
 		if err != nil {
 			if p.at == to {
 				p.at, p.door = nil, false
@@ -180,11 +199,12 @@ func (p *page) come(to *process) {
 		}
 		for p.at == to && p.session == session {
 			if len(p.outbox) == 0 {
-				w.sleep(60 * time.Millisecond)
+				p.idle = w.running
+				w.sleep(time.Minute) // until something is said, or the socket is gone
 				continue
 			}
 			m := p.outbox[0]
-			err := desk.Message(context.Background(), "desk", p.agent, session, m)
+			err := desk.Message(context.Background(), p.conn, p.agent, session, m)
 			if p.at != to || p.session != session {
 				break // and it is said again by the next socket
 			}
@@ -198,12 +218,15 @@ func (p *page) come(to *process) {
 			}
 			p.outbox = p.outbox[1:]
 		}
-		desk.Closed(context.Background(), "desk", p.agent, session, "gone")
+		desk.Closed(context.Background(), p.conn, p.agent, session, "gone")
 	})
 }
 
 // leave drops the socket; what is said meanwhile waits.
-func (p *page) leave() { p.at, p.door = nil, false }
+func (p *page) leave() {
+	p.at, p.door = nil, false
+	p.stir()
+}
 
 // Tell implements the bridge's Pages: a page says its presence again.
 func (d *desks) Tell(_, agent string) bool {

@@ -1,11 +1,14 @@
 package simulation
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
+	"github.com/outdial/outdial/internal/broker"
 	"github.com/outdial/outdial/internal/log"
 	"github.com/outdial/outdial/internal/worker"
 	"github.com/outdial/outdial/pkg/events"
@@ -21,8 +24,38 @@ type durable struct {
 	w            *World
 	stream, name string
 	role         string
+	filter       map[string]bool     // what it delivers, by role and name; nil: everything
 	open         map[uint64]*pending // not settled yet
 }
+
+// durables are those that the server is provisioned with.
+func durables(w *World) (all []*durable) {
+	var tenants []string
+	for _, h := range w.houses {
+		tenants = append(tenants, h.name)
+	}
+	layout, err := broker.Plan(tenants, broker.Options{})
+	if err != nil {
+		panic(err)
+	}
+	role := map[string]string{broker.Projector: "orchestrator", broker.Bridge: "events-bridge"}
+	for _, c := range layout.Consumers {
+		d := &durable{w: w, stream: c.Stream, name: c.Config.Name, open: map[uint64]*pending{}}
+		d.role = cmp.Or(role[d.name], d.name)
+		for _, f := range c.Config.FilterSubjects {
+			if _, _, _, r, n, ok := events.ParseLogSubject(strings.ReplaceAll(f, "*", "x")); ok {
+				if d.filter == nil {
+					d.filter = map[string]bool{}
+				}
+				d.filter[kindOf(r, n)] = true
+			}
+		}
+		all = append(all, d)
+	}
+	return all
+}
+
+func kindOf(r events.Role, n events.Name) string { return string(r) + "." + string(n) }
 
 type pending struct {
 	msg      worker.Delivery
@@ -33,6 +66,9 @@ type pending struct {
 
 // offer takes a message that was stored.
 func (d *durable) offer(m worker.Delivery) {
+	if r := m.Record; r != nil && d.filter != nil && !d.filter[kindOf(r.Role, r.Name)] {
+		return
+	}
 	p := &pending{msg: m}
 	if (d.role == "compliance" || d.role == "dialer") && d.w.odds(60) {
 		d.w.count("deliveries lost for good")
@@ -42,6 +78,9 @@ func (d *durable) offer(m worker.Delivery) {
 	wait := d.w.between(100*time.Microsecond, 3*time.Millisecond)
 	if d.w.odds(12) { // its consumer is busy with others
 		wait = d.w.between(0, 5*time.Second)
+	}
+	if d.w.opts.plot == leaving && m.Record != nil && m.Record.Name == events.Passed {
+		wait = passLate
 	}
 	d.w.after(wait, func() { d.deliver(p) })
 }

@@ -39,6 +39,9 @@ func unavailable(op string) error {
 
 // Append implements log.Leader.
 func (l leader) Append(_ context.Context, d log.Draft) (log.Appended, error) {
+	if b, ok := d.Body.(*events.CallDialing); ok {
+		l.w.drafted[b.Attempt] = l.w.now
+	}
 	l.p.mayDie()
 	l.w.hop()
 	if l.p.cut() {
@@ -46,6 +49,9 @@ func (l leader) Append(_ context.Context, d log.Draft) (log.Appended, error) {
 	}
 	how := logtest.None
 	switch {
+	case l.w.opts.plot == unheard && d.Name == events.Dialing:
+		l.w.count("reached")
+		how = logtest.LostAnswer
 	case l.w.odds(150):
 		how = logtest.Conflict // also the code of an append that is still in flight
 	case l.w.odds(250), d.Name == events.Dialing && l.w.odds(40):
@@ -62,6 +68,9 @@ func (l leader) Append(_ context.Context, d log.Draft) (log.Appended, error) {
 	}
 	l.w.lookAt(l.p, d)
 	a, err := l.w.append(d, how)
+	if err == nil {
+		l.w.stored(l.p, a)
+	}
 	l.p.mayDie()
 	l.w.hop()
 	if b, ok := a.Record.Body.(*events.CallDialing); ok && err == nil && a.Won {
@@ -82,7 +91,7 @@ func (w *World) lookAt(p *process, d log.Draft) {
 	if !ok || w.now.Sub(p.frozen) < time.Minute {
 		return
 	}
-	rs, _ := w.log.Read(context.Background(), events.AgentFamily, tenant, b.Agent, 0)
+	rs, _ := w.log.Read(context.Background(), events.AgentFamily, d.Tenant, b.Agent, 0)
 	bad := false
 	for _, r := range rs {
 		if w.now.Sub(r.Stored) < fresh {

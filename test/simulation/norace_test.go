@@ -4,6 +4,6 @@ package simulation
 
 // calls is how many are simulated.
 const (
-	calls  = 2_000
+	calls  = 20_000
 	worlds = 4 // that the controls are looked for in
 )

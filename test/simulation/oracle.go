@@ -44,13 +44,13 @@ func Run(seed uint64, o Options, zones rules.Zones, sets map[string]rules.RuleSe
 	return r
 }
 
-func (w *World) fold(id string) *lifecycle.Call {
-	c, _ := log.Call(context.Background(), w.log, tenant, id, 0)
+func (w *World) fold(ref log.Ref) *lifecycle.Call {
+	c, _ := log.Call(context.Background(), w.log, ref.Tenant, ref.ID, 0)
 	return c
 }
 
-func (w *World) agentNow(id string) *lifecycle.Agent {
-	a, err := log.Agent(context.Background(), w.log, tenant, id)
+func (w *World) agentNow(ref log.Ref) *lifecycle.Agent {
+	a, err := log.Agent(context.Background(), w.log, ref.Tenant, ref.ID)
 	if err != nil {
 		panic(err)
 	}
@@ -68,8 +68,11 @@ const forgotten = 75 * time.Second
 
 // judge asks the audit, and what the audit cannot know.
 func (w *World) judge(r *Result) {
-	key := events.Key(strings.Repeat("k", 32))
-	j := audit.New(audit.Options{Keys: map[string]events.Key{tenant: key}, Strict: true})
+	keys := map[string]events.Key{}
+	for _, h := range w.houses {
+		keys[h.name] = keyOf(h.name)
+	}
+	j := audit.New(audit.Options{Keys: keys, Strict: true})
 	for _, d := range w.ledger {
 		j.Dialed(d.Dialed)
 	}
@@ -82,8 +85,8 @@ func (w *World) judge(r *Result) {
 		r.broken(f.Call, "%s", f)
 	}
 	attempts := map[string]*lifecycle.Call{}
-	for _, id := range w.calls {
-		c := w.fold(id)
+	for _, ref := range w.calls {
+		c := w.fold(ref)
 		if c.State == lifecycle.None {
 			continue // refused
 		}
@@ -103,8 +106,15 @@ func (w *World) judge(r *Result) {
 	for _, id := range w.blind {
 		r.broken(id, "an intent for an agent who had not been free for it for seconds")
 	}
+	rang := map[string]int{}
 	for _, d := range w.ledger {
 		c := attempts[d.Correlation]
+		if rang[d.Number]++; rang[d.Number] > 1 {
+			r.broken(callOf(c), "a person was dialed %d times", rang[d.Number])
+		}
+		if of := w.numbers[d.Number].Tenant; of != d.house {
+			r.broken(callOf(c), "a call of %s was dialed by an agent of %s", of, d.house)
+		}
 		if d.talked {
 			r.Talked++
 		}
@@ -160,7 +170,7 @@ func (w *World) heeded(d *dial, c *lifecycle.Call) int {
 		for _, e := range slices.Concat(c.Log, since) {
 			past := e.Seq <= p.CallSeq
 			if e.Family == events.AgentFamily {
-				past = e.Key != p.Agent || e.Time.After(c.Instants.Closed)
+				past = e.Key != p.Agent || e.Tenant != c.Tenant || e.Time.After(c.Instants.Closed)
 			}
 			ok = ok && (past || e.Name == events.Closed || fromRaw(e))
 		}
@@ -207,10 +217,15 @@ func (w *World) hash() string {
 	return hex.EncodeToString(h.Sum(nil))[:16]
 }
 
-// Story is the log of a call, and of the agent that it had, as lines.
+// Story is the log of a call, by its id, and of the agent that it had, as lines.
 func (r Result) Story(call string) string {
 	var b strings.Builder
-	c := r.w.fold(call)
+	c := &lifecycle.Call{}
+	for _, ref := range r.w.calls {
+		if ref.ID == call {
+			c = r.w.fold(ref)
+		}
+	}
 	agents := map[string]bool{}
 	for _, e := range c.Log {
 		if a, ok := e.Body.(*events.CallAssigned); ok {
@@ -230,7 +245,7 @@ func (r Result) Story(call string) string {
 		line(e)
 	}
 	for _, e := range r.w.since(events.AgentFamily, 0) {
-		if agents[e.Key] && !e.Stored.Before(from.Add(-5*time.Second)) && !e.Stored.After(to.Add(10*time.Second)) {
+		if agents[e.Key] && e.Tenant == c.Tenant && !e.Stored.Before(from.Add(-5*time.Second)) && !e.Stored.After(to.Add(10*time.Second)) {
 			line(e)
 		}
 	}

@@ -29,6 +29,10 @@ type process struct {
 	slow    time.Time                 // its followers lag until then
 	away    time.Time                 // it has no connection until then
 	frozen  time.Time                 // it is stopped until then, and does not know
+	halted  time.Time                 // since when, where it is stopped
+	mute    time.Time                 // nobody hears that it lives until then
+	skew    time.Duration             // how far its clock's wall is off
+	linked  uint64                    // how often it was connected
 	due     map[events.Family]time.Time
 	raws    uint64 // of PROVIDER, how far it was heard
 
@@ -76,20 +80,20 @@ func (p *process) start() {
 		switch role {
 		case "orchestrator":
 			p.orch = orchestrator.New(orchestrator.Config{Log: l, Notes: p.w, Sessions: p.w.sessions, Directory: p.w.dir,
-				Limits: limits, PerSecond: 1 << 30, Incarnation: sessions.Incarnation(begin), Now: p.w.Now, Logger: quiet,
+				Limits: limits, PerSecond: 1 << 30, Incarnation: sessions.Incarnation(begin), Now: p.Now, Logger: quiet,
 				LastAgent: p.last(events.AgentFamily)})
 			serve(p.orch.Routes())
 		case "compliance":
 			p.comp = compliance.New(compliance.Config{Log: l, Facts: facts{p.w}, Notes: p.w, Directory: p.w.dir,
-				Rulesets: p.w.rulesets, Zones: p.w.zones, LastCall: p.last(events.CallFamily), Now: p.w.Now, Sleep: p.w.pause, Within: p.w.within,
+				Rulesets: p.w.rulesets, Zones: p.w.zones, LastCall: p.last(events.CallFamily), Now: p.Now, Sleep: p.w.pause, Within: p.w.within,
 				Go: func(do func()) { p.spawn(nil, do) }, Logger: quiet})
 			serve(p.comp.Routes())
 		case "dialer":
-			p.dial = dialer.New(dialer.Config{Log: l, Notes: p.w, Directory: p.w.dir, Now: p.w.Now, Sleep: p.w.pause,
+			p.dial = dialer.New(dialer.Config{Log: l, Notes: p.w, Directory: p.w.dir, Now: p.Now, Sleep: p.w.pause,
 				Within: p.w.within, Logger: quiet})
 			serve(p.dial.Routes())
 		case "events-bridge":
-			p.brid = bridge.New(bridge.Config{Log: l, Store: store{p.w, p}, Directory: p.w.dir, Now: p.w.Now, Logger: quiet,
+			p.brid = bridge.New(bridge.Config{Log: l, Store: store{p.w, p}, Directory: p.w.dir, Now: p.Now, Logger: quiet,
 				Quotas: bridge.Quotas{RawPerSecond: 1 << 30, SessionsPerHour: 1 << 30, ReadyPerHour: 1 << 30}})
 			serve(p.brid.Routes())
 		}
@@ -138,6 +142,12 @@ func (p *process) loops() {
 				p.w.sleep(wait)
 			}
 		})
+		p.spawn(nil, func() {
+			for {
+				p.orch.WatchLeases(ctx, p.link)
+				p.w.sleep(limits.Lease / 10)
+			}
+		})
 	}
 	if p.comp != nil {
 		p.turns(p.comp.Turn)
@@ -146,14 +156,17 @@ func (p *process) loops() {
 		p.turns(p.dial.Turn)
 	}
 	if p.brid != nil {
-		for _, a := range p.w.polled {
-			p.spawn(nil, func() { p.poll(ctx, a) })
+		for _, h := range p.w.houses {
+			for _, a := range h.polled {
+				p.spawn(nil, func() { p.poll(ctx, log.Ref{Tenant: h.name, ID: a}) })
+			}
 		}
+		p.spawn(nil, p.beat)
 		p.spawn(nil, func() {
 			for n := 0; ; n++ {
-				p.brid.KeepSessions(ctx, p.w.desks)
+				p.brid.KeepSessions(ctx, pages{p.w})
 				if n%5 == 0 {
-					p.brid.AskDesktops(p.w.desks)
+					p.brid.AskDesktops(pages{p.w})
 				}
 				p.w.sleep(time.Second)
 			}
@@ -171,12 +184,34 @@ func (p *process) turns(turn func(context.Context) error) {
 	})
 }
 
-func (p *process) poll(ctx context.Context, agent string) {
+func (p *process) poll(ctx context.Context, agent log.Ref) {
 	p.w.sleep(p.w.between(0, time.Second))
 	for {
-		p.w.sleep(p.brid.PollOnce(ctx, log.Ref{Tenant: tenant, ID: agent}))
+		p.w.sleep(p.brid.PollOnce(ctx, agent))
 	}
 }
+
+// beat says that the bridge lives, to whoever hears it.
+func (p *process) beat() {
+	for {
+		for _, to := range p.w.processes {
+			if to.up && to.orch != nil && p.reaches() && to.reaches() && !p.w.now.Before(p.mute) {
+				name, life := p.brid.Process(), to.life
+				p.w.after(p.w.between(50*time.Microsecond, 4*time.Millisecond), func() {
+					if to.up && to.life == life && !p.w.now.Before(to.frozen) {
+						to.orch.Alive(name)
+					}
+				})
+			}
+		}
+		p.w.sleep(2 * time.Second)
+	}
+}
+
+func (p *process) reaches() bool { return !p.w.now.Before(p.away) }
+
+// link says whether the process is connected, and how often it has been.
+func (p *process) link() (bool, uint64) { return p.reaches(), p.linked }
 
 // spawn begins a coroutine of this life.
 func (p *process) spawn(died func(), do func()) {
@@ -215,6 +250,8 @@ func (p *process) hear(f events.Family, through uint64) {
 func (p *process) follow(f events.Family, seq uint64) {
 	lag := p.w.between(50*time.Microsecond, 4*time.Millisecond)
 	switch {
+	case p.w.opts.plot == leaving && f == events.AgentFamily && p.dial != nil:
+		lag = agentsLate
 	case p.w.now.Before(p.slow):
 		lag = p.w.between(50*time.Millisecond, 8*time.Second)
 	case p.w.odds(120):
@@ -267,6 +304,7 @@ func (p *process) last(f events.Family) func(context.Context) (uint64, error) {
 // cut says that the process has no connection just now.
 func (p *process) cut() bool {
 	if p.w.odds(5000) {
+		p.linked++
 		p.away = p.w.now.Add(p.w.between(100*time.Millisecond, 8*time.Second))
 	}
 	return p.w.now.Before(p.away)
@@ -288,6 +326,9 @@ func (p *process) mayDie() {
 // longer than it waits, and gives its messages to others meanwhile.
 func (p *process) freeze(d time.Duration) {
 	p.w.count("freezes")
+	if !p.w.now.Before(p.frozen) {
+		p.halted = p.w.now
+	}
 	p.frozen = p.w.now.Add(d)
 	if d < ackWait {
 		return

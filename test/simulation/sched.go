@@ -95,6 +95,7 @@ type task struct {
 	stop   func()
 	yield  func(time.Duration) bool
 	over   bool
+	naps   int // counts its waits: what is due to an earlier one wakes nobody
 }
 
 // killed unwinds a coroutine whose process is gone.
@@ -112,7 +113,7 @@ func (s *Sched) spawn(of *process, do func()) *task {
 		}()
 		do()
 	})
-	s.after(0, func() { s.run(t) })
+	s.wake(t, 0)
 	return t
 }
 
@@ -121,7 +122,7 @@ func (s *Sched) run(t *task) {
 		return
 	}
 	if p := t.of; p != nil && s.now.Before(p.frozen) {
-		s.at(p.frozen, func() { s.run(t) }) // it knows nothing of the time that passes
+		s.wake(t, p.frozen.Sub(s.now)) // it knows nothing of the time that passes
 		return
 	}
 	s.running = t
@@ -131,7 +132,18 @@ func (s *Sched) run(t *task) {
 		t.over = true
 		return
 	}
-	s.after(d, func() { s.run(t) })
+	t.naps++
+	s.wake(t, d)
+}
+
+// wake lets a coroutine that waits go on, earlier than it asked for.
+func (s *Sched) wake(t *task, d time.Duration) {
+	nap := t.naps
+	s.after(d, func() {
+		if t.naps == nap {
+			s.run(t)
+		}
+	})
 }
 
 // kill drops a coroutine where it stands: nothing of it is done any more.

@@ -2,13 +2,13 @@ package simulation
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"strings"
 	"time"
 
 	"github.com/outdial/outdial/internal/api"
 	"github.com/outdial/outdial/internal/audit"
+	"github.com/outdial/outdial/internal/log"
 	"github.com/outdial/outdial/internal/sessions"
 	"github.com/outdial/outdial/internal/tenants"
 	"github.com/outdial/outdial/internal/worker"
@@ -19,10 +19,12 @@ import (
 	"github.com/outdial/outdial/test/exams/logtest"
 )
 
-const tenant = "acme"
-
 // begin is noon in New York, a Monday: inside every window there.
 var begin = time.Date(2026, 3, 9, 16, 0, 0, 0, time.UTC)
+
+// mostSkew is how far a process's clock may be set: less than the time in which
+// an intent may be sent, so that only a clock that jumps shows.
+const mostSkew = 4 * time.Second
 
 // limits let the watchdogs decide within minutes.
 var limits = orchestrator.Limits{Undo: 20 * time.Second, Answer: 40 * time.Second, Unknown: 40 * time.Second, Silence: time.Minute,
@@ -35,6 +37,7 @@ type Options struct {
 	deaths int // a process dies at one in so many places; 0 never
 	odd    int // percent of the usual odds of everything else; 0 none
 	broken guard
+	plot   plot
 }
 
 // A guard is something that holds the world together. A world without one must
@@ -70,20 +73,21 @@ type World struct {
 	durables  []*durable
 	processes []*process
 
-	tcn    *company
-	desks  *desks
-	polled []string // agents of the polled company
-	seated []string // agents with a desktop
+	houses []*house
 
 	ledger  []*dial
-	sends   map[string]int  // by attempt
-	won     map[string]bool // attempts whose intent was acknowledged as new
-	late    []string        // attempts that were sent after their time
-	blind   []string        // calls whose intent was for an agent who was not free any more
+	numbers map[string]log.Ref   // whose call it is, by the number that it asks for
+	drafted map[string]time.Time // when an intent was drafted at the latest, by attempt
+	sends   map[string]int       // by attempt
+	won     map[string]bool      // attempts whose intent was acknowledged as new
+	late    []string             // attempts that were sent after their time
+	blind   []string             // calls whose intent was for an agent who was not free any more
 	counts  map[string]int
 	serials int
 	reads   int
-	calls   []string
+	calls   []log.Ref
+	halted  []halt
+	apart   time.Time // the bridges' clocks are not together until then
 }
 
 func (w *World) serial() int { w.serials++; return w.serials }
@@ -128,17 +132,21 @@ func (w *World) anyProcess(role string) *process {
 }
 
 // dialed puts a dial on the ledger.
-func (w *World) dialed(provider, agent string, o providers.Order) *dial {
-	d := &dial{Dialed: audit.Dialed{At: w.now, Provider: provider, Agent: agent, Number: o.To,
+func (w *World) dialed(provider, conn, agent string, o providers.Order) *dial {
+	d := &dial{house: w.ofConnection(conn).name, Dialed: audit.Dialed{At: w.now, Provider: provider, Agent: agent, Number: o.To,
 		ProviderCall: fmt.Sprintf("p%d", w.serial()), Correlation: o.Attempt}}
 	w.ledger = append(w.ledger, d)
 	return d
 }
 
+// sendWithin is how long after its draft an intent may be sent: the dialer's
+// default.
+const sendWithin = 5 * time.Second
+
 // sent hears that a request to dial leaves a dialer.
-func (w *World) sent(attempt string, notAfter time.Time) {
+func (w *World) sent(attempt string) {
 	w.sends[attempt]++
-	if w.now.After(notAfter) {
+	if w.now.After(w.drafted[attempt].Add(sendWithin)) {
 		w.late = append(w.late, attempt)
 	}
 }
@@ -146,8 +154,8 @@ func (w *World) sent(attempt string, notAfter time.Time) {
 // noteShown notes that the record could know of a conversation.
 func (w *World) noteShown(raw events.ProviderRaw) {
 	body := string(raw.Body)
-	if l := w.tcn.lines[raw.Agent]; l != nil {
-		if l.dial != nil && l.dial.talked && strings.Contains(body, "PEERED") {
+	if l := w.ofConnection(raw.Connection).tcn.lines[raw.Agent]; l != nil {
+		if l.dial != nil && l.dial.talked && strings.Contains(body, "PEERED") && !w.now.Before(w.apart) {
 			l.dial.polls = append(l.dial.polls, poll{raw, w.now})
 		}
 		return
@@ -164,34 +172,18 @@ func (w *World) noteShown(raw events.ProviderRaw) {
 
 func newWorld(seed uint64, o Options, zones rules.Zones, sets map[string]rules.RuleSet) *World {
 	w := &World{Sched: newSched(seed, begin), opts: o, seed: seed, told: map[events.Family]uint64{}, plain: map[string]uint64{},
-		facts: map[string]fact{}, rulesets: sets, zones: zones, sends: map[string]int{}, won: map[string]bool{}, counts: map[string]int{}}
+		facts: map[string]fact{}, rulesets: sets, zones: zones, numbers: map[string]log.Ref{}, drafted: map[string]time.Time{},
+		sends: map[string]int{}, won: map[string]bool{}, counts: map[string]int{}}
 	w.log = logtest.New(w.Now)
 	w.sessions = sessions.NewMemory(w.Now)
-	w.tcn = &company{w: w, lines: map[string]*line{}}
-	w.desks = &desks{w: w, pages: map[string]*page{}}
-	key := events.Key(strings.Repeat("k", 32))
-	dir, err := tenants.New(
-		[]tenants.Tenant{{Name: tenant, Countries: []string{"US"}, Ruleset: "us-federal", Connection: "tcn", Key: key}},
-		[]tenants.Connection{
-			{Name: "tcn", Tenant: tenant, Kind: providers.TCN, Loopback: true, Provider: w.tcn.provider()},
-			{Name: "desk", Tenant: tenant, Kind: providers.WebexCC, Loopback: true, Provider: w.desks.provider()},
-		})
-	if err != nil {
-		panic(err)
-	}
-	w.dir = dir
-	w.people()
+	w.houses = houses(w)
+	w.dir = w.directory()
+	w.begin()
 	return w
 }
 
-// people are the agents and the processes that serve them.
-func (w *World) people() {
-	for i := range 3 {
-		w.polled = append(w.polled, fmt.Sprintf("t%d", i))
-		a := fmt.Sprintf("d%d", i)
-		w.seated = append(w.seated, a)
-		w.desks.pages[a] = &page{w: w, agent: a, seen: map[string]bool{}}
-	}
+// begin starts the processes.
+func (w *World) begin() {
 	all := []string{"orchestrator", "compliance", "dialer", "events-bridge"}
 	for range 2 {
 		if w.chance(2) { // as outdial up
@@ -205,14 +197,7 @@ func (w *World) people() {
 	for _, p := range w.processes {
 		p.start()
 	}
-	for _, r := range [][3]string{
-		{events.StreamCalls, "orchestrator", "orchestrator"}, {events.StreamAgents, "orchestrator", "orchestrator"},
-		{events.StreamAgents, "projector", "orchestrator"}, {events.RequestStream(tenant), "orchestrator", "orchestrator"},
-		{events.StreamCalls, "compliance", "compliance"}, {events.StreamCalls, "dialer", "dialer"},
-		{events.StreamProvider, "bridge", "events-bridge"},
-	} {
-		w.durables = append(w.durables, &durable{w: w, stream: r[0], name: r[1], role: r[2], open: map[uint64]*pending{}})
-	}
+	w.durables = durables(w)
 }
 
 // run plays the whole story: agents are enrolled, requests come, things go
@@ -222,14 +207,21 @@ func (w *World) run() {
 	for i := range w.opts.Calls {
 		w.after(2*time.Second+time.Duration(i)*2*time.Second+w.between(0, 6*time.Second), func() { w.request(i) })
 	}
-	for _, a := range w.seated {
-		w.after(w.between(time.Second, 2*time.Second), w.desks.pages[a].live)
+	for _, h := range w.houses {
+		for _, a := range h.seated {
+			w.after(w.between(time.Second, 2*time.Second), h.desks.pages[a].live)
+		}
 	}
 	last := begin.Add(time.Duration(w.opts.Calls)*2*time.Second + 30*time.Second)
 	w.at(last, func() { w.calm = true })
+	if w.opts.plot == silent {
+		w.stopBridges()
+	}
 	var tick func()
 	tick = func() {
-		w.tcn.whims()
+		for _, h := range w.houses {
+			h.tcn.whims(h.polled)
+		}
 		w.trouble()
 		w.after(time.Second, tick)
 	}
@@ -247,70 +239,8 @@ func (w *World) run() {
 // count0 looks only now and then.
 func (w *World) count0() bool { return w.Sched.count%256 == 0 }
 
-func (w *World) enrol() {
-	p := w.anyProcess("orchestrator")
-	t, _ := w.dir.Tenant(tenant)
-	enrol := func(agent, conn string, groups ...string) {
-		w.calm = true
-		_, err := p.orch.Enrol(context.Background(), t, orchestrator.Enrolment{Agent: agent, Connection: conn, HuntGroups: groups})
-		if err != nil {
-			panic(err)
-		}
-		w.calm = false
-	}
-	for _, a := range w.polled {
-		enrol(a, "tcn", "sales")
-	}
-	for _, a := range w.seated {
-		enrol(a, "desk", "care")
-	}
-}
-
-// request is what an upstream system asks for.
-func (w *World) request(i int) {
-	expires := w.now.Add(w.between(20*time.Second, 3*time.Minute))
-	q := map[string]any{"to": fmt.Sprintf("+1212867%04d", i), "expiresAt": expires, "priority": w.rng.IntN(10)}
-	switch w.rng.IntN(4) {
-	case 0:
-		q["agent"] = w.polled[w.rng.IntN(len(w.polled))]
-	case 1:
-		q["agent"] = w.seated[w.rng.IntN(len(w.seated))]
-	case 2:
-		q["huntGroup"] = "sales"
-	case 3:
-		q["huntGroup"] = "care"
-	}
-	if w.chance(10) {
-		q["notBefore"] = w.now.Add(w.between(0, 10*time.Second))
-	}
-	body, err := json.Marshal(q)
-	if err != nil {
-		panic(err)
-	}
-	id := fmt.Sprintf("r%d", i)
-	w.calls = append(w.calls, events.CallID(tenant, "/crm", id))
-	m := worker.Delivery{Stream: events.RequestStream(tenant), Subject: events.RequestSubject(tenant), Data: body,
-		Header: events.Header{"ce-specversion": {"1.0"}, "ce-type": {events.TypeDialRequested},
-			"ce-source": {"/crm"}, "ce-id": {id}, "content-type": {"application/json"}}}
-	w.publish(m)
-	if w.odds(20) { // sent again by one who did not hear the answer
-		w.after(w.between(time.Millisecond, 5*time.Second), func() { w.publish(m) })
-	}
-	if w.odds(12) { // the person wants no calls
-		w.after(w.between(0, 20*time.Second), func() {
-			w.command("dnc", "add", `{"contacts":[{"phone_number":%q}],"origin":"consumer"}`, q["to"])
-		})
-	}
-	if w.odds(8) { // and wanted no more
-		w.after(w.between(0, 20*time.Second), func() { w.cancel(id) })
-	}
-}
-
-// cancel is call.cancel, by somebody at the keyboard.
-func (w *World) cancel(id string) { w.command("call", "cancel", `{"source":"/crm","id":%q}`, id) }
-
 // command is what somebody asks at the keyboard, of any process that answers.
-func (w *World) command(group, verb, body string, args ...any) {
+func (w *World) command(tenant, group, verb, body string, args ...any) {
 	role := "orchestrator"
 	if group == "dnc" {
 		role = "compliance"
@@ -349,11 +279,18 @@ func (w *World) trouble() {
 		if p.up && w.odds(150) {
 			p.freeze(w.between(100*time.Millisecond, 25*time.Second))
 		}
+		if p.up && w.odds(60) {
+			p.setClock(w.between(-mostSkew, mostSkew), w.between(100*time.Millisecond, 10*time.Second))
+		}
+		if p.up && w.odds(200) { // it is at work, and nobody hears that it lives
+			p.mute = w.now.Add(w.between(5*time.Second, 20*time.Second))
+		}
 	}
 	if w.odds(60) {
-		a := w.polled[w.rng.IntN(len(w.polled))]
+		h := w.houses[w.rng.IntN(len(w.houses))]
+		a := log.Ref{Tenant: h.name, ID: h.polled[w.rng.IntN(len(h.polled))]}
 		if w.agentNow(a).State.Quarantine == nil {
-			w.command("agent", "release", `{"agent":%q,"reason":"by hand"}`, a)
+			w.command(h.name, "agent", "release", `{"agent":%q,"reason":"by hand"}`, a.ID)
 		}
 	}
 }
@@ -365,18 +302,20 @@ func (w *World) atRest() bool {
 			return false
 		}
 	}
-	for _, id := range w.calls {
-		r, err := w.log.Last(context.Background(), events.CallFamily, tenant, id)
+	for _, ref := range w.calls {
+		r, err := w.log.Last(context.Background(), events.CallFamily, ref.Tenant, ref.ID)
 		if err != nil {
 			return false
 		}
-		if c := w.fold(id); c.Open() || r.Seq == 0 {
+		if c := w.fold(ref); c.Open() || r.Seq == 0 {
 			return false
 		}
 	}
-	for _, id := range append(append([]string{}, w.polled...), w.seated...) {
-		if a := w.agentNow(id); a.State.Claim != nil {
-			return false
+	for _, h := range w.houses {
+		for _, ref := range h.agents() {
+			if w.agentNow(ref).State.Claim != nil {
+				return false
+			}
 		}
 	}
 	return true

@@ -1,0 +1,77 @@
+package simulation
+
+import (
+	"time"
+
+	"github.com/outdial/outdial/internal/log"
+	"github.com/outdial/outdial/pkg/events"
+)
+
+// A plot is what a world is made to run into, whatever its seed: what a guard is
+// there for, so that a world without the guard cannot but be found out.
+type plot int
+
+const (
+	free    plot = iota
+	unheard      // no acknowledgement of an intent arrives, and all were stored
+	leaving      // agents leave between their assignment and the intent, and are heard to late
+	asleep       // the dialer is stopped once its intent is won, and its clock set back meanwhile
+	silent       // one bridge after the other is stopped for longer than a lease
+)
+
+// What a plot takes, so that it must come to the case.
+const (
+	leavesAfter = 2 * time.Second         // an agent, its assignment
+	passLate    = 4500 * time.Millisecond // a dialer hears of a pass
+	agentsLate  = 3 * time.Second         // it hears of agents: of the claim in time, of the leaving not
+	sleeps      = 6 * time.Second         // more than an intent may wait to be sent
+	setBack     = 10 * time.Second        // enough that the wall says it may
+	stopped     = 25 * time.Second        // a bridge
+)
+
+// stored lets the plot go on after an event of the log.
+func (w *World) stored(p *process, a log.Appended) {
+	switch b := a.Record.Body.(type) {
+	case *events.CallAssigned:
+		if w.opts.plot != leaving {
+			return
+		}
+		h := w.ofConnection(b.Connection)
+		if page := h.desks.pages[b.Agent]; page != nil && h.desks.conn == b.Connection {
+			w.count("reached")
+			w.after(leavesAfter, func() {
+				page.busy = true
+				page.say([]byte(notReady))
+				w.after(2*passLate, page.ready)
+			})
+		}
+	case *events.CallDialing:
+		if w.opts.plot == asleep && a.Won && p.skew == 0 {
+			w.count("reached")
+			p.freeze(sleeps)
+			p.skew = -setBack
+			w.after(2*sleeps, func() { p.skew = 0 })
+		}
+	}
+}
+
+// stopBridges stops the processes that hold desktops, one after the other.
+func (w *World) stopBridges() {
+	at := 20 * time.Second
+	for _, p := range w.processes {
+		if p.has("events-bridge") {
+			w.after(at, func() {
+				w.count("reached")
+				w.halted = append(w.halted, halt{p.brid.Process(), w.now})
+				p.freeze(stopped)
+			})
+			at += 2 * stopped
+		}
+	}
+}
+
+// A halt is a bridge that was stopped for longer than a lease.
+type halt struct {
+	bridge string
+	at     time.Time
+}
