@@ -34,7 +34,7 @@ test: ## every test, against real NATS servers and a real Redis
 	@[ -n "$(RACE)" ] || echo "make test: no C compiler here, so the race detector is off" >&2
 	@OUTDIAL_REDIS_SERVER=$$(sh deploy/scripts/redis.sh) && export OUTDIAL_REDIS_SERVER && \
 	$(GO) test $(RACE) -count=1 -timeout 20m work
-	@[ -z "$(RACE)" ] || $(GO) test -count=1 -timeout 5m ./test/simulation
+	@[ -z "$(RACE)" ] || $(GO) test -count=1 -timeout 15m ./test/simulation
 
 check: ## what must hold before a change goes in: format, vet, lint, modules, printed files, imports
 	@echo "gofmt"; unformatted=$$(gofmt -l cmd gen internal pkg services sim test deploy); \

@@ -21,6 +21,6 @@ func Run(ctx context.Context, h *runtime.Host, c Config) error {
 	if err := h.Serve("says whether a call may be placed", s.Endpoints()); err != nil {
 		return err
 	}
-	defer h.Turns(ctx, time.Second, s.Turn, s.book.Forget)()
+	defer h.Turns(ctx, time.Second, s.Turn, s.Forget)()
 	return h.Run(ctx, s.Routes()...)
 }

@@ -88,6 +88,9 @@ func New(c Config) *Service {
 		late: worker.Patience{First: time.Second, Now: c.Now}, left: worker.Patience{First: worker.LeftAfter, Now: c.Now}}
 }
 
+// Forget lets go of what was read: the store went back in time.
+func (s *Service) Forget() { s.book.Forget() }
+
 // Routes lists everything compliance listens to.
 func (s *Service) Routes() []worker.Route {
 	return []worker.Route{{

@@ -18,7 +18,7 @@ func Run(ctx context.Context, h *runtime.Host, c Config) error {
 	if err := h.Serve("places and withdraws calls", s.Endpoints()); err != nil {
 		return err
 	}
-	defer h.Turns(ctx, time.Second, s.Turn, s.book.Forget)()
+	defer h.Turns(ctx, time.Second, s.Turn, s.Forget)()
 	return h.Run(ctx, s.Routes()...)
 }
 

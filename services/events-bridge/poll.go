@@ -30,6 +30,12 @@ func (s *Service) Follow(r events.Record) {
 	}
 }
 
+// Forget lets go of the agents: their log is heard from its beginning again.
+func (s *Service) Forget() {
+	s.agents.reset()
+	s.book.Forget()
+}
+
 // polled says whether an agent's provider is asked for its status.
 func (s *Service) polled(a *lifecycle.Agent) bool {
 	conn, ok := s.Directory.Connection(a.Tenant, a.State.Connection)

@@ -35,7 +35,7 @@ func Run(ctx context.Context, h *runtime.Host, o RunOptions) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	anew := make(chan struct{}, 1)
-	if err := h.Follow(ctx, events.StreamAgents, s.Follow, func() { s.agents.reset(); s.book.Forget(); poke(anew) }); err != nil {
+	if err := h.Follow(ctx, events.StreamAgents, s.Follow, func() { s.Forget(); poke(anew) }); err != nil {
 		return err
 	}
 	raws, err := followRaw(ctx, h, s)

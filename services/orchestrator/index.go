@@ -72,6 +72,16 @@ func NewIndex(plan func(*lifecycle.Call, time.Time) Action, held func(log.Ref) *
 	return x
 }
 
+// Forget lets go of what was heard of a family: it is heard from the beginning
+// again.
+func (s *Service) Forget(f events.Family) {
+	if f == events.AgentFamily {
+		s.index.forgetAgents()
+		return
+	}
+	s.index.forgetCalls()
+}
+
 // forgetCalls and forgetAgents begin anew: the log is heard from its beginning
 // again.
 func (x *Index) forgetCalls() {

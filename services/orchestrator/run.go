@@ -47,7 +47,7 @@ func Run(ctx context.Context, h *runtime.Host, o RunOptions) error {
 		return err
 	}
 	var live atomic.Bool // what is read again at the start was counted before
-	if err := h.Follow(ctx, events.StreamAgents, s.Follow, s.index.forgetAgents); err != nil {
+	if err := h.Follow(ctx, events.StreamAgents, s.Follow, func() { s.Forget(events.AgentFamily) }); err != nil {
 		return err
 	}
 	var heard uint64 // of CALLS; the follower's own
@@ -57,7 +57,7 @@ func Run(ctx context.Context, h *runtime.Host, o RunOptions) error {
 		heard = max(heard, r.Seq)
 	}
 	again := func() {
-		s.index.forgetCalls()
+		s.Forget(events.CallFamily)
 		if st := h.Standing(); !st.Held { // what was in the accepted store was counted, what follows was not
 			heard = st.Through[events.StreamCalls]
 		}

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 )
 
 // summary is the line that a run ends with.
@@ -27,11 +28,15 @@ func inParts(t *testing.T, calls int, seed uint64) bool {
 	if err != nil {
 		t.Fatal(err)
 	}
+	left := 10 * time.Minute
+	if end, ok := t.Deadline(); ok {
+		left = time.Until(end)
+	}
 	var all sync.WaitGroup
 	for n := range parts {
 		all.Go(func() {
 			first := seed + uint64(n*each)
-			cmd := exec.CommandContext(t.Context(), self, "-test.run", "^"+t.Name()+"$", "-test.v")
+			cmd := exec.CommandContext(t.Context(), self, "-test.run", "^"+t.Name()+"$", "-test.v", "-test.timeout", left.String())
 			cmd.Env = append(os.Environ(), "OUTDIAL_SIM_PART=1", "GOMAXPROCS=1", fmt.Sprintf("OUTDIAL_SIM_SEED=%d", first),
 				fmt.Sprintf("OUTDIAL_SIM_CALLS=%d", each*unkind().Calls))
 			out, err := cmd.CombinedOutput()

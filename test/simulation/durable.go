@@ -62,6 +62,7 @@ type pending struct {
 	tries    int
 	failures int
 	done     bool
+	gone     bool // with a store that went back
 }
 
 // offer takes a message that was stored.
@@ -87,7 +88,7 @@ func (d *durable) offer(m worker.Delivery) {
 
 // deliver gives a message to a process that is there.
 func (d *durable) deliver(p *pending) {
-	if p.done {
+	if p.done || p.gone {
 		return
 	}
 	to := d.w.anyProcess(d.role)
@@ -96,6 +97,13 @@ func (d *durable) deliver(p *pending) {
 		return
 	}
 	handle := to.handler(d.stream, d.name)
+	if r := p.msg.Record; r != nil {
+		to.book.Seen(d.stream, r.Seq, r.ID)
+	}
+	if to.waits[d.stream+"/"+d.name] && to.held() {
+		d.w.after(time.Second, func() { d.deliver(p) })
+		return
+	}
 	p.tries++
 	m := p.msg
 	m.Tries = p.tries
@@ -118,7 +126,7 @@ func (d *durable) again(p *pending) {
 
 // settle does what the worker does with a handler's answer.
 func (d *durable) settle(p *pending, err error) {
-	if p.done {
+	if p.done || p.gone {
 		return
 	}
 	var refused *events.RejectError

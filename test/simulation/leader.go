@@ -37,18 +37,29 @@ func unavailable(op string) error {
 	return fault.New(fault.Transient, op, log.CodeUnavailable, errors.New("no connection"))
 }
 
+func unheardOf() error {
+	return fault.New(fault.Uncertain, "append", log.CodeAppendUnknown, errors.New("no answer"))
+}
+
 // Append implements log.Leader.
 func (l leader) Append(_ context.Context, d log.Draft) (log.Appended, error) {
 	if b, ok := d.Body.(*events.CallDialing); ok {
 		l.w.drafted[b.Attempt] = l.w.now
 	}
 	l.p.mayDie()
+	highest, err := l.p.before(d)
+	if err != nil {
+		return log.Appended{}, err
+	}
+	age := l.w.age
 	l.w.hop()
 	if l.p.cut() {
 		return log.Appended{}, unavailable("append")
 	}
 	how := logtest.None
 	switch {
+	case l.w.age != age:
+		return log.Appended{}, unheardOf() // it was under way to a server that is no more
 	case l.w.opts.plot == unheard && d.Name == events.Dialing:
 		l.w.count("reached")
 		how = logtest.LostAnswer
@@ -64,15 +75,27 @@ func (l leader) Append(_ context.Context, d log.Draft) (log.Appended, error) {
 	if how == logtest.NotStored && l.w.chance(2) {
 		// It is on its way, and stored long after everybody gave it up, if the
 		// log still stands where it was meant for.
-		l.w.after(l.w.between(time.Millisecond, 8*time.Second), func() { _, _ = l.w.append(d, logtest.None) })
+		l.w.after(l.w.between(time.Millisecond, 8*time.Second), func() {
+			if l.w.age == age {
+				_, _ = l.w.append(d, logtest.None)
+			}
+		})
 	}
 	l.w.lookAt(l.p, d)
 	a, err := l.w.append(d, how)
 	if err == nil {
 		l.w.stored(l.p, a)
+		l.p.acked(a, highest)
 	}
 	l.p.mayDie()
 	l.w.hop()
+	switch {
+	case err != nil:
+	case l.w.age != age:
+		return log.Appended{}, unheardOf()
+	case l.p.stopped(d) != nil: // stored, and by that shown: not won
+		return log.Appended{}, l.p.stopped(d)
+	}
 	if b, ok := a.Record.Body.(*events.CallDialing); ok && err == nil && a.Won {
 		l.w.won[b.Attempt] = true
 	}
@@ -135,6 +158,7 @@ func (l leader) Last(ctx context.Context, f events.Family, tenant, key string) (
 	}
 	r, err := l.w.log.Last(ctx, f, tenant, key)
 	l.w.hop()
+	l.p.seen(r, err)
 	return r, err
 }
 
@@ -145,6 +169,7 @@ func (l leader) At(ctx context.Context, f events.Family, seq uint64) (events.Rec
 	}
 	r, err := l.w.log.At(ctx, f, seq)
 	l.w.hop()
+	l.p.seen(r, err)
 	return r, err
 }
 

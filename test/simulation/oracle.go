@@ -14,6 +14,7 @@ import (
 	"github.com/outdial/outdial/pkg/events"
 	"github.com/outdial/outdial/pkg/events/lifecycle"
 	"github.com/outdial/outdial/services/compliance/rules"
+	"github.com/outdial/outdial/services/orchestrator"
 )
 
 // A Result is what became of a world.
@@ -33,7 +34,7 @@ type Result struct {
 func Run(seed uint64, o Options, zones rules.Zones, sets map[string]rules.RuleSet) Result {
 	w := newWorld(seed, o, zones, sets)
 	w.run()
-	r := Result{Seed: seed, Hash: w.hash(), Calls: len(w.calls), Closed: map[string]int{}, Counts: w.counts, w: w}
+	r := Result{Seed: seed, Hash: w.hash(), Calls: o.Calls, Closed: map[string]int{}, Counts: w.counts, w: w}
 	w.judge(&r)
 	for _, p := range w.processes { // let go of what still waits
 		p.w.calm = true
@@ -74,7 +75,9 @@ func (w *World) judge(r *Result) {
 	}
 	j := audit.New(audit.Options{Keys: keys, Strict: true})
 	for _, d := range w.ledger {
-		j.Dialed(d.Dialed)
+		if !w.lost[d.Correlation] { // see forgotten
+			j.Dialed(d.Dialed)
+		}
 	}
 	for _, f := range []events.Family{events.CallFamily, events.AgentFamily} {
 		for _, e := range w.since(f, 0) {
@@ -82,8 +85,11 @@ func (w *World) judge(r *Result) {
 		}
 	}
 	for _, f := range j.Report(w.now).Findings {
-		r.broken(f.Call, "%s", f)
+		if f.Invariant != audit.Witness || !w.unsure[f.Call] {
+			r.broken(f.Call, "%s", f)
+		}
 	}
+	w.forgotten(r, keys)
 	attempts := map[string]*lifecycle.Call{}
 	for _, ref := range w.calls {
 		c := w.fold(ref)
@@ -99,6 +105,9 @@ func (w *World) judge(r *Result) {
 		if !w.won[a] {
 			r.broken(callOf(attempts[a]), "an intent was sent by one who had not won it")
 		}
+	}
+	for _, id := range w.early {
+		r.broken(id, "an intent was stored on a store that went back, and that nobody had accepted")
 	}
 	for _, a := range w.late {
 		r.broken(callOf(attempts[a]), "an intent was sent after its time")
@@ -118,7 +127,8 @@ func (w *World) judge(r *Result) {
 		if d.talked {
 			r.Talked++
 		}
-		if c == nil || !d.talked || c.Closed == nil || c.Closed.Outcome != events.OutcomeFailed {
+		if c == nil || !d.talked || c.Closed == nil || c.Closed.Outcome != events.OutcomeFailed ||
+			c.Closed.Reason == orchestrator.WentBack {
 			continue
 		}
 		if !d.since.IsZero() && c.Instants.Closed.After(d.since.Add(understood)) {
@@ -131,6 +141,32 @@ func (w *World) judge(r *Result) {
 	for what, n := range w.counts {
 		if strings.HasPrefix(what, "parked") {
 			r.broken("", "%d messages %s", n, what)
+		}
+	}
+}
+
+// forgotten wants the audit to find, by the companies' ledgers, every dial whose
+// intent a store that went back has lost. In all else those dials are left out.
+func (w *World) forgotten(r *Result, keys map[string]events.Key) {
+	if len(w.lost) == 0 {
+		return
+	}
+	j := audit.New(audit.Options{Keys: keys, Strict: true})
+	for _, d := range w.ledger {
+		j.Dialed(d.Dialed)
+	}
+	for _, f := range []events.Family{events.CallFamily, events.AgentFamily} {
+		for _, e := range w.since(f, 0) {
+			j.Take(e)
+		}
+	}
+	found := map[time.Time]bool{}
+	for _, f := range j.Report(w.now).Findings {
+		found[f.At] = true
+	}
+	for _, d := range w.ledger {
+		if w.lost[d.Correlation] && !found[d.At] {
+			r.broken("", "the audit does not find a dial whose intent the store has lost")
 		}
 	}
 }
@@ -154,7 +190,7 @@ func (w *World) judgeCall(r *Result, c *lifecycle.Call, attempts map[string]*lif
 		p, ok := e.Body.(*events.CallProgress)
 		talking = talking || ok && !p.Late && e.Name == events.Talking
 	}
-	if talking && c.Closed.Outcome == events.OutcomeFailed {
+	if talking && c.Closed.Outcome == events.OutcomeFailed && c.Closed.Reason != orchestrator.WentBack {
 		r.broken(c.ID, "talking is on record, and it closed as failed (%s)", c.Closed.Reason)
 	}
 }

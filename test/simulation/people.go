@@ -152,9 +152,14 @@ func (w *World) ask(h *house, id, to string, q map[string]any) {
 	m := worker.Delivery{Stream: events.RequestStream(h.name), Subject: events.RequestSubject(h.name), Data: body,
 		Header: events.Header{"ce-specversion": {"1.0"}, "ce-type": {events.TypeDialRequested},
 			"ce-source": {"/crm"}, "ce-id": {id}, "content-type": {"application/json"}}}
+	w.requests[ref] = request{m, w.now}
 	w.publish(m)
 	if w.odds(20) { // sent again by one who did not hear the answer
-		w.after(w.between(time.Millisecond, 5*time.Second), func() { w.publish(m) })
+		w.after(w.between(time.Millisecond, 5*time.Second), func() {
+			if _, ok := w.requests[ref]; ok {
+				w.publish(m)
+			}
+		})
 	}
 	if w.odds(12) { // the person wants no calls
 		w.after(w.between(0, 20*time.Second), func() {

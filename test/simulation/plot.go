@@ -16,6 +16,7 @@ const (
 	unheard      // no acknowledgement of an intent arrives, and all were stored
 	leaving      // agents leave between their assignment and the intent, and are heard to late
 	asleep       // the dialer is stopped once its intent is won, and its clock set back meanwhile
+	older        // the store is put back from a copy
 	silent       // one bridge after the other is stopped for longer than a lease
 )
 

@@ -15,10 +15,15 @@ func TestAWorldThatMustReachTheCase(t *testing.T) {
 		"agents leave right before the intent":                    leaving,
 		"the dialer sleeps over its intent, and its clock is set": asleep,
 		"bridges fall silent":                                     silent,
+		"the store goes back":                                     older,
 	} {
 		t.Run(name, func(t *testing.T) {
+			calls := 12
+			if of == older {
+				calls = 60
+			}
 			for seed := range uint64(3) {
-				r := play(t, seed, Options{Calls: 12, plot: of})
+				r := play(t, seed, Options{Calls: calls, plot: of})
 				if r.Counts["reached"] == 0 {
 					t.Errorf("seed %d: the case was not reached", seed)
 				}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/outdial/outdial/internal/log"
+	"github.com/outdial/outdial/internal/log/marks"
 	"github.com/outdial/outdial/internal/sessions"
 	"github.com/outdial/outdial/internal/worker"
 	"github.com/outdial/outdial/pkg/events"
@@ -33,8 +34,14 @@ type process struct {
 	mute    time.Time                 // nobody hears that it lives until then
 	skew    time.Duration             // how far its clock's wall is off
 	linked  uint64                    // how often it was connected
-	due     map[events.Family]time.Time
-	raws    uint64 // of PROVIDER, how far it was heard
+	waits   map[string]bool           // durables that wait while the store is in question
+
+	book   *marks.Book // what it knows of the store
+	kept   marks.Known // and has on its disk
+	looked uint64      // the connection by which it looked last
+	stands marks.Standing
+	due    map[events.Family]time.Time
+	raws   uint64 // of PROVIDER, how far it was heard
 
 	orch *orchestrator.Service
 	comp *compliance.Service
@@ -66,13 +73,15 @@ func (p *process) start() {
 	p.up, p.tasks, p.frozen = true, nil, time.Time{}
 	p.life++
 	p.view = view{log.NewFollower(), p.w}
-	p.handles = map[string]worker.Handler{}
+	p.handles, p.waits = map[string]worker.Handler{}, map[string]bool{}
+	p.meet()
 	p.due = map[events.Family]time.Time{}
 	l := log.New(leader{p.w, p}, p.view)
 	quiet := slog.New(slog.DiscardHandler)
 	serve := func(routes []worker.Route) {
 		for _, r := range routes {
 			p.handles[r.Stream+"/"+r.Durable] = p.whole(l, r.Handle)
+			p.waits[r.Stream+"/"+r.Durable] = r.Waits
 		}
 	}
 	p.orch, p.comp, p.dial, p.brid = nil, nil, nil, nil
@@ -80,33 +89,25 @@ func (p *process) start() {
 		switch role {
 		case "orchestrator":
 			p.orch = orchestrator.New(orchestrator.Config{Log: l, Notes: p.w, Sessions: p.w.sessions, Directory: p.w.dir,
-				Limits: limits, PerSecond: 1 << 30, Incarnation: sessions.Incarnation(begin), Now: p.Now, Logger: quiet,
+				Limits: limits, Standing: p.standing, PerSecond: 1 << 30, Incarnation: sessions.Incarnation(begin), Now: p.Now, Logger: quiet,
 				LastAgent: p.last(events.AgentFamily)})
 			serve(p.orch.Routes())
 		case "compliance":
-			p.comp = compliance.New(compliance.Config{Log: l, Facts: facts{p.w}, Notes: p.w, Directory: p.w.dir,
+			p.comp = compliance.New(compliance.Config{Log: l, Facts: facts{p.w, p}, Notes: p.w, Directory: p.w.dir,
 				Rulesets: p.w.rulesets, Zones: p.w.zones, LastCall: p.last(events.CallFamily), Now: p.Now, Sleep: p.w.pause, Within: p.w.within,
 				Go: func(do func()) { p.spawn(nil, do) }, Logger: quiet})
 			serve(p.comp.Routes())
 		case "dialer":
-			p.dial = dialer.New(dialer.Config{Log: l, Notes: p.w, Directory: p.w.dir, Now: p.Now, Sleep: p.w.pause,
+			p.dial = dialer.New(dialer.Config{Log: l, Notes: p.w, Directory: p.w.dir, Held: p.held, Now: p.Now, Sleep: p.w.pause,
 				Within: p.w.within, Logger: quiet})
 			serve(p.dial.Routes())
 		case "events-bridge":
 			p.brid = bridge.New(bridge.Config{Log: l, Store: store{p.w, p}, Directory: p.w.dir, Now: p.Now, Logger: quiet,
-				Quotas: bridge.Quotas{RawPerSecond: 1 << 30, SessionsPerHour: 1 << 30, ReadyPerHour: 1 << 30}})
+				PollEvery: pollEvery, Quotas: bridge.Quotas{RawPerSecond: 1 << 30, SessionsPerHour: 1 << 30, ReadyPerHour: 1 << 30}})
 			serve(p.brid.Routes())
 		}
 	}
-	for _, f := range []events.Family{events.AgentFamily, events.CallFamily} {
-		p.hear(f, ^uint64(0))
-		p.view.CaughtUp(f)
-	}
-	if p.brid != nil {
-		p.raws = p.w.ackFloor()
-		p.brid.HearAfter(p.raws)
-		p.hearRaw(^uint64(0))
-	}
+	p.begin()
 	p.loops()
 }
 
@@ -123,13 +124,22 @@ func (p *process) whole(l *log.Log, h worker.Handler) worker.Handler {
 	}
 }
 
+// pollEvery is half as often as by default: most of what a simulated call costs
+// is its agent's polls.
+const pollEvery = 2 * time.Second
+
 // loops are what the services do by the clock.
 func (p *process) loops() {
 	ctx := context.Background()
+	p.spawn(nil, p.minds)
 	if p.orch != nil {
 		p.spawn(nil, func() {
 			var swept time.Time
 			for {
+				if p.held() {
+					p.w.sleep(time.Second)
+					continue
+				}
 				next := p.orch.Turn(ctx)
 				if p.w.now.Sub(swept) >= time.Second {
 					swept = p.w.now
@@ -150,10 +160,10 @@ func (p *process) loops() {
 		})
 	}
 	if p.comp != nil {
-		p.turns(p.comp.Turn)
+		p.turns(p.comp.Turn, p.comp.Forget)
 	}
 	if p.dial != nil {
-		p.turns(p.dial.Turn)
+		p.turns(p.dial.Turn, p.dial.Forget)
 	}
 	if p.brid != nil {
 		for _, h := range p.w.houses {
@@ -175,10 +185,14 @@ func (p *process) loops() {
 }
 
 // turns takes a service's turns, each second.
-func (p *process) turns(turn func(context.Context) error) {
+func (p *process) turns(turn func(context.Context) error, forget func()) {
 	p.spawn(nil, func() {
 		for {
 			p.w.sleep(time.Second)
+			if p.held() {
+				forget()
+				continue
+			}
 			_ = turn(context.Background()) // it is taken again
 		}
 	})
@@ -236,6 +250,7 @@ func (p *process) hear(f events.Family, through uint64) {
 		if r.Seq > through {
 			return
 		}
+		p.book.Seen(log.StreamOf(f), r.Seq, r.ID)
 		p.view.Take(r)
 		if p.orch != nil {
 			p.orch.Follow(r)

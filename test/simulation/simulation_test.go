@@ -27,7 +27,7 @@ func seeded(t testing.TB, seed uint64) {
 
 // TestMain lets memory go later: a world's garbage is the test's only load.
 func TestMain(m *testing.M) {
-	debug.SetGCPercent(1600)
+	debug.SetGCPercent(1000)
 	os.Exit(m.Run())
 }
 

@@ -11,7 +11,10 @@ import (
 )
 
 // facts is FACTS, compare-and-set as the real one.
-type facts struct{ w *World }
+type facts struct {
+	w *World
+	p *process
+}
 
 type fact struct {
 	events.Fact
@@ -27,6 +30,7 @@ func (f facts) Fact(_ context.Context, tenant, kind, token string) (events.Fact,
 	}
 	have := f.w.facts[tenant+"."+kind+"."+token]
 	f.w.hop()
+	f.p.book.Seen(events.StreamFacts, have.seq, "")
 	return have.Fact, have.seq, nil
 }
 
@@ -34,12 +38,15 @@ func (f facts) Fact(_ context.Context, tenant, kind, token string) (events.Fact,
 func (f facts) PutFact(_ context.Context, tenant, kind, token string, to events.Fact, after uint64) error {
 	f.w.mayDie()
 	f.w.hop()
+	f.p.look(false)
+	highest := f.p.book.Highest(events.StreamFacts)
 	k := tenant + "." + kind + "." + token
 	if f.w.facts[k].seq != after {
 		return fault.New(fault.Transient, "publish", log.CodeConflict, log.ErrConflict)
 	}
 	f.w.factSeq++
 	f.w.facts[k] = fact{to, f.w.factSeq}
+	f.p.book.Acked(events.StreamFacts, f.w.factSeq, "", highest)
 	f.w.mayDie()
 	f.w.hop()
 	return nil

@@ -9,10 +9,12 @@ import (
 	"github.com/outdial/outdial/internal/api"
 	"github.com/outdial/outdial/internal/audit"
 	"github.com/outdial/outdial/internal/log"
+	"github.com/outdial/outdial/internal/log/marks"
 	"github.com/outdial/outdial/internal/sessions"
 	"github.com/outdial/outdial/internal/tenants"
 	"github.com/outdial/outdial/internal/worker"
 	"github.com/outdial/outdial/pkg/events"
+	"github.com/outdial/outdial/pkg/events/lifecycle"
 	"github.com/outdial/outdial/pkg/providers"
 	"github.com/outdial/outdial/services/compliance/rules"
 	"github.com/outdial/outdial/services/orchestrator"
@@ -75,19 +77,26 @@ type World struct {
 
 	houses []*house
 
-	ledger  []*dial
-	numbers map[string]log.Ref   // whose call it is, by the number that it asks for
-	drafted map[string]time.Time // when an intent was drafted at the latest, by attempt
-	sends   map[string]int       // by attempt
-	won     map[string]bool      // attempts whose intent was acknowledged as new
-	late    []string             // attempts that were sent after their time
-	blind   []string             // calls whose intent was for an agent who was not free any more
-	counts  map[string]int
-	serials int
-	reads   int
-	calls   []log.Ref
-	halted  []halt
-	apart   time.Time // the bridges' clocks are not together until then
+	ledger   []*dial
+	numbers  map[string]log.Ref   // whose call it is, by the number that it asks for
+	drafted  map[string]time.Time // when an intent was drafted at the latest, by attempt
+	sends    map[string]int       // by attempt
+	won      map[string]bool      // attempts whose intent was acknowledged as new
+	late     []string             // attempts that were sent after their time
+	blind    []string             // calls whose intent was for an agent who was not free any more
+	counts   map[string]int
+	serials  int
+	reads    int
+	calls    []log.Ref
+	halted   []halt
+	age      int             // how often the store was put back
+	record   marks.Record    // what it says of its past
+	asked    bool            // it lost something, and nobody has accepted it yet
+	lost     map[string]bool // attempts whose intent is on record no more
+	unsure   map[string]bool // calls of whose end the record has lost something
+	early    []string        // calls whose intent was stored meanwhile
+	requests map[log.Ref]request
+	apart    time.Time // the bridges' clocks are not together until then
 }
 
 func (w *World) serial() int { w.serials++; return w.serials }
@@ -153,6 +162,9 @@ func (w *World) sent(attempt string) {
 
 // noteShown notes that the record could know of a conversation.
 func (w *World) noteShown(raw events.ProviderRaw) {
+	if w.asked { // what is open by then closes as of a store that went back
+		return
+	}
 	body := string(raw.Body)
 	if l := w.ofConnection(raw.Connection).tcn.lines[raw.Agent]; l != nil {
 		if l.dial != nil && l.dial.talked && strings.Contains(body, "PEERED") && !w.now.Before(w.apart) {
@@ -172,7 +184,8 @@ func (w *World) noteShown(raw events.ProviderRaw) {
 
 func newWorld(seed uint64, o Options, zones rules.Zones, sets map[string]rules.RuleSet) *World {
 	w := &World{Sched: newSched(seed, begin), opts: o, seed: seed, told: map[events.Family]uint64{}, plain: map[string]uint64{},
-		facts: map[string]fact{}, rulesets: sets, zones: zones, numbers: map[string]log.Ref{}, drafted: map[string]time.Time{},
+		facts: map[string]fact{}, rulesets: sets, zones: zones, numbers: map[string]log.Ref{}, lost: map[string]bool{},
+		unsure: map[string]bool{}, requests: map[log.Ref]request{}, drafted: map[string]time.Time{},
 		sends: map[string]int{}, won: map[string]bool{}, counts: map[string]int{}}
 	w.log = logtest.New(w.Now)
 	w.sessions = sessions.NewMemory(w.Now)
@@ -214,8 +227,11 @@ func (w *World) run() {
 	}
 	last := begin.Add(time.Duration(w.opts.Calls)*2*time.Second + 30*time.Second)
 	w.at(last, func() { w.calm = true })
-	if w.opts.plot == silent {
+	switch {
+	case w.opts.plot == silent:
 		w.stopBridges()
+	case w.opts.plot == older, w.odds(3):
+		w.loseStore()
 	}
 	var tick func()
 	tick = func() {
@@ -303,11 +319,7 @@ func (w *World) atRest() bool {
 		}
 	}
 	for _, ref := range w.calls {
-		r, err := w.log.Last(context.Background(), events.CallFamily, ref.Tenant, ref.ID)
-		if err != nil {
-			return false
-		}
-		if c := w.fold(ref); c.Open() || r.Seq == 0 {
+		if c := w.fold(ref); c.State != lifecycle.None && c.Open() { // none: it was refused
 			return false
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"reflect"
 	"slices"
 	"strconv"
@@ -47,6 +48,25 @@ func New(now func() time.Time) *Log {
 	}}
 }
 
+// Copy is the log as it stands, put aside: what is appended to the one is not in
+// the other. Sequences that were given out since are given out again by it.
+func (l *Log) Copy() *Log {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	c := New(l.now)
+	for f, s := range l.streams {
+		c.streams[f] = s.copied()
+	}
+	return c
+}
+
+// End is the last sequence of a family that was given out.
+func (l *Log) End(f events.Family) uint64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.streams[f].last
+}
+
 // stream is what JetStream keeps of a family, and what was read of it: what is
 // stored never changes, so it is decoded once.
 type stream struct {
@@ -71,6 +91,19 @@ type message struct {
 
 func newStream() *stream {
 	return &stream{logs: map[logKey][]*message{}, bySubject: map[string][]*message{}, ids: map[string]*message{}}
+}
+
+// copied shares the messages, which never change.
+func (s *stream) copied() *stream {
+	c := newStream()
+	c.msgs, c.last, c.ids = slices.Clone(s.msgs), s.last, maps.Clone(s.ids)
+	for k, ms := range s.logs {
+		c.logs[k] = slices.Clone(ms)
+	}
+	for k, ms := range s.bySubject {
+		c.bySubject[k] = slices.Clone(ms)
+	}
+	return c
 }
 
 // once says that the event stands for an act that must not happen twice, and

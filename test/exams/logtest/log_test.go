@@ -128,3 +128,22 @@ func TestAPlantedEventOfAnotherVersionHoldsTheLog(t *testing.T) {
 		t.Errorf("%d events to %d, %v", len(got), seq, err)
 	}
 }
+
+func TestACopyGivesItsSequencesOutAgain(t *testing.T) {
+	t.Parallel()
+	l := logtest.New(nil)
+	if _, err := l.Append(t.Context(), requested("a")); err != nil {
+		t.Fatal(err)
+	}
+	put := l.Copy()
+	for i, of := range []*logtest.Log{l, put} {
+		d := requested([]string{"b", "c"}[i])
+		a, err := of.Append(t.Context(), d)
+		if err != nil || !a.Won || a.Record.Seq != 2 || of.End(events.CallFamily) != 2 {
+			t.Errorf("%s: %+v, %v", d.Key, a, err)
+		}
+	}
+	if _, err := put.Last(t.Context(), events.CallFamily, "acme", "b"); !errors.Is(err, log.ErrNone) {
+		t.Errorf("the copy knows what came after it: %v", err)
+	}
+}
