@@ -80,9 +80,10 @@ bench: build ## measures outdial beside bare JetStream: the table of docs/perfor
 interop: ## CloudEvents, AsyncAPI and the desktop relay against their npm counterparts (needs Node and npm)
 	sh test/interop/run.sh
 
-long: ## the tests three times over in any order, then five minutes of each fuzz target
+long: ## the tests three times over in any order, 200,000 simulated calls, five minutes of each fuzz target
 	@OUTDIAL_REDIS_SERVER=$$(sh deploy/scripts/redis.sh) && export OUTDIAL_REDIS_SERVER && \
 	OUTDIAL_LONG=1 $(GO) test $(RACE) -shuffle=on -count=3 -timeout 120m work
+	OUTDIAL_SIM_CALLS=200000 $(GO) test -count=1 -timeout 240m -run 'TestWhateverGoesWrongNoPromiseIsBroken' -v ./test/simulation
 	@$(MAKE) -s fuzz FUZZTIME=5m
 
 fuzz: ## each fuzz target for a minute (FUZZTIME=…)

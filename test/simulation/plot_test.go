@@ -22,7 +22,7 @@ func TestAWorldThatMustReachTheCase(t *testing.T) {
 			if of == older {
 				calls = 60
 			}
-			for seed := range uint64(3) {
+			for seed := range uint64(min(worlds, 3)) {
 				r := play(t, seed, Options{Calls: calls, plot: of})
 				if r.Counts["reached"] == 0 {
 					t.Errorf("seed %d: the case was not reached", seed)
@@ -39,7 +39,7 @@ func TestAWorldThatMustReachTheCase(t *testing.T) {
 // pages come to another, where calls go on.
 func TestAnotherBridgeTakesOverFromASilentOne(t *testing.T) {
 	const most = 10*time.Second + 3*time.Second // the lease, a beat before it, and a look
-	for seed := range uint64(3) {
+	for seed := range uint64(min(worlds, 3)) {
 		r := play(t, seed, Options{Calls: 40, plot: silent})
 		lost, elsewhere := map[string]int{}, 0
 		for _, e := range r.w.since(events.AgentFamily, 0) {
