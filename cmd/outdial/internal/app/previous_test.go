@@ -202,11 +202,21 @@ func TestTheStoreOfTheVersionBeforeOpens(t *testing.T) {
 	t.Run("the audit passes", p.auditPasses)
 }
 
-// A store that one later version made from its beginning, and left amid calls.
+// Stores that later versions made from their beginning, and left amid calls.
 func TestTheStoreOfALaterVersionOpens(t *testing.T) {
 	t.Parallel()
-	p := openPrevious(t, "7bb938d")
-	p.up(t.Context())
+	for _, version := range []string{"7bb938d", "ea6e094"} {
+		t.Run(version, func(t *testing.T) {
+			t.Parallel()
+			p := openPrevious(t, version)
+			p.up(t.Context())
+			p.goesOn(t)
+		})
+	}
+}
+
+// goesOn has the store of a later version do its work.
+func (p *previous) goesOn(t *testing.T) {
 	t.Run("its list blocks", func(t *testing.T) {
 		for tenant, number := range map[string]string{"acme": "+919876540147", "globex": "+16085550199"} {
 			body := `{"to":"` + number + `","agent":"agent4"}`
