@@ -124,7 +124,9 @@ func look(ctx context.Context, js jetstream.JetStream, asked map[string]marks.Ma
 		}
 		info := s.CachedInfo()
 		v.Created, v.Last = info.Created, info.State.LastSeq
-		if ends && v.Last > 0 {
+		if ends && v.Last == asked[stream].Seq {
+			v.LastID = v.ID
+		} else if ends && v.Last > 0 {
 			if v.LastID, err = idAt(ctx, js, stream, v.Last); err != nil {
 				return nil, transient("look at the store", CodeUnavailable, err)
 			}

@@ -40,9 +40,10 @@ func Ended(ctx context.Context, js jetstream.JetStream, from time.Time, take fun
 
 // read is walk for those who want what can be read.
 func read(ctx context.Context, js jetstream.JetStream, c jetstream.OrderedConsumerConfig, take func(events.Record)) error {
-	err := walk(ctx, js, c, func(m jetstream.Msg, at uint64) {
+	_, err := walk(ctx, js, c, func(m jetstream.Msg) {
 		r, err := events.DecodeRecord(m.Subject(), events.Header(m.Headers()), m.Data())
-		if r.Seq = at; err == nil {
+		if meta, e := m.Metadata(); err == nil && e == nil {
+			r.Seq = meta.Sequence.Stream
 			take(r)
 		}
 	})

@@ -127,7 +127,7 @@ func BenchmarkStillOpenAmongMany(b *testing.B) {
 	must(b, log.NewJetStream(r.JS, log.Options{}), requested("open"))
 	b.ResetTimer()
 	for b.Loop() {
-		open, _, _, err := log.StillOpen(b.Context(), r.JS)
+		open, _, _, err := log.StillOpen(b.Context(), r.JS, nil, 0)
 		if err != nil || len(open) != 1 {
 			b.Fatal(open, err)
 		}

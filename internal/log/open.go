@@ -13,43 +13,52 @@ import (
 )
 
 // walk shows every message that is stored in CALLS now and that a consumer of
-// this configuration is given, in order.
-func walk(ctx context.Context, js jetstream.JetStream, c jetstream.OrderedConsumerConfig, show func(jetstream.Msg, uint64)) error {
+// this configuration is given, in order. It says where the last one stands, 0 for
+// none.
+func walk(ctx context.Context, js jetstream.JetStream, c jetstream.OrderedConsumerConfig, show func(jetstream.Msg)) (uint64, error) {
 	cons, err := js.OrderedConsumer(ctx, events.StreamCalls, c)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	pending := cons.CachedInfo().NumPending
 	if pending == 0 {
-		return nil
+		return 0, nil
 	}
 	it, err := cons.Messages(jetstream.PullMaxMessages(5_000))
 	if err != nil {
-		return err
+		return 0, err
 	}
 	defer it.Stop()
+	var last jetstream.Msg
 	for ; pending > 0; pending-- {
 		wait, cancel := context.WithTimeout(ctx, 10*time.Second)
-		m, err := it.Next(jetstream.NextContext(wait))
+		last, err = it.Next(jetstream.NextContext(wait))
 		cancel()
 		if err != nil {
-			return err
+			return 0, err
 		}
-		meta, err := m.Metadata()
-		if err != nil {
-			return fmt.Errorf("a message of %s without metadata: %w", events.StreamCalls, err)
-		}
-		show(m, meta.Sequence.Stream)
+		show(last)
 	}
-	return nil
+	meta, err := last.Metadata()
+	if err != nil {
+		return 0, fmt.Errorf("a message of %s without metadata: %w", events.StreamCalls, err)
+	}
+	return meta.Sequence.Stream, nil
 }
 
-// StillOpen finds the calls that are not closed by one walk through CALLS that
-// looks at headers alone. It says up to which event it looked.
-func StillOpen(ctx context.Context, js jetstream.JetStream) (open []Ref, seq uint64, id string, err error) {
+// StillOpen finds the calls that are not closed: of those that were open at a
+// place of CALLS, and those that were requested after it. It walks through what
+// is stored after the place and looks at headers alone, so what it costs is how
+// old the place is. It says up to which event it looked; 0: nothing came after.
+func StillOpen(ctx context.Context, js jetstream.JetStream, were []Ref, after uint64) (open []Ref, seq uint64, id string, err error) {
 	held := map[Ref]struct{}{}
+	for _, ref := range were {
+		held[ref] = struct{}{}
+	}
 	var last jetstream.Msg
-	err = walk(ctx, js, jetstream.OrderedConsumerConfig{HeadersOnly: true}, func(m jetstream.Msg, at uint64) {
+	c := jetstream.OrderedConsumerConfig{HeadersOnly: true, DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: after + 1}
+	seq, err = walk(ctx, js, c, func(m jetstream.Msg) {
+		last = m
 		_, tenant, call, role, name, _ := events.ParseLogSubject(m.Subject())
 		_, known := events.Lookup(events.CallFamily, role, name)
 		switch {
@@ -58,15 +67,17 @@ func StillOpen(ctx context.Context, js jetstream.JetStream) (open []Ref, seq uin
 		case name == events.Requested || !known: // who reads it says what is wrong with it
 			held[Ref{tenant, call}] = struct{}{}
 		}
-		seq, last = at, m
 	})
-	if err != nil || last == nil {
+	if err != nil {
 		return nil, 0, "", err
+	}
+	if last != nil {
+		id = EventIDOf(events.Header(last.Headers()))
 	}
 	for ref := range held {
 		open = append(open, ref)
 	}
-	return open, seq, EventIDOf(events.Header(last.Headers())), nil
+	return open, seq, id, nil
 }
 
 // History tells in order who asked for each call of a tenant, whom it was

@@ -31,7 +31,8 @@ type Following struct {
 	view   *log.Follower
 	first  *Host // whose connection is used
 	leader log.Leader
-	books  []*Host // whose books note what was heard
+	books  []*Host        // whose books note what was heard
+	record *worker.Tailer // of CONTROL; nil: not heard yet
 	stop   context.CancelFunc
 	done   sync.WaitGroup
 }
@@ -51,6 +52,7 @@ func (f *Following) add(h *Host, leader log.Leader) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.books = append(f.books, h)
+	h.past.control.Store(f.record)
 	if f.first != nil {
 		return
 	}
@@ -59,6 +61,37 @@ func (f *Following) add(h *Host, leader log.Leader) {
 	f.stop = stop
 	for _, family := range families() {
 		f.done.Go(func() { f.hear(ctx, h, family) })
+	}
+	f.done.Go(func() { f.hearControl(ctx, h) })
+}
+
+// hearControl has every service of the process read the store's record of its
+// past when there is news in CONTROL, until ctx ends.
+func (f *Following) hearControl(ctx context.Context, h *Host) {
+	take := func(context.Context, worker.Delivery, error) error {
+		f.each(func(p *past) { p.poke() })
+		return nil
+	}
+	for ctx.Err() == nil {
+		t, err := worker.TailLatest(ctx, h.JS, events.StreamControl, take)
+		if err != nil {
+			pause(ctx, retailWait) // meanwhile every service asks by itself
+			continue
+		}
+		f.mu.Lock()
+		f.record = t
+		f.mu.Unlock()
+		f.each(func(p *past) { p.control.Store(t) })
+		<-t.Done()
+	}
+}
+
+// each shows what every service of the process knows of the store.
+func (f *Following) each(show func(*past)) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, h := range f.books {
+		show(h.past)
 	}
 }
 
@@ -160,29 +193,33 @@ func (f *Following) load(ctx context.Context, h *Host) (uint64, error) {
 		unreadable(ctx, h, events.CallFamily, ref, seq, fault.Code(err))
 	}
 	if seq > 0 {
-		h.Logger.Info("the open calls are known", "by", from, "calls", len(calls), "through", seq, "took", time.Since(began).String())
+		h.Logger.Info("the open calls are known", "by", from, "calls", len(calls), "through", seq, "took", time.Since(began).Round(time.Millisecond).String())
 	}
 	return seq, nil
 }
 
-// open lists the calls that are open, as they were kept, or else by a walk
-// through the stream.
+// open lists the calls that are open: from what was kept on, or else by a walk
+// through the whole stream.
 func (f *Following) open(ctx context.Context, h *Host) (calls []log.Ref, seq uint64, id, from string, err error) {
 	kept, why, err := h.past.opened(ctx)
 	if err != nil {
 		return nil, 0, "", "", err
 	}
-	if kept != nil {
-		for _, c := range kept.Calls {
-			calls = append(calls, log.Ref{Tenant: c[0], ID: c[1]})
-		}
-		return calls, kept.Seq, kept.ID, "what was kept", nil
-	}
 	if why != "" {
 		h.Logger.Warn("which calls are open was kept and is thrown away; the whole log is looked through", "why", why)
 	}
-	calls, seq, id, err = log.StillOpen(ctx, h.JS)
-	return calls, seq, id, "a walk through the log", err
+	from = "a walk through the log"
+	if kept != nil {
+		from, seq, id = "what was kept", kept.Seq, kept.ID
+		for _, c := range kept.Calls {
+			calls = append(calls, log.Ref{Tenant: c[0], ID: c[1]})
+		}
+	}
+	open, through, last, err := log.StillOpen(ctx, h.JS, calls, seq)
+	if through > 0 {
+		seq, id = through, last
+	}
+	return open, seq, id, from, err
 }
 
 // keep writes down which calls are open.
@@ -191,7 +228,7 @@ func (f *Following) keep(h *Host, family events.Family) {
 		return
 	}
 	calls, seq, id := f.view.Open()
-	o := marks.Open{Created: h.past.book.Marks()[events.StreamCalls].Created, Seq: seq, ID: id, Calls: make([][2]string, len(calls))}
+	o := marks.Open{Created: h.past.book.Marks()[events.StreamCalls].Created, Epoch: h.past.epoch(), Seq: seq, ID: id, Calls: make([][2]string, len(calls))}
 	for i, c := range calls {
 		o.Calls[i] = [2]string{c.Tenant, c.ID}
 	}
@@ -222,11 +259,7 @@ func unreadable(ctx context.Context, h *Host, family events.Family, ref log.Ref,
 // seen has every service of the process note what was heard: one that knew
 // another event at its place stops believing the store.
 func (f *Following) seen(stream string, seq uint64, id string) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	for _, h := range f.books {
-		h.past.book.Seen(stream, seq, id)
-	}
+	f.each(func(p *past) { p.book.Seen(stream, seq, id) })
 }
 
 // follow is Host.Follow.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/outdial/outdial/internal/log"
 	"github.com/outdial/outdial/internal/log/marks"
+	"github.com/outdial/outdial/internal/worker"
 	"github.com/outdial/outdial/pkg/events"
 	"github.com/outdial/outdial/pkg/events/fault"
 )
@@ -45,6 +47,11 @@ type past struct {
 	keeper   Keeper
 	compared bool // with what the keeper holds
 
+	control atomic.Pointer[worker.Tailer] // hears of news in CONTROL; nil: nobody does
+	news    chan struct{}                 // there is some
+	read    bool                          // the record was read, and nothing has come since
+	linked  uint64                        // and how often the connection had been made anew then
+
 	saved, kept uint64 // versions of the book
 	told        string // the regression that the log speaks of, by id
 	alarmed     string // and the alarm
@@ -59,7 +66,7 @@ type past struct {
 // would believe any store.
 func openPast(ctx context.Context, h *Host, dir string) (*past, error) {
 	p := &past{js: h.JS, dir: dir, logger: h.Logger, now: h.Now, role: h.role, who: h.Service,
-		changed: make(chan struct{}), done: make(chan struct{})}
+		changed: make(chan struct{}), news: make(chan struct{}, 1), done: make(chan struct{})}
 	var known *marks.Known
 	var err error
 	if dir != "" {
@@ -172,6 +179,8 @@ func (p *past) run(ctx context.Context) {
 			return
 		case <-wrong:
 			wrong = nil
+		case <-p.news:
+			p.read = false
 		case <-tick.C:
 		}
 		if p.turn(ctx, n%lookEvery == 0); p.book.Held() == nil {
@@ -193,7 +202,24 @@ func (p *past) turn(ctx context.Context, look bool) {
 	p.remember(ctx)
 }
 
-// ask looks at the server as far as is due, and at the record that all share.
+// poke has the record read at once.
+func (p *past) poke() {
+	select {
+	case p.news <- struct{}{}:
+	default:
+	}
+}
+
+// current reports whether what was read of the record still holds: nothing of
+// CONTROL has come since on the same connection, and it is being heard. While
+// the store is in question nothing is taken for current.
+func (p *past) current() bool {
+	t := p.control.Load()
+	return p.read && p.linked == p.js.Conn().Stats().Reconnects && t != nil && t.Hears() && p.book.Held() == nil
+}
+
+// ask looks at the server as far as is due, and at the record that all share
+// when it may say something new.
 func (p *past) ask(ctx context.Context, look bool) error {
 	if err := p.guard.Ready(ctx); err != nil {
 		return err
@@ -203,6 +229,10 @@ func (p *past) ask(ctx context.Context, look bool) error {
 			return err
 		}
 	}
+	if p.current() {
+		return nil
+	}
+	linked := p.js.Conn().Stats().Reconnects
 	record, seq, err := RecordOf(ctx, p.js)
 	if err != nil {
 		return err
@@ -210,7 +240,11 @@ func (p *past) ask(ctx context.Context, look bool) error {
 	if err := p.obey(ctx, record); err != nil {
 		return err
 	}
-	return p.tell(ctx, record, seq)
+	if err := p.tell(ctx, record, seq); err != nil {
+		return err
+	}
+	p.read, p.linked = true, linked
+	return nil
 }
 
 // obey hears what the others have found, and what the operators decided.
@@ -304,6 +338,12 @@ func (p *past) alarm(ctx context.Context, r events.Regression) error {
 	return err
 }
 
+// epoch is how many stores were accepted.
+func (p *past) epoch() uint64 {
+	k, _ := p.book.Known()
+	return k.Epoch
+}
+
 // opened is what was kept of the open calls, nil for nothing; why says that it
 // does not fit the store. The error is that the store cannot be asked.
 func (p *past) opened(ctx context.Context) (o *marks.Open, why string, err error) {
@@ -320,7 +360,7 @@ func (p *past) opened(ctx context.Context) (o *marks.Open, why string, err error
 	if err != nil {
 		return nil, "", err
 	}
-	if why = o.Fits(views[events.StreamCalls]); why != "" {
+	if why = o.Fits(views[events.StreamCalls], p.epoch()); why != "" {
 		return nil, why, nil
 	}
 	return o, "", nil

@@ -6,7 +6,9 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -138,6 +140,42 @@ func TestWhoAloneSawTheStoreGoBackTellsTheOthers(t *testing.T) {
 	ahead(t, dir, events.Orchestrator, 0)
 	if h := beside(t, r, events.Orchestrator, dir); h.Held() {
 		t.Error("a memory of the lost past stops the accepted store")
+	}
+}
+
+// What the store says of its past is read when something of it changes, and not
+// again and again.
+func TestTheRecordIsReadWhenItChanges(t *testing.T) {
+	t.Parallel()
+	r, dir := provisioned(t), t.TempDir()
+	h := beside(t, r, events.Dialer, dir)
+	var reads atomic.Int64
+	if _, err := r.NC.Subscribe("$JS.API.STREAM.MSG.GET.CONTROL", func(*nats.Msg) { reads.Add(1) }); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.NC.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	turned := func() { // whatever is done once a second was done, at least once more
+		t.Helper()
+		at := strconv.FormatUint(requested(t, h, events.RandomID()), 10)
+		await(t, "what is known is kept", func() bool {
+			text, err := os.ReadFile(filepath.Join(dir, "dialer", "marks.json"))
+			return err == nil && strings.Contains(string(text), `"seq":`+at)
+		})
+	}
+	turned() // the first look
+	before := reads.Load()
+	turned()
+	turned()
+	if n := reads.Load() - before; n != 0 {
+		t.Errorf("an idle service asked %d times", n)
+	}
+	ahead(t, dir, events.Bridge, 0)
+	beside(t, r, events.Bridge, dir)
+	await(t, "the dialer stands", h.Held)
+	if reads.Load() == before {
+		t.Error("the news was not read")
 	}
 }
 

@@ -33,6 +33,7 @@ type Tailer struct {
 	stall   time.Duration
 
 	seq    atomic.Uint64 // last sequence handled
+	hears  atomic.Bool   // the server has a consumer for it
 	caught chan struct{}
 	once   sync.Once
 	done   chan struct{}
@@ -90,6 +91,10 @@ func (t *Tailer) start(ctx context.Context) error {
 // CaughtUp is closed once everything that was stored when the tail began has
 // been handled.
 func (t *Tailer) CaughtUp() <-chan struct{} { return t.caught }
+
+// Hears reports whether the server delivers to this tail now. It notices within
+// the stall that it does not.
+func (t *Tailer) Hears() bool { return t.hears.Load() }
 
 // Seq is the last sequence handled.
 func (t *Tailer) Seq() uint64 { return t.seq.Load() }
@@ -161,6 +166,8 @@ func (t *Tailer) read(ctx context.Context) error {
 		return err
 	}
 	defer it.Stop()
+	t.hears.Store(true)
+	defer t.hears.Store(false)
 	for {
 		m, err := t.next(ctx, it)
 		if err != nil || m == nil {

@@ -5,11 +5,14 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/base32"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -18,6 +21,171 @@ import (
 	"github.com/outdial/outdial/internal/broker/embedded"
 	"github.com/outdial/outdial/pkg/events"
 )
+
+// kept measures a store with many closed calls: starts, and reading old calls.
+func kept(ctx context.Context, o options, t *table) error {
+	w := world{desktops: 10, bridges: 2}
+	s, err := newSubject(o, w)
+	if err != nil {
+		return err
+	}
+	defer s.remove()
+	began := time.Now()
+	ids, err := s.manyCalls(ctx, o, w)
+	if err != nil {
+		return err
+	}
+	t.note("The store was there after %.0f s: %d closed calls, %d MiB.", time.Since(began).Seconds(), o.kept, size(filepath.Join(s.dir, "nats"))>>20)
+	for _, one := range []struct {
+		how  string
+		end  func()
+		goal string
+	}{{"without a snapshot", func() {}, ""}, {"after kill -9", s.kill, "≤ 5 s"}, {"after a stop", s.stop, "≤ 5 s"}} {
+		one.end()
+		if one.goal == "" {
+			if err := s.forgetOpen(); err != nil {
+				return err
+			}
+		}
+		broker, services, err := s.start(ctx, w)
+		if err != nil {
+			return err
+		}
+		t.add(fmt.Sprintf("ready after a start %s, %d closed calls kept", one.how, o.kept),
+			fmt.Sprintf("%.1f s, the broker had taken %.1f s; %d MiB with the server, a bridge of its own %d MiB", services.Seconds(), broker.Seconds(), s.memory(0), s.memory(1)),
+			one.goal, services <= 5*time.Second)
+		if err := s.until(ctx, "the snapshot", s.openIsKept); err != nil {
+			return err
+		}
+	}
+	return s.askOld(t, o, ids)
+}
+
+// openIsKept is done when every process has written down that nothing is open
+// at the end of the log.
+func (s *subject) openIsKept() error {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	stream, err := s.js.Stream(ctx, events.StreamCalls)
+	if err != nil {
+		return err
+	}
+	files, err := s.snapshots()
+	if err == nil && len(files) < len(s.procs) {
+		err = fmt.Errorf("%d snapshots", len(files))
+	}
+	for _, file := range files {
+		text, e := os.ReadFile(file)
+		if want := fmt.Sprintf(`"seq":%d,`, stream.CachedInfo().State.LastSeq); e == nil && !bytes.Contains(text, []byte(want)) {
+			e = errors.New("a snapshot is not at the end")
+		}
+		err = errors.Join(err, e)
+	}
+	return err
+}
+
+func (s *subject) snapshots() ([]string, error) {
+	one, err := filepath.Glob(filepath.Join(s.dir, "state", "*", "open.json"))
+	other, e := filepath.Glob(filepath.Join(s.dir, "second", "*", "open.json"))
+	return append(one, other...), errors.Join(err, e)
+}
+
+func (s *subject) forgetOpen() error {
+	files, err := s.snapshots()
+	for _, file := range files {
+		err = errors.Join(err, os.Remove(file))
+	}
+	return err
+}
+
+// askOld asks for calls that closed long ago, and what is in memory.
+func (s *subject) askOld(t *table, o options, ids []string) error {
+	var times []time.Duration
+	for _, id := range ids {
+		d, _, err := s.ask("call.get", fmt.Sprintf(`{"call":%q}`, id))
+		if err != nil {
+			return err
+		}
+		times = append(times, d)
+	}
+	p50, p99 := quantile(times, 0.5), quantile(times, 0.99)
+	t.add(fmt.Sprintf("reading a call with %d kept, p50 / p99 of call.get", o.kept), fmt.Sprintf("%.1f / %.1f ms", p50, p99), "≤ 10 ms", p50 <= 10)
+	for _, q := range [][2]string{{"call.find", `{"contact":"nobody"}`}, {"call.find", `{"campaign":"bench"}`}, {"agent.list", "{}"}} {
+		d, m, err := s.ask(q[0], q[1])
+		if err != nil {
+			return err
+		}
+		t.note("%s %s: %.0f ms, %d bytes: %.120s", q[0], q[1], ms(d), len(m), m)
+	}
+	return nil
+}
+
+func (s *subject) ask(command, body string) (time.Duration, []byte, error) {
+	began := time.Now()
+	m, err := s.nc.Request("outdial.acme."+command, []byte(body), 60*time.Second)
+	if err != nil {
+		return 0, nil, fmt.Errorf("%s: %w", command, err)
+	}
+	if e := m.Header.Get("Nats-Service-Error"); e != "" {
+		return 0, nil, fmt.Errorf("%s: %s", command, e)
+	}
+	return time.Since(began), m.Data, nil
+}
+
+// size is what a folder's files take.
+func size(dir string) (sum int64) {
+	_ = filepath.Walk(dir, func(_ string, info os.FileInfo, err error) error {
+		if err == nil {
+			sum += info.Size()
+		}
+		return nil
+	})
+	return sum
+}
+
+// kill ends the processes as a power cut would, but for the disk.
+func (s *subject) kill() {
+	for _, p := range s.procs {
+		_ = p.Process.Signal(syscall.SIGKILL)
+	}
+	s.stop()
+}
+
+// manyCalls makes the store: one call is completed, the others are copies of
+// it. With -store it is made once, and found again by the next run. It returns
+// the ids of some.
+func (s *subject) manyCalls(ctx context.Context, o options, w world) (ids []string, err error) {
+	known := filepath.Join(s.dir, "ids.json")
+	if text, err := os.ReadFile(known); err == nil {
+		return ids, json.Unmarshal(text, &ids)
+	}
+	l := &load{s: s}
+	if err := l.open(world{desktops: w.desktops}, soon()); err != nil {
+		return nil, err
+	}
+	defer l.close()
+	if err := l.work(ctx, world{desktops: w.desktops}, soon()); err != nil {
+		return nil, err
+	}
+	if _, err := l.inFlight(5, 2*time.Second); err != nil {
+		return nil, err
+	}
+	l.drain(2 * time.Second)
+	model, err := s.model(ctx)
+	if err != nil {
+		return nil, err
+	}
+	l.close()
+	s.stop()
+	if ids, err = s.clone(ctx, model, o.kept); err != nil {
+		return nil, err
+	}
+	text, err := json.Marshal(ids)
+	if err != nil {
+		return nil, err
+	}
+	return ids, os.WriteFile(known, text, 0o600)
+}
 
 // model is the log of one call that was completed, as it is stored.
 func (s *subject) model(ctx context.Context) ([]*jetstream.RawStreamMsg, error) {
@@ -71,24 +239,27 @@ func (s *subject) clone(ctx context.Context, model []*jetstream.RawStreamMsg, n 
 	}
 	seq := stream.CachedInfo().State.LastSeq
 	old := strings.Split(model[0].Subject, ".")[2]
-	ids := make([]string, n)
-	for i := range ids {
+	var ids []string // of a thousand
+	for i := range n {
 		var raw [16]byte
 		_, _ = rand.Read(raw[:])
-		ids[i] = strings.ToLower(base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(raw[:]))
+		id := strings.ToLower(base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(raw[:]))
+		if i%max(n/1000, 1) == 0 {
+			ids = append(ids, id)
+		}
 		chain := uint64(0)
 		for _, was := range model {
-			m := nats.NewMsg(events.AppendPrefix + strings.ReplaceAll(was.Subject, old, ids[i]))
-			m.Data = bytes.ReplaceAll(was.Data, []byte(old), []byte(ids[i]))
+			m := nats.NewMsg(events.AppendPrefix + strings.ReplaceAll(was.Subject, old, id))
+			m.Data = bytes.ReplaceAll(was.Data, []byte(old), []byte(id))
 			for h, values := range was.Header {
 				for _, v := range values {
-					m.Header[h] = append(m.Header[h], strings.ReplaceAll(v, old, ids[i]))
+					m.Header[h] = append(m.Header[h], strings.ReplaceAll(v, old, id))
 				}
 			}
 			m.Header.Del(jetstream.MsgIDHeader)
 			m.Header.Set(jetstream.ExpectedLastSubjSeqHeader, strconv.FormatUint(chain, 10))
-			m.Header.Set(jetstream.ExpectedLastSubjSeqSubjHeader, "calls.acme."+ids[i]+".>")
-			if _, err := js.PublishMsgAsync(m); err != nil {
+			m.Header.Set(jetstream.ExpectedLastSubjSeqSubjHeader, "calls.acme."+id+".>")
+			if _, err := js.PublishMsgAsync(m, jetstream.WithStallWait(time.Minute)); err != nil {
 				return nil, err
 			}
 			seq++
@@ -96,6 +267,9 @@ func (s *subject) clone(ctx context.Context, model []*jetstream.RawStreamMsg, n 
 		}
 		if failed != nil {
 			return nil, failed
+		}
+		if i%10_000 == 0 {
+			fmt.Fprintf(os.Stderr, "%8d calls\n", i)
 		}
 	}
 	select {

@@ -46,47 +46,69 @@ type life struct{ ring, talk, wrap time.Duration }
 
 // begin starts a subject with its world and waits until everybody is ready.
 func begin(ctx context.Context, o options, w world, lives life) (*load, error) {
-	simulator, err := sim.New(sim.Options{Seed: 1, Pace: lives.ring})
-	if err != nil {
-		return nil, err
-	}
-	l := &load{group: "sales", sim: simulator, talked: map[string]bool{}, requested: map[string]time.Time{}, reached: map[string]time.Time{}, outcomes: map[string]int{}, closed: make(chan string, 100_000)}
-	if err := simulator.Script.Set(sim.Part{Number: "*", Ring: sim.Duration(lives.ring), Talk: sim.Duration(lives.talk), Wrap: sim.Duration(lives.wrap)}); err != nil {
-		return nil, err
-	}
-	if w.tcn > 0 {
-		agents := sim.TCNAgents(w.tcn)
-		for i := range agents {
-			agents[i].Token = "token-" + agents[i].AgentSid
-		}
-		tcn, err := simulator.TCN(sim.TCNOptions{Agents: agents, Pace: sim.TCNPace{Prepare: tcnPrepares}})
-		if err != nil {
-			return nil, err
-		}
-		l.group, l.company = "1045678", httptest.NewServer(tcn)
+	l := &load{}
+	err := l.open(w, lives)
+	if l.company != nil {
 		w.company = l.company.URL
 	}
-	if l.s, err = newSubject(o, w); err != nil {
-		return nil, err
+	if err == nil {
+		l.s, err = newSubject(o, w)
 	}
-	if _, _, err := l.s.start(ctx, w); err != nil {
+	if err == nil {
+		err = l.work(ctx, w, lives)
+	}
+	if err != nil {
 		l.end()
 		return nil, err
 	}
+	return l, nil
+}
+
+// open makes the simulated world.
+func (l *load) open(w world, lives life) (err error) {
+	if l.sim, err = sim.New(sim.Options{Seed: 1, Pace: lives.ring}); err != nil {
+		return err
+	}
+	l.group, l.closed = "sales", make(chan string, 100_000)
+	l.talked, l.outcomes = map[string]bool{}, map[string]int{}
+	l.requested, l.reached = map[string]time.Time{}, map[string]time.Time{}
+	if err := l.sim.Script.Set(sim.Part{Number: "*", Ring: sim.Duration(lives.ring), Talk: sim.Duration(lives.talk), Wrap: sim.Duration(lives.wrap)}); err != nil {
+		return err
+	}
+	if w.tcn == 0 {
+		return nil
+	}
+	agents := sim.TCNAgents(w.tcn)
+	for i := range agents {
+		agents[i].Token = "token-" + agents[i].AgentSid
+	}
+	tcn, err := l.sim.TCN(sim.TCNOptions{Agents: agents, Pace: sim.TCNPace{Prepare: tcnPrepares}})
+	if err != nil {
+		return err
+	}
+	l.group, l.company = "1045678", httptest.NewServer(tcn)
+	return nil
+}
+
+// work starts the subject and lets its desktops in.
+func (l *load) work(ctx context.Context, w world, lives life) error {
+	if _, _, err := l.s.start(ctx, w); err != nil {
+		return err
+	}
 	if _, err := l.s.nc.Subscribe("calls.acme.>", l.hear); err != nil {
-		return nil, err
+		return err
 	}
 	inner, stop := context.WithCancel(ctx)
 	l.stop = stop
-	l.fleet = desktopsim.NewFleet(simulator, providers.WebexCC)
+	l.fleet = desktopsim.NewFleet(l.sim, providers.WebexCC)
 	for i := range w.desktops {
 		at := "http://" + l.s.http[i%max(w.bridges, 1)]
 		if _, err := l.fleet.Add(desktopsim.Config{URL: at, Connection: "desk", Agent: deskName(i), Pace: lives.ring}); err != nil {
-			return nil, err
+			return err
 		}
 	}
 	l.running.Go(func() { _ = l.fleet.Run(inner) })
-	return l, l.s.until(ctx, "everybody's readiness", func() error { return l.ready(w.desktops + w.tcn) })
+	return l.s.until(ctx, "everybody's readiness", func() error { return l.ready(w.desktops + w.tcn) })
 }
 
 // ready asks whether so many agents are.
@@ -103,12 +125,21 @@ func (l *load) ready(want int) error {
 
 // end takes everything down.
 func (l *load) end() {
+	l.close()
+	if l.s != nil {
+		l.s.remove()
+	}
+}
+
+// close ends the simulated world.
+func (l *load) close() {
 	if l.stop != nil {
 		l.stop()
 		l.running.Wait()
 	}
-	l.s.remove()
-	_ = l.sim.Close()
+	if l.sim != nil {
+		_ = l.sim.Close()
+	}
 	if l.company != nil {
 		l.company.CloseClientConnections()
 		l.company.Close()

@@ -220,60 +220,6 @@ func idle(ctx context.Context, o options, t *table) error {
 	return nil
 }
 
-// kept measures a store with many closed calls.
-func kept(ctx context.Context, o options, t *table) error {
-	l, err := begin(ctx, o, world{desktops: 10}, soon())
-	if err != nil {
-		return err
-	}
-	defer l.end()
-	if _, err := l.inFlight(5, 2*time.Second); err != nil {
-		return err
-	}
-	l.drain(2 * time.Second)
-	model, err := l.s.model(ctx)
-	if err != nil {
-		return err
-	}
-	l.stop()
-	l.running.Wait()
-	l.s.stop()
-	ids, err := l.s.clone(ctx, model, o.kept)
-	if err != nil {
-		return err
-	}
-	// The first start meets a log that has grown behind its snapshot's back, and
-	// writes a new one; the second is what a restart is.
-	_, first, err := l.s.start(ctx, world{desktops: 10})
-	if err != nil {
-		return err
-	}
-	time.Sleep(12 * time.Second) // a snapshot is written every ten
-	l.s.stop()
-	broker, services, err := l.s.start(ctx, world{desktops: 10})
-	if err != nil {
-		return err
-	}
-	t.note("Ready after %.1f s where the whole log had to be heard again, because the snapshot did not know of it.", first.Seconds())
-	t.add(fmt.Sprintf("ready after a start with %d closed calls kept (the broker took %.1f s)", o.kept, broker.Seconds()),
-		fmt.Sprintf("%.1f s, %d MiB with the server", services.Seconds(), l.s.memory()), "≤ 5 s", services <= 5*time.Second)
-	var times []time.Duration
-	for i := range 100 {
-		began := time.Now()
-		m, err := l.s.nc.Request("outdial.acme.call.get", fmt.Appendf(nil, `{"call":%q}`, ids[i*len(ids)/100]), 20*time.Second)
-		if err != nil {
-			return err
-		}
-		if e := m.Header.Get("Nats-Service-Error"); e != "" {
-			return fmt.Errorf("call.get: %s", e)
-		}
-		times = append(times, time.Since(began))
-	}
-	p50, p99 := quantile(times, 0.5), quantile(times, 0.99)
-	t.add(fmt.Sprintf("reading a call with %d kept, p50 / p99 of call.get", o.kept), fmt.Sprintf("%.1f / %.1f ms", p50, p99), "≤ 10 ms", p50 <= 10)
-	return nil
-}
-
 // say notes how the calls of a stage ended, and what was written at levels
 // that a person should see.
 func (l *load) say(t *table, stage string) {

@@ -56,7 +56,12 @@ func freePort() string {
 
 // newSubject writes a configuration into a folder of its own.
 func newSubject(o options, w world) (*subject, error) {
-	dir, err := os.MkdirTemp("", "outdial-bench-")
+	dir, err := o.store, error(nil)
+	if dir == "" {
+		dir, err = os.MkdirTemp("", "outdial-bench-")
+	} else {
+		err = os.MkdirAll(dir, 0o700)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -134,7 +139,7 @@ func (s *subject) spawn(w world, name string, env []string, args ...string) erro
 
 // until tries something until it succeeds.
 func (s *subject) until(ctx context.Context, what string, try func() error) error {
-	for deadline := time.Now().Add(5 * time.Minute); ; {
+	for deadline := time.Now().Add(15 * time.Minute); ; {
 		err := try()
 		if err == nil {
 			return nil
@@ -195,10 +200,12 @@ func (s *subject) stop() {
 	}
 }
 
-// remove ends everything and leaves nothing.
+// remove ends everything and leaves nothing but a store that was named.
 func (s *subject) remove() {
 	s.stop()
-	_ = os.RemoveAll(s.dir)
+	if s.o.store == "" {
+		_ = os.RemoveAll(s.dir)
+	}
 }
 
 // cpu is what the processes have used; Linux alone tells.
@@ -219,9 +226,9 @@ func (s *subject) cpu() time.Duration {
 	return sum
 }
 
-// memory is what the first process holds, in MiB.
-func (s *subject) memory() int {
-	text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.procs[0].Process.Pid))
+// memory is what a process holds, in MiB.
+func (s *subject) memory(i int) int {
+	text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.procs[i].Process.Pid))
 	for line := range strings.Lines(string(text)) {
 		if rest, ok := strings.CutPrefix(line, "VmRSS:"); ok {
 			n, _ := strconv.Atoi(strings.Fields(rest)[0])

@@ -255,3 +255,30 @@ func FuzzRead(f *testing.F) {
 		}
 	})
 }
+
+// Open calls that were kept belong to one stream, and to one past of it.
+func TestWhatWasKeptFitsOneStoreAlone(t *testing.T) {
+	t.Parallel()
+
+	kept := Open{Created: made, Epoch: 1, Seq: 7, ID: "seventh"}
+	same := View{Created: made, Last: 9, ID: "seventh"}
+	for story, tc := range map[string]struct {
+		see   func(*View)
+		epoch uint64
+		fits  bool
+	}{
+		"the same, further on":                       {func(*View) {}, 1, true},
+		"made anew, with the same events":            {func(v *View) { v.Created = made.Add(time.Second) }, 1, false},
+		"shorter":                                    {func(v *View) { v.Last = 6 }, 1, false},
+		"another event there":                        {func(v *View) { v.ID = "other" }, 1, false},
+		"nothing there":                              {func(v *View) { v.ID = "" }, 1, false},
+		"it went back, was accepted, and grew again": {func(*View) {}, 2, false},
+		"of before the acceptance was lost":          {func(*View) {}, 0, false},
+	} {
+		v := same
+		tc.see(&v)
+		if why := kept.Fits(v, tc.epoch); (why == "") != tc.fits {
+			t.Errorf("%s: %q", story, why)
+		}
+	}
+}

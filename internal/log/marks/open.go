@@ -20,16 +20,20 @@ const (
 // not hear the stream from its beginning. It is a shortcut and proves nothing:
 // one that does not fit is thrown away.
 type Open struct {
-	Created time.Time   `json:"created"` // the stream's, by the server's clock
+	Created time.Time   `json:"created"`         // the stream's, by the server's clock
+	Epoch   uint64      `json:"epoch,omitempty"` // how many stores had been accepted
 	Seq     uint64      `json:"seq"`
 	ID      string      `json:"id"`    // of the event there
 	Calls   [][2]string `json:"calls"` // tenant and call
 }
 
 // Fits says why a stream is not the one that the calls were open in, "" if it
-// is. The view is a look at Seq.
-func (o Open) Fits(v View) string {
+// is. The view is a look at Seq, epoch how many stores were accepted since one
+// went back: what was appended to it again may bear the same ids.
+func (o Open) Fits(v View, epoch uint64) string {
 	switch {
+	case o.Epoch != epoch:
+		return "another store was accepted since"
 	case !v.Created.Equal(o.Created):
 		return "the stream was made anew"
 	case v.Last < o.Seq:
