@@ -293,3 +293,82 @@ func TestTheRosterSaysWhomToPoll(t *testing.T) {
 	w.wantAgent("ann", "session_started")
 	w.wantAgent("wes", "") // a desktop is not polled
 }
+
+// readsOf counts what the leader is read.
+type readsOf struct {
+	log.Leader
+	n int
+}
+
+func (l *readsOf) Read(ctx context.Context, f events.Family, tenant, key string, first uint64) ([]events.Record, error) {
+	l.n++
+	return l.Leader.Read(ctx, f, tenant, key, first)
+}
+
+func (l *readsOf) Last(ctx context.Context, f events.Family, tenant, key string) (events.Record, error) {
+	l.n++
+	return l.Leader.Last(ctx, f, tenant, key)
+}
+
+// An answer that is no news costs the broker nothing: nothing is read for the
+// question, and nothing is stored of it.
+func TestAPollThatIsNoNewsIsNothingToTheBroker(t *testing.T) {
+	t.Parallel()
+	for story, before := range map[string]func(*world){
+		"she is ready": func(*world) {},
+		"she talks": func(w *world) {
+			w.dial("c1", "ann", newYork)
+			w.p.says("PEERED")
+			w.poll()
+		},
+		"her last call is over": func(w *world) {
+			w.dial("c1", "ann", newYork)
+			w.say("c1", events.Orchestrator, events.Closed, &events.CallClosed{Outcome: events.OutcomeFailed})
+			after, _ := w.agent("ann").After(events.Released, "c1", "closed", w.Now())
+			w.agentSays("ann", events.Orchestrator, events.Released, &events.AgentReleased{Call: "c1", State: after})
+		},
+		"she is held back": func(w *world) {
+			w.dial("c1", "ann", newYork)
+			w.say("c1", events.Orchestrator, events.Closed, &events.CallClosed{Outcome: events.OutcomeFailed, Quarantine: true})
+			after, _ := w.agent("ann").After(events.Quarantined, "c1", "outcome_unknown", w.Now())
+			w.agentSays("ann", events.Orchestrator, events.Quarantined, &events.AgentQuarantined{Call: "c1", State: after})
+		},
+	} {
+		t.Run(story, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			w.poll()
+			w.poll()
+			before(w)
+			w.poll() // what she is, is on record
+			w.poll()
+			// A process that has just begun to hear, and holds no call that is over.
+			view, leader := log.NewFollower(), &readsOf{Leader: w.log}
+			stored := len(w.raws)
+			for _, f := range []events.Family{events.CallFamily, events.AgentFamily} {
+				rs, err := w.log.From(f, 0)
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, r := range rs {
+					if f == events.AgentFamily || w.call(r.Key).Open() {
+						view.Take(r)
+						w.s.Follow(r)
+					}
+				}
+				view.CaughtUp(f)
+			}
+			w.s.Log = log.New(leader, view)
+			w.s.book.Log = leader
+			for range 50 {
+				w.pass(time.Second)
+				if w.s.PollOnce(t.Context(), log.Ref{Tenant: "acme", ID: "ann"}) > w.s.PollEvery {
+					t.Fatal("she could not be asked")
+				}
+			}
+			if len(w.raws) != stored || leader.n > 1 {
+				t.Errorf("%d messages were stored and %d times the leader was read", len(w.raws)-stored, leader.n)
+			}
+		})
+	}
+}
