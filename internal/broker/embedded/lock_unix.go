@@ -26,3 +26,10 @@ func lock(dir string) (*os.File, error) {
 	}
 	return f, nil
 }
+
+// unlock lets go of the store, though a child that is being started at this
+// moment holds a copy of the file.
+func unlock(f *os.File) {
+	_ = syscall.Flock(int(f.Fd()), syscall.LOCK_UN)
+	_ = f.Close() // a second time does no harm
+}

@@ -75,7 +75,7 @@ func Start(c Config) (*Server, error) {
 	}
 	srv, err := server.NewServer(opts)
 	if err != nil {
-		_ = held.Close()
+		unlock(held)
 		return nil, fmt.Errorf("embedded nats-server: %w", err)
 	}
 	if c.Log != nil {
@@ -211,7 +211,7 @@ func (s *Server) StoreDir() string { return s.opts.StoreDir }
 func (s *Server) Stop() {
 	s.srv.Shutdown()
 	s.srv.WaitForShutdown()
-	_ = s.lock.Close() // a second time does no harm
+	unlock(s.lock)
 }
 
 // logger passes the server's warnings and errors on and drops its chatter.
