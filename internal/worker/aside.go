@@ -39,6 +39,7 @@ type place struct {
 	stored time.Time
 	asides *asides
 	leave  func() // gives the consumer's place back, once
+	lane   func() // lets the next of its key have its turn, once
 	slots  *turns // the connection's places, when one of them is held
 }
 
@@ -82,6 +83,15 @@ func Aside(ctx context.Context, tenant, connection string) error {
 	}
 	p.slots = slots
 	return errWaited
+}
+
+// Beside is called by a handler whose part in the order of its key is over, and
+// who waits on: what comes next is handled beside it. From then on it decides
+// nothing but by compare-and-set. Its message stays its own until it is settled.
+func Beside(ctx context.Context) {
+	if p, ok := ctx.Value(placeKey{}).(*place); ok {
+		p.lane()
+	}
 }
 
 // later asks for the message again: early at first, then less and less often.

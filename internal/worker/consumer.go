@@ -235,7 +235,8 @@ func (c *consumer) work(pull, handle context.Context, ln *lane) {
 		return
 	}
 	defer c.wg.Done()
-	defer c.lanes.end(ln)
+	p.lane = sync.OnceFunc(func() { c.lanes.end(ln) })
+	defer p.lane()
 	if pull.Err() != nil {
 		_ = c.lanes.settle(h).Nak()
 		return

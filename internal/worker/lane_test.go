@@ -440,3 +440,34 @@ func TestKeysOfMessages(t *testing.T) {
 		}
 	}
 }
+
+// Whoever says that its part in the order is over, and waits on, holds up
+// nothing of its key. Its message is its own until it ends.
+func TestWhoWaitsBesideItsLaneHoldsUpNothing(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, time.Second)
+	c, _ := b.config(t)
+	total := b.story(t, 1, 3)
+	beside := make(chan struct{})
+	var heard atomic.Int32
+	run(t, c, callsTo(func(ctx context.Context, d Delivery) error {
+		if heard.Add(1) == 1 {
+			Beside(ctx)
+			Beside(ctx) // twice is once
+			select {
+			case <-beside:
+			case <-ctx.Done():
+				t.Error("the others of its call waited for it")
+			}
+			sleep(ctx, 1500*time.Millisecond) // beyond AckWait
+		} else if heard.Load() == int32(total) {
+			close(beside)
+		}
+		return nil
+	}))
+	b.settled(t, events.StreamCalls)
+	if n := heard.Load(); n != int32(total) {
+		t.Errorf("%d handled of %d", n, total)
+	}
+	Beside(t.Context()) // outside of a runtime it does nothing
+}

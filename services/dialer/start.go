@@ -137,6 +137,7 @@ func (s *Service) dial(ctx context.Context, passed events.Record, unfit *events.
 		return err
 	}
 	at.call.Dialing = intent
+	worker.Beside(ctx) // whoever cancels the call does not wait for a provider that hangs
 	name, body := s.send(ctx, at)
 	return s.settle(ctx, log.RefOf(passed), intent.Attempt, name, body)
 }

@@ -80,14 +80,15 @@ func (s *Service) onCancelRequested(ctx context.Context, r events.Record) error 
 	switch {
 	case err != nil || c.Assigned == nil:
 		return err
-	case c.State == lifecycle.Dialing:
-		// The start is on its way: withdrawing now could cross with it.
-		return worker.Snooze(s.Settle, "a cancelled call's outcome")
-	case !placed(c):
+	case c.State != lifecycle.Dialing && !placed(c):
 		return s.cancelPreparation(ctx, r)
 	}
 	if conn, ok := s.Directory.Connection(c.Tenant, c.Assigned.Connection); ok && !conn.Provider.Can.Withdraw {
 		return s.recordCancel(ctx, r, "", fault.New(fault.Permanent, "withdraw", "unsupported", nil))
+	}
+	if c.State == lifecycle.Dialing {
+		// The start is on its way: withdrawing now could cross with it.
+		return worker.Snooze(s.Settle, "a cancelled call's outcome")
 	}
 	return s.cancelAtProvider(ctx, r, func(c *lifecycle.Call, _ *lifecycle.Agent) bool { return placed(c) })
 }

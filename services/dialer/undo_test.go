@@ -1,6 +1,7 @@
 package dialer
 
 import (
+	"context"
 	"encoding/json"
 	"strings"
 	"testing"
@@ -214,6 +215,49 @@ func TestCancellingAPlacedCall(t *testing.T) {
 		if len(w.p.withdraws) != 1 {
 			t.Error("the provider was not asked")
 		}
+	})
+	// A start that hangs is no reason to be silent: that the provider cannot take
+	// a call back is known before its answer.
+	for answer, c := range map[events.Name]struct {
+		err  error
+		then string
+	}{
+		events.Started: {nil, ""},
+		events.Refused: {fault.New(fault.Permanent, "dial", "refused", nil), " cancelled"}, // the preparation is withdrawn all the same
+	} {
+		t.Run("while its start hangs and then is "+string(answer), func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, providers.Capabilities{Prepares: true})
+			w.prepare()
+			begun, over := make(chan struct{}), make(chan struct{})
+			w.p.during = func(context.Context) error { close(begun); <-over; return nil }
+			w.p.start = func(providers.Order) (providers.Receipt, error) { return providers.Receipt{}, c.err }
+			passed, ended := w.passed(), make(chan error, 1)
+			go func() { ended <- w.hears(w.s, passed) }()
+			<-begun
+			w.hear(cancel(w))
+			w.want("requested assigned preparing passed dialing cancel_requested cancel_failed")
+			close(over)
+			if err := <-ended; err != nil {
+				t.Fatal(err)
+			}
+			w.hear(w.last())
+			w.want("requested assigned preparing passed dialing cancel_requested cancel_failed " + string(answer) + c.then)
+			w.wantStarts(1)
+		})
+	}
+	t.Run("where the provider can, once its start has an answer", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t, providers.Capabilities{Withdraw: true})
+		var r events.Record
+		w.p.during = func(context.Context) error {
+			r = cancel(w)
+			wantSnooze(t, w.hears(w.s, r))
+			return nil
+		}
+		w.hear(w.passed())
+		w.hear(r)
+		w.want("requested assigned passed dialing cancel_requested started cancelled")
 	})
 	t.Run("when it is closed there is nothing to do", func(t *testing.T) {
 		t.Parallel()

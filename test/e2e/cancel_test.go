@@ -69,6 +69,28 @@ func TestACancellationOfACallThatIsUpCannotBe(t *testing.T) {
 	r.Closed(call, events.OutcomeCompleted, "")
 }
 
+// Whoever cancels a call whose start hangs at the provider is answered while it
+// hangs.
+func TestACancellationDoesNotWaitForAStartThatHangs(t *testing.T) {
+	t.Parallel()
+	r := rig.Start(t, rig.Options{Timing: patient, Hang: time.Minute, Unjudged: true})
+	t.Cleanup(func() { _ = r.Sim.Close() }) // lets go of it
+	r.AwaitReadyAgents(1)
+	r.Fault(sim.Fault{Provider: sim.TCNName, Operation: sim.TCNStartOp, Mode: sim.Silent})
+	call := r.Dial("hangs", rig.To(rig.Number(1), rig.Agent(0)))
+	r.Await(call, events.Dialing)
+	r.Until("the start hangs", 20*time.Second, func() bool { return len(r.Sim.History(sim.TCNName, sim.TCNStartOp, "")) > 0 })
+	asked := time.Now()
+	cancel(t, r, call, "requested")
+	c := r.Await(call, events.CancelFailed)
+	took := time.Since(asked).Round(time.Millisecond)
+	t.Logf("answered after %s", took)
+	steps(t, c.Log, events.Dialing, events.CancelRequested, events.CancelFailed)
+	if took > 10*time.Second {
+		t.Errorf("answered after %s: it waited for the provider", took)
+	}
+}
+
 func TestACancellationOfADesktopsCallIsUnsupported(t *testing.T) {
 	t.Parallel()
 	desk := rig.Desk{Agent: "agent5", Kind: providers.Five9}
