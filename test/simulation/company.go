@@ -78,13 +78,17 @@ func down(op string) error { return fault.New(fault.Transient, op, "provider_dow
 // wire is a request to the company, or its answer; either may be slow. late says
 // that nobody waits for it any more.
 func (c *company) wire(ctx context.Context) (late bool) {
-	d := c.w.between(time.Millisecond, 15*time.Millisecond)
-	if c.w.odds(60) {
-		d = c.w.between(100*time.Millisecond, 4*time.Second)
-	}
-	c.w.sleep(d)
+	c.w.sleep(c.way())
 	c.w.mayDie()
 	return ctx.Err() != nil
+}
+
+// way is how long it takes.
+func (c *company) way() time.Duration {
+	if c.w.odds(60) {
+		return c.w.between(100*time.Millisecond, 4*time.Second)
+	}
+	return c.w.between(time.Millisecond, 15*time.Millisecond)
 }
 
 // Settings implements providers.Configured.
@@ -144,18 +148,26 @@ func (c *company) Start(ctx context.Context, o providers.Order) (providers.Recei
 func (c *company) start(ctx context.Context, o providers.Order) (providers.Receipt, error) {
 	l := c.line(o.Agent)
 	c.w.sent(o.Attempt)
-	c.wire(ctx)
+	way := c.way()
 	unsure := fault.New(fault.Uncertain, "dial", "no_reply", nil)
 	switch {
 	case c.w.odds(40):
+		c.wire(ctx)
 		return providers.Receipt{}, fault.New(fault.Permanent, "dial", "refused", nil)
 	case c.w.odds(40): // it never arrived
+		c.wire(ctx)
 		return providers.Receipt{}, unsure
 	case c.w.odds(40): // it is held up on its way, and taken late
-		c.w.after(c.w.between(time.Millisecond, 4*time.Second), func() { c.place(l, o) })
+		c.w.after(way+c.w.between(time.Millisecond, 4*time.Second), func() { c.place(l, o) })
+		c.wire(ctx)
 		return providers.Receipt{}, unsure
 	}
-	if !c.place(l, o) {
+	// What has left arrives, whether its sender is stopped or dies meanwhile.
+	placed := false
+	c.w.after(way, func() { placed = c.place(l, o) })
+	c.w.sleep(way + time.Millisecond)
+	c.w.mayDie()
+	if !placed {
 		return providers.Receipt{}, fault.New(fault.Permanent, "dial", "not_prepared", nil)
 	}
 	if c.wire(ctx) || c.w.odds(30) {

@@ -75,7 +75,7 @@ func (w *World) judge(r *Result) {
 	}
 	j := audit.New(audit.Options{Keys: keys, Strict: true})
 	for _, d := range w.ledger {
-		if !w.lost[d.Correlation] { // see forgotten
+		if !w.lost[d.Correlation] { // see findsLost
 			j.Dialed(d.Dialed)
 		}
 	}
@@ -89,7 +89,7 @@ func (w *World) judge(r *Result) {
 			r.broken(f.Call, "%s", f)
 		}
 	}
-	w.forgotten(r, keys)
+	w.findsLost(r, keys)
 	attempts := map[string]*lifecycle.Call{}
 	for _, ref := range w.calls {
 		c := w.fold(ref)
@@ -145,9 +145,9 @@ func (w *World) judge(r *Result) {
 	}
 }
 
-// forgotten wants the audit to find, by the companies' ledgers, every dial whose
+// findsLost wants the audit to find, by the companies' ledgers, every dial whose
 // intent a store that went back has lost. In all else those dials are left out.
-func (w *World) forgotten(r *Result, keys map[string]events.Key) {
+func (w *World) findsLost(r *Result, keys map[string]events.Key) {
 	if len(w.lost) == 0 {
 		return
 	}
@@ -176,7 +176,9 @@ func (w *World) judgeCall(r *Result, c *lifecycle.Call, attempts map[string]*lif
 		if b, ok := e.Body.(*events.CallDialing); ok {
 			attempts[b.Attempt] = c
 		}
-		if (e.Name == events.Assigned || e.Name == events.Passed) && i+1 < len(c.Log) && c.Log[i+1].Time.Sub(e.Time) > forgotten {
+		// What stood in a copy, or on a store in question, stood for longer.
+		past := w.unsure[c.ID] || c.Closed != nil && c.Closed.Reason == orchestrator.WentBack
+		if !past && (e.Name == events.Assigned || e.Name == events.Passed) && i+1 < len(c.Log) && c.Log[i+1].Time.Sub(e.Time) > forgotten {
 			r.broken(c.ID, "nobody acted on %s for %s", e.Name, c.Log[i+1].Time.Sub(e.Time))
 		}
 	}
