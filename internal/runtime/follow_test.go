@@ -14,6 +14,7 @@ import (
 	"github.com/outdial/outdial/internal/runtime"
 	"github.com/outdial/outdial/internal/telemetry"
 	"github.com/outdial/outdial/pkg/events"
+	"github.com/outdial/outdial/pkg/events/fault"
 	"github.com/outdial/outdial/pkg/events/lifecycle"
 	"github.com/outdial/outdial/test/exams/natstest"
 )
@@ -165,5 +166,31 @@ func TestWhatWasKeptOfAnotherStoreIsNotUsed(t *testing.T) {
 	_, words, told := started(t, r, dir)
 	if !words.says("the stream was made anew") || !slices.Equal(told, []string{"c1 requested"}) {
 		t.Errorf("told of %v, says\n%s", told, words.text.String())
+	}
+}
+
+// Whoever pauses a consumer stops what is done in the place of its deliveries
+// as well.
+func TestAPausedConsumerIsKnownToBe(t *testing.T) {
+	t.Parallel()
+	r := provisioned(t)
+	h, _, _ := started(t, r, "")
+	want := func(paused bool) {
+		t.Helper()
+		if is, err := h.Paused(t.Context(), "dialer"); err != nil || is != paused {
+			t.Errorf("paused: %v, %v; want %v", is, err, paused)
+		}
+	}
+	want(false)
+	if _, err := r.JS.PauseConsumer(t.Context(), events.StreamCalls, "dialer", time.Now().Add(time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	want(true)
+	if _, err := r.JS.ResumeConsumer(t.Context(), events.StreamCalls, "dialer"); err != nil {
+		t.Fatal(err)
+	}
+	want(false)
+	if _, err := h.Paused(t.Context(), "nobody"); fault.Of(err) != fault.Transient {
+		t.Errorf("a consumer that is not there: %v", err)
 	}
 }

@@ -43,6 +43,21 @@ func TestAnAssignmentThatNoDeliveryBroughtIsPickedUp(t *testing.T) {
 			}
 		})
 	}
+	t.Run("not while people have paused compliance", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t, "tcn", newYork)
+		w.assign()
+		paused := true
+		w.s.Paused = func(context.Context) (bool, error) { return paused, nil }
+		s, _ := w.heard()
+		w.pass(time.Minute)
+		w.turns(s)
+		w.want("requested assigned")
+		paused = false
+		w.pass(time.Minute)
+		w.turns(s)
+		w.want("requested assigned preparing passed")
+	})
 	t.Run("not one that was cancelled meanwhile", func(t *testing.T) {
 		t.Parallel()
 		w := newWorld(t, "tcn", newYork)

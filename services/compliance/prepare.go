@@ -185,13 +185,16 @@ func (s *Service) Turn(ctx context.Context) error {
 	return errors.Join(err, s.left.Each(ctx, left, s.pickUp))
 }
 
-// pickUp goes on with a call as if its assignment had been delivered. Its answer
-// is owed once it has begun, be the service told to end.
+// pickUp goes on with a call as if its assignment had been delivered, and so not
+// while deliveries are paused. Its answer is owed once it has begun, be the service told to end.
 func (s *Service) pickUp(ctx context.Context, ref log.Ref) error {
 	ctx, cancel := s.Within(context.WithoutCancel(ctx), leftTime)
 	defer cancel()
 	c, err := s.Log.Call(ctx, ref)
 	if err != nil || !worker.Left(unanswered(c), s.Now()) {
+		return err
+	}
+	if paused, err := s.Paused(ctx); paused || err != nil {
 		return err
 	}
 	s.Logger.WarnContext(ctx, "an assignment that nobody answered is picked up", "tenant", ref.Tenant, "call", ref.ID, "seq", c.Refs.Assigned)

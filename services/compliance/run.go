@@ -17,6 +17,7 @@ func Run(ctx context.Context, h *runtime.Host, c Config) error {
 		return log.LastSequence(ctx, h.JS, events.StreamCalls, ">")
 	}
 	c.Offset, c.Now, c.Logger = h.Clock.Offset(), h.Now, h.Logger
+	c.Paused = func(ctx context.Context) (bool, error) { return h.Paused(ctx, "compliance") }
 	s := New(c)
 	if err := h.Serve("says whether a call may be placed", s.Endpoints()); err != nil {
 		return err

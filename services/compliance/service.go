@@ -50,6 +50,9 @@ type Config struct {
 	Go     func(func())                                                                     // goes on beside a command; default a goroutine
 	NewID  func() string                                                                    // of a preparation; default events.RandomID
 	Logger *slog.Logger
+	// Paused says that somebody has paused the deliveries, and so what Turn
+	// does in their place; default never.
+	Paused func(context.Context) (bool, error)
 }
 
 // Service is compliance. Several may run at once.
@@ -65,6 +68,9 @@ type Service struct {
 func New(c Config) *Service {
 	c.Prepare = cmp.Or(c.Prepare, 20*time.Second)
 	c.Logger = cmp.Or(c.Logger, slog.Default())
+	if c.Paused == nil {
+		c.Paused = func(context.Context) (bool, error) { return false, nil }
+	}
 	if c.Now == nil {
 		c.Now = time.Now
 	}

@@ -1,11 +1,13 @@
 package dialer
 
 import (
+	"context"
 	"testing"
 	"time"
 
 	"github.com/outdial/outdial/internal/worker"
 	"github.com/outdial/outdial/pkg/events"
+	"github.com/outdial/outdial/pkg/events/fault"
 	"github.com/outdial/outdial/pkg/providers"
 )
 
@@ -65,6 +67,34 @@ func TestWhatNoDeliveryBroughtIsPickedUp(t *testing.T) {
 			w.wantStarts(tc.starts)
 		})
 	}
+	t.Run("nothing while people have paused the dialer", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t, providers.Capabilities{Desktop: true})
+		w.passed()
+		paused, err := true, error(nil)
+		c := w.s.Config
+		c.Paused = func(context.Context) (bool, error) { return paused, err }
+		w.s.Config = c
+		s, _ := w.heard()
+		for range 60 {
+			w.pass(time.Second)
+			if err := s.Turn(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		w.want("requested assigned passed")
+		paused, err = false, fault.New(fault.Transient, "ask", "unavailable", nil)
+		w.pass(time.Minute)
+		if s.Turn(t.Context()) == nil {
+			t.Error("nobody could say whether it is paused, and nobody says so")
+		}
+		w.want("requested assigned passed")
+		err = nil
+		if err := s.Turn(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		w.want("requested assigned passed dialing started")
+	})
 	t.Run("not what is in order", func(t *testing.T) {
 		t.Parallel()
 		w := newWorld(t, providers.Capabilities{Desktop: true})

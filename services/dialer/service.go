@@ -44,6 +44,9 @@ type Config struct {
 	Within func(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) // default context.WithTimeout
 	NewID  func() string                                                                    // of an attempt; default events.RandomID
 	Logger *slog.Logger
+	// Paused says that somebody has paused the deliveries, and so what Turn
+	// does in their place; default never.
+	Paused func(context.Context) (bool, error)
 }
 
 // Service is the dialer. Several may run at once.
@@ -63,6 +66,9 @@ func New(c Config) *Service {
 	c.Logger = cmp.Or(c.Logger, slog.Default())
 	if c.Held == nil {
 		c.Held = func() bool { return false }
+	}
+	if c.Paused == nil {
+		c.Paused = func(context.Context) (bool, error) { return false, nil }
 	}
 	if c.Now == nil {
 		c.Now = time.Now

@@ -63,12 +63,16 @@ func (s *Service) overdue(c *lifecycle.Call) string {
 }
 
 // pickUp goes on with a call as if the event that it owes something to had been
-// delivered. What has begun is ended, be the service told to end.
+// delivered, and so not while the deliveries are paused: that is how people stop
+// all dialing. What has begun is ended, be the service told to end.
 func (s *Service) pickUp(ctx context.Context, ref log.Ref) error {
 	ctx, cancel := s.Within(context.WithoutCancel(ctx), leftTime)
 	defer cancel()
 	c, err := s.Log.Call(ctx, ref)
 	if err != nil || !worker.Left(s.owed(c), s.Now()) {
+		return err
+	}
+	if paused, err := s.Paused(ctx); paused || err != nil {
 		return err
 	}
 	r := s.owed(c)

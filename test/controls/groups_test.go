@@ -69,6 +69,11 @@ func groups() []group {
 				"case worker.Left(s.owed(c), now):", "case worker.Left(events.Record{}, now):",
 				"TestWhatNoDeliveryBroughtIsPickedUp/a_pass", "the call's log is"},
 		}},
+		{"./services/dialer", []cut{
+			{"I6", "a paused dialer dials nothing", "services/dialer/turn.go",
+				"if paused, err := s.Paused(ctx); paused || err != nil {", "if paused, err := s.Paused(ctx); paused && err != nil {",
+				"TestWhatNoDeliveryBroughtIsPickedUp/nothing_while_people_have_paused_the_dialer", "the call's log is"},
+		}},
 		{"./services/compliance", []cut{
 			{"I4", "the leader says where the agent is before she is prepared", "services/compliance/prepare.go",
 				"a, err := s.Log.LatestAgent(ctx, agentOf(c))", "a, err := s.Log.Agent(ctx, agentOf(c))",
