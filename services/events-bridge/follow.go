@@ -25,6 +25,9 @@ const (
 	// turnWait is how long a message waits here for its agent's turn, and then
 	// in the broker: a place is not held for ever by who waits.
 	turnWait = 500 * time.Millisecond
+	// looks is how often PROVIDER is looked at when it seems too short: a leader
+	// that was chosen this moment may not have applied all that is committed.
+	looks = 3
 )
 
 // raws follows PROVIDER for a service.
@@ -48,7 +51,35 @@ func followRaw(ctx context.Context, h *runtime.Host, s *Service) (*raws, error) 
 	if missing(err) {
 		err = fmt.Errorf("consumer bridge on %s does not exist: run outdial provision", events.StreamProvider)
 	}
+	if err == nil {
+		err = r.fits(ctx)
+	}
 	return r, err
+}
+
+// fits is an error where PROVIDER is not the stream whose messages the agents'
+// logs tell of: it ends before them, so it was removed and made anew, or put back
+// alone. What is said now would count as read, for as long as it takes to get
+// there.
+func (r *raws) fits(ctx context.Context) error {
+	known := r.s.agents.lastRaw()
+	if known == 0 {
+		return nil
+	}
+	stream, err := r.h.JS.Stream(ctx, events.StreamProvider)
+	for n := 1; n < looks && err == nil && stream.CachedInfo().State.LastSeq < known; n++ {
+		rest(ctx, turnWait)
+		_, err = stream.Info(ctx)
+	}
+	if err != nil {
+		r.h.Logger.WarnContext(ctx, "where PROVIDER ends cannot be asked; that it is the one which the logs tell of is believed", "error", err.Error())
+		return nil
+	}
+	if last := stream.CachedInfo().State.LastSeq; last < known {
+		return fmt.Errorf("the stream %[1]s ends at %[2]d, and the agents' logs have read it up to %[3]d: it was removed or put back without them, and what is said now would be ignored; put back the whole store, or let it count on with `nats stream purge %[1]s --seq %[4]d`, which removes what is in it",
+			events.StreamProvider, last, known, known+1)
+	}
+	return nil
 }
 
 func missing(err error) bool {

@@ -73,6 +73,14 @@ func (r *roster) get(ref log.Ref) *lifecycle.Agent {
 	return r.agents[ref]
 }
 
+// lastRaw is the latest message of PROVIDER that any agent's log tells of.
+func (r *roster) lastRaw() (seq uint64) {
+	for _, a := range r.list() {
+		seq = max(seq, a.State.RawSeq)
+	}
+	return seq
+}
+
 func (r *roster) list() []*lifecycle.Agent {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -178,7 +178,7 @@ func TestNATSPermissions(t *testing.T) {
 				"$JS.API.STREAM.INFO.FACTS", "control._.store.regression", "$JS.API.CONSUMER.CREATE.CONTROL.any", "$JS.API.CONSUMER.MSG.NEXT.CONTROL.any"},
 			[]string{"append.calls.acme.c1.compliance.passed", "append.calls.acme.c1.dialer.started", "append.agents.acme.a1.bridge.ready", "alive.bridge.p1", "control._.store.accepted"}},
 		{"bridge",
-			[]string{"append.calls.acme.c1.bridge.ringing", "append.agents.acme.a1.bridge.ready", "provider.acme.tcn-main", "dial.requests.acme", "alive.bridge.p1", "control._.store.regression", "$JS.API.CONSUMER.CREATE.CONTROL.any", "$JS.API.CONSUMER.MSG.NEXT.CONTROL.any"},
+			[]string{"append.calls.acme.c1.bridge.ringing", "append.agents.acme.a1.bridge.ready", "provider.acme.tcn-main", "$JS.API.STREAM.INFO.PROVIDER", "dial.requests.acme", "alive.bridge.p1", "control._.store.regression", "$JS.API.CONSUMER.CREATE.CONTROL.any", "$JS.API.CONSUMER.MSG.NEXT.CONTROL.any"},
 			[]string{"control._.store.accepted", "alive.bridge.p1.x", "append.agents.acme.a1.orchestrator.session_lost", "append.calls.acme.c1.compliance.passed", "append.agents.acme.a1.orchestrator.claimed", "workspace.acme.desk.a1.s1.send"}},
 		{"operator",
 			[]string{"append.calls.acme.c1.operator.resolved", "outdial.acme.call.cancel", "control._.clock.offset", "control._.store.accepted", "$SRV.PING", "$JS.API.STREAM.LIST"},

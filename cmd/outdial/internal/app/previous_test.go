@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http/httptest"
 	"os"
@@ -248,6 +249,41 @@ func (p *previous) goesOn(t *testing.T) {
 		}
 	})
 	t.Run("the audit passes", p.auditPasses)
+}
+
+// News of agents is known by its place in PROVIDER. One that was made anew begins
+// to count again: all that providers say would be taken for read.
+func TestAProviderStreamMadeAnewAloneIsNotBegunWith(t *testing.T) {
+	t.Parallel()
+	p := openPrevious(t, "ea6e094")
+	h := &home{t: t, dir: p.dir}
+	h.lose(events.StreamProvider)
+	start := func() error {
+		app, err := Start(t.Context(), Options{Config: p.config(), Version: "0.0.1", Unsafe: true, LogTo: p.t.Output(), Getenv: noEnv})
+		if err == nil {
+			app.Close()
+		}
+		return err
+	}
+	err := start()
+	if err == nil || !strings.Contains(err.Error(), "the stream PROVIDER ends at") {
+		t.Fatalf("it starts: %v", err)
+	}
+	_, rest, _ := strings.Cut(err.Error(), "--seq ")
+	var next uint64
+	if _, err := fmt.Sscan(strings.TrimRight(strings.Fields(rest)[0], "`,"), &next); err != nil {
+		t.Fatal(err)
+	}
+	h.amid(func(ctx context.Context, js jetstream.JetStream) error { // what the error says to do
+		s, err := js.Stream(ctx, events.StreamProvider)
+		if err != nil {
+			return err
+		}
+		return s.Purge(ctx, jetstream.WithPurgeSequence(next))
+	})
+	if err := start(); err != nil {
+		t.Errorf("after what it said was done: %v", err)
+	}
 }
 
 func (p *previous) listBlocks(t *testing.T) {
