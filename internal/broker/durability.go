@@ -8,7 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"strconv"
+	"slices"
 	"strings"
 	"time"
 
@@ -136,32 +136,17 @@ func checkMonitor(ctx context.Context, base string) (string, error) {
 func CheckVersion(v string) error {
 	got, ok := parseVersion(v)
 	want, _ := parseVersion(minVersion)
-	if !ok {
+	switch {
+	case !ok:
 		return fmt.Errorf("nats-server %q: not a version; at least %s is needed", v, minVersion)
-	}
-	for i := range want {
-		if got[i] != want[i] {
-			if got[i] < want[i] {
-				return fmt.Errorf("nats-server %s is too old, at least %s is needed", v, minVersion)
-			}
-			return nil
-		}
+	case slices.Compare(got, want) < 0:
+		return fmt.Errorf("nats-server %s is too old, at least %s is needed", v, minVersion)
 	}
 	return nil
 }
 
-func parseVersion(v string) (out [3]int, ok bool) {
-	v, _, _ = strings.Cut(strings.TrimPrefix(v, "v"), "-")
-	parts := strings.Split(v, ".")
-	if len(parts) != 3 {
-		return out, false
-	}
-	for i, p := range parts {
-		n, err := strconv.Atoi(p)
-		if err != nil || n < 0 {
-			return out, false
-		}
-		out[i] = n
-	}
-	return out, true
+func parseVersion(v string) ([]int, bool) {
+	var major, minor, patch int
+	n, _ := fmt.Sscanf(strings.TrimPrefix(v, "v"), "%d.%d.%d", &major, &minor, &patch)
+	return []int{major, minor, patch}, n == 3
 }

@@ -104,3 +104,17 @@ func setDefaults(v reflect.Value) {
 		}
 	}
 }
+
+// OrDefault is a group of settings with the defaults of those that are zero, for
+// whoever is not told by a file.
+func OrDefault[T any](of T) T {
+	var defaults T
+	v, d := reflect.ValueOf(&of).Elem(), reflect.ValueOf(&defaults).Elem()
+	setDefaults(d)
+	for i := range v.NumField() {
+		if v.Field(i).IsZero() {
+			v.Field(i).Set(d.Field(i))
+		}
+	}
+	return of
+}

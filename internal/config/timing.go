@@ -11,8 +11,8 @@ type Timing struct {
 	Worker       WorkerTiming       `yaml:"worker" help:"Of every service's consumers."`
 }
 
-// OrchestratorTiming has the fields of orchestrator.Limits, in the same order,
-// so that one converts to the other and the compiler sees them part.
+// OrchestratorTiming is how long a call may stay in a state, and what else the
+// orchestrator waits for.
 type OrchestratorTiming struct {
 	Undo     time.Duration `yaml:"undo" default:"2m" help:"A preparation being withdrawn."`
 	Answer   time.Duration `yaml:"answer" default:"2m" help:"A started call without any news."`
@@ -32,7 +32,8 @@ type ComplianceTiming struct {
 	Prepare time.Duration `yaml:"prepare" default:"20s" help:"How long a preparation may touch the provider."`
 }
 
-// DialerTiming is the dialer's.
+// DialerTiming has the fields of dialer.Limits, in the same order, so that one
+// converts to the other and the compiler sees them part.
 type DialerTiming struct {
 	Send   time.Duration `yaml:"send" default:"5s" help:"How long an intent on record may still be sent."`
 	Answer time.Duration `yaml:"answer" default:"15s" help:"How long a provider may take to answer a dial."`

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/outdial/outdial/internal/clock"
+	"github.com/outdial/outdial/internal/config"
 	"github.com/outdial/outdial/internal/log"
 	"github.com/outdial/outdial/internal/orders"
 	"github.com/outdial/outdial/internal/tenants"
@@ -20,13 +21,9 @@ type Notes interface {
 	Ops(ctx context.Context, o events.Ops) error
 }
 
-// Limits are how long the dialer waits.
-type Limits struct {
-	Send   time.Duration // an intent may be sent this long; default 5 s
-	Answer time.Duration // a provider may take this long to answer; default 15 s
-	Event  time.Duration // a desktop's first event must come within; default 20 s
-	Settle time.Duration // before an unknown is looked up; default 2 s
-}
+// Limits are how long the dialer waits; config.DialerTiming says for what, and
+// what the defaults are.
+type Limits struct{ Send, Answer, Event, Settle time.Duration }
 
 // Config is all the dialer is given.
 type Config struct {
@@ -59,10 +56,7 @@ type Service struct {
 
 // New makes a service from its parts.
 func New(c Config) *Service {
-	c.Send = cmp.Or(c.Send, 5*time.Second)
-	c.Answer = cmp.Or(c.Answer, 15*time.Second)
-	c.Event = cmp.Or(c.Event, 20*time.Second)
-	c.Settle = cmp.Or(c.Settle, 2*time.Second)
+	c.Limits = Limits(config.OrDefault(config.DialerTiming(c.Limits)))
 	c.Logger = cmp.Or(c.Logger, slog.Default())
 	if c.Held == nil {
 		c.Held = func() bool { return false }

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/outdial/outdial/internal/config"
 	"github.com/outdial/outdial/pkg/events"
 	"github.com/outdial/outdial/pkg/events/lifecycle"
 )
@@ -102,7 +103,7 @@ func alone(t *testing.T, c *lifecycle.Call) {
 	from, path := c.State, names(c.Log)
 	within := noon.Add(24 * time.Hour)
 	for now := noon; c.State != lifecycle.Closed; {
-		m := Plan(c, now, Limits{}.withDefaults())
+		m := Plan(c, now, config.OrDefault(Limits{}))
 		name := verbs[m.Do]
 		if m.Do == Wait && c.Touched {
 			t.Errorf("%s: it waits while the provider may hold a preparation (after %s)", from, path)

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/outdial/outdial/internal/config"
 	"github.com/outdial/outdial/internal/log"
 	"github.com/outdial/outdial/pkg/events"
 	"github.com/outdial/outdial/pkg/events/lifecycle"
@@ -17,7 +18,7 @@ type heard struct {
 }
 
 func newIndex() heard {
-	l, view := Limits{}.withDefaults(), log.NewFollower()
+	l, view := config.OrDefault(Limits{}), log.NewFollower()
 	over := log.New(nil, view)
 	return heard{NewIndex(func(c *lifecycle.Call, now time.Time) Action { return Plan(c, now, l) }, over.Held, func() time.Time { return noon }, func() {}), view}
 }

@@ -7,12 +7,9 @@ import (
 )
 
 // Options are what the configuration says about the orchestrator.
-func Options(s runtime.Setup, store sessions.Store) RunOptions {
-	return RunOptions{
-		Config:   Config{Limits: Limits(s.Config.Timing.Orchestrator), CallsAge: s.Config.CallsAge, PerSecond: s.Config.Limits.RequestsPerSecond},
-		Sessions: store,
-		Roster:   enrolments(s.Config),
-	}
+func Options(s runtime.Setup, store sessions.Store) Config {
+	return Config{Limits: s.Config.Timing.Orchestrator, CallsAge: s.Config.CallsAge, PerSecond: s.Config.Limits.RequestsPerSecond,
+		Sessions: store, Roster: enrolments(s.Config)}
 }
 
 func enrolments(c *config.Config) map[string][]Enrolment {

@@ -4,45 +4,13 @@ import (
 	"slices"
 	"time"
 
+	"github.com/outdial/outdial/internal/config"
 	"github.com/outdial/outdial/pkg/events"
 	"github.com/outdial/outdial/pkg/events/lifecycle"
 )
 
 // Limits are how long a call may stay in a state before a watchdog decides.
-// The zero value of a field means its default.
-type Limits struct {
-	Undo     time.Duration // a preparation being withdrawn; default 2 min
-	Answer   time.Duration // a started call without any news; default 2 min
-	Unknown  time.Duration // an unknown outcome; default 10 min
-	Silence  time.Duration // a dial or a preparation whose service says nothing; default 10 min
-	Ring     time.Duration // offered or ringing; default 3 min
-	Talk     time.Duration // a conversation; default 4 h
-	Ended    time.Duration // ended, after-call work not begun; default 2 min
-	WrapUp   time.Duration // after-call work; default 30 min
-	Retry    time.Duration // after preparing was impossible; default 2 s
-	ClaimAge time.Duration // a claim no call knows of; default 15 s
-	Lease    time.Duration // a bridge that says nothing; default 10 s
-}
-
-func (l Limits) withDefaults() Limits {
-	set := func(d *time.Duration, def time.Duration) {
-		if *d == 0 {
-			*d = def
-		}
-	}
-	set(&l.Undo, 2*time.Minute)
-	set(&l.Answer, 2*time.Minute)
-	set(&l.Unknown, 10*time.Minute)
-	set(&l.Silence, 10*time.Minute)
-	set(&l.Ring, 3*time.Minute)
-	set(&l.Talk, 4*time.Hour)
-	set(&l.Ended, 2*time.Minute)
-	set(&l.WrapUp, 30*time.Minute)
-	set(&l.Retry, 2*time.Second)
-	set(&l.ClaimAge, 15*time.Second)
-	set(&l.Lease, 10*time.Second)
-	return l
-}
+type Limits = config.OrchestratorTiming
 
 // A Deed is what the orchestrator does next about a call.
 type Deed string

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/outdial/outdial/internal/config"
 	"github.com/outdial/outdial/pkg/events"
 	"github.com/outdial/outdial/pkg/events/lifecycle"
 )
@@ -223,7 +224,7 @@ func TestPlan(t *testing.T) {
 	for _, tc := range slices.Concat(whileItWaits(), afterANo(), whenCancelled(), onceDialed()) {
 		t.Run(tc.story, func(t *testing.T) {
 			t.Parallel()
-			got := Plan(tc.call, noon.Add(tc.at), Limits{}.withDefaults())
+			got := Plan(tc.call, noon.Add(tc.at), config.OrDefault(Limits{}))
 			if tc.want.Again.IsZero() {
 				got.Again = time.Time{}
 			}
@@ -252,7 +253,7 @@ func TestThePlanForEveryStateIsLegal(t *testing.T) {
 		c := life(hs...)
 		seen[c.State] = true
 		for _, at := range []time.Duration{0, time.Minute, time.Hour, 9 * time.Hour} {
-			m := Plan(c, noon.Add(at), Limits{}.withDefaults())
+			m := Plan(c, noon.Add(at), config.OrDefault(Limits{}))
 			if name := verbs[m.Do]; name != "" {
 				if _, v := lifecycle.Calls().Next(c.State, name); v != lifecycle.Move {
 					t.Errorf("in %s after %v it plans to %s", c.State, at, m.Do)
@@ -287,7 +288,7 @@ func walkTo(t *testing.T, s lifecycle.State, seen map[lifecycle.State]bool) {
 	c := placed(happened{name: events.Name(s)})
 	if c.State == s && len(c.Faults) == 0 {
 		seen[s] = true
-		Plan(c, noon.Add(9*time.Hour), Limits{}.withDefaults())
+		Plan(c, noon.Add(9*time.Hour), config.OrDefault(Limits{}))
 	}
 }
 
@@ -299,21 +300,21 @@ func TestACallDoesNotWaitForEver(t *testing.T) {
 	}
 	until := noon.Add(time.Minute)
 	hs = append(hs, assigned, happened{events.Failed, 0, &events.CallFailed{Reasons: []events.Reason{{Code: "TIME_BEFORE_WINDOW"}}, NextAllowedAt: &until}})
-	if m := Plan(life(hs...), noon, Limits{}.withDefaults()); m.Do != Close || m.Outcome != events.OutcomeFailed || m.Reason != "tried_too_often" {
+	if m := Plan(life(hs...), noon, config.OrDefault(Limits{})); m.Do != Close || m.Outcome != events.OutcomeFailed || m.Reason != "tried_too_often" {
 		t.Errorf("%+v: the broker keeps 64 events of a kind, then the call could never be told to wait again", m)
 	}
 	hs = nil
 	for range maxAttempts {
 		hs = append(hs, assigned, happened{events.Failed, 0, &events.CallFailed{Retry: true}}, happened{name: events.Waiting})
 	}
-	if m := Plan(life(hs...), noon, Limits{}.withDefaults()); m.Do != Close || m.Reason != "too_many_attempts" {
+	if m := Plan(life(hs...), noon, config.OrDefault(Limits{})); m.Do != Close || m.Reason != "too_many_attempts" {
 		t.Errorf("%+v", m)
 	}
 }
 
 func TestPausesBetweenTriesGrow(t *testing.T) {
 	t.Parallel()
-	l := Limits{}.withDefaults()
+	l := config.OrDefault(Limits{})
 	var hs []happened
 	var last time.Duration
 	for i := range 10 {

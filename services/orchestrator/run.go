@@ -14,19 +14,11 @@ import (
 	"github.com/outdial/outdial/pkg/events/fault"
 )
 
-// RunOptions are what a running orchestrator needs besides its host.
-type RunOptions struct {
-	Config   Config
-	Sessions sessions.Store
-	// Roster are the agents that the configuration enrols.
-	Roster map[string][]Enrolment // by tenant
-	Ready  func()                 // called once at work
-}
-
-// Run runs the orchestrator on a host until ctx ends.
-func Run(ctx context.Context, h *runtime.Host, o RunOptions) error {
-	c := o.Config
-	c.Log, c.Notes, c.Sessions, c.Directory = h.Log, h, o.Sessions, h.Directory
+// Run runs the orchestrator on a host until ctx ends. Of the configuration, the
+// roster, the sessions and the times are the caller's; the rest comes from the
+// host.
+func Run(ctx context.Context, h *runtime.Host, c Config) error {
+	c.Log, c.Notes, c.Directory = h.Log, h, h.Directory
 	c.Incarnation, c.Offset, c.Now, c.Logger = sessions.Incarnation(h.Incarnation), h.Clock.Offset(), h.Now, h.Logger
 	c.Standing = h.Standing
 	c.History = func(ctx context.Context, tenant string, take func(events.Record)) error {
@@ -38,7 +30,7 @@ func Run(ctx context.Context, h *runtime.Host, o RunOptions) error {
 	c.Ended = func(ctx context.Context, since time.Time, take func(events.Record)) error {
 		return log.Ended(ctx, h.JS, since, take)
 	}
-	if k, ok := o.Sessions.(runtime.Keeper); ok {
+	if k, ok := c.Sessions.(runtime.Keeper); ok {
 		h.Keep(ctx, k) // before anything is decided: it may know better than our own folder
 	}
 	s := New(c)
@@ -67,7 +59,7 @@ func Run(ctx context.Context, h *runtime.Host, o RunOptions) error {
 	}
 	live.Store(true)
 	s.recall(ctx)
-	s.pending = pendingOf(h.Directory, o.Roster)
+	s.pending = pendingOf(h.Directory, c.Roster)
 	s.enrolPending(ctx)
 	if err := h.Serve("accepts requests, claims agents, closes calls", s.Endpoints()); err != nil {
 		return err
@@ -83,9 +75,6 @@ func Run(ctx context.Context, h *runtime.Host, o RunOptions) error {
 	wg.Go(func() { s.timers(ctx) })
 	wg.Go(func() { every(ctx, s.Limits.Lease/10, func() { s.WatchLeases(ctx, h.Link) }) })
 	wg.Go(func() { every(ctx, roomEvery, func() { s.lookAtRoom(ctx, h) }) })
-	if o.Ready != nil {
-		o.Ready()
-	}
 	err = h.Run(ctx, s.Routes()...)
 	stop()
 	wg.Wait()

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/outdial/outdial/internal/config"
 	"github.com/outdial/outdial/internal/log"
 	"github.com/outdial/outdial/internal/log/marks"
 	"github.com/outdial/outdial/internal/pace"
@@ -31,6 +32,8 @@ type Config struct {
 	CallsAge  time.Duration // how long CALLS keeps a call; default 72 h
 	PerSecond int           // requests of one tenant accepted in a second; default 50
 	Offset    time.Duration // of a rehearsal's clock
+	// Roster are the agents that the configuration enrols, by tenant.
+	Roster map[string][]Enrolment
 	// Incarnation is when the AGENTS stream was created: the fence of Redis.
 	Incarnation string
 	// History tells what is kept of a tenant's calls, see log.History.
@@ -84,7 +87,7 @@ func New(c Config) *Service {
 		c.Pace = pace.PerSecond(cmp.Or(c.PerSecond, 50)).Wait
 	}
 	c.CallsAge = cmp.Or(c.CallsAge, 72*time.Hour)
-	c.Limits = c.Limits.withDefaults()
+	c.Limits = config.OrDefault(c.Limits)
 	s := &Service{Config: c, leases: newLeases(c.Limits.Lease), wake: make(chan struct{}, 1)}
 	s.index = NewIndex(s.plan, func(ref log.Ref) *lifecycle.Call { return s.Log.Held(ref) }, c.Now, s.hurry)
 	return s

@@ -8,6 +8,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/outdial/outdial/internal/config"
 	"github.com/outdial/outdial/internal/log"
 	"github.com/outdial/outdial/pkg/events"
 	"github.com/outdial/outdial/pkg/events/fault"
@@ -40,11 +41,11 @@ func TestABodyThatCannotBeTakesNobodyDown(t *testing.T) {
 		t.Run(story, func(t *testing.T) {
 			t.Parallel()
 			for _, at := range []time.Duration{0, time.Minute, 9 * time.Hour} {
-				Plan(c, noon.Add(at), Limits{}.withDefaults())
+				Plan(c, noon.Add(at), config.OrDefault(Limits{}))
 			}
 		})
 	}
-	if m := Plan(bare(nothing, events.Assigned, events.Failed), noon, Limits{}.withDefaults()); m != (Action{Do: Nothing}) {
+	if m := Plan(bare(nothing, events.Assigned, events.Failed), noon, config.OrDefault(Limits{})); m != (Action{Do: Nothing}) {
 		t.Errorf("a call that makes no sense is left to a person, not: %+v", m)
 	}
 }

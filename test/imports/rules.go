@@ -20,7 +20,7 @@ var arrows = map[string][]string{
 	"internal/clock":     {"pkg/events", "internal/log"},
 	"internal/telemetry": {"pkg/events"},
 	"internal/worker":    {"pkg/events", "internal/log", "internal/clock"},
-	"internal/broker":    {"pkg/events", "internal/log"},
+	"internal/broker":    {"pkg/events", "internal/log", "internal/door"},
 	"internal/sessions":  {"pkg/events"},
 	"internal/api":       {"pkg/events"},
 	"internal/door":      {},

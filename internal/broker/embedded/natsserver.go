@@ -19,6 +19,8 @@ import (
 
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
+
+	"github.com/outdial/outdial/internal/door"
 )
 
 // MaxPayload is the server's limit for one message, in bytes. outdial's own
@@ -156,7 +158,7 @@ func loopback(what, addr string) (string, int, error) {
 	if err != nil || port < 0 || port > 65535 {
 		return "", 0, fmt.Errorf("nats.%s: %q is not a port", what, p)
 	}
-	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+	if !door.LoopbackHost(host) {
 		return "", 0, fmt.Errorf("nats.%s: the embedded server has no credentials and listens on loopback only; run a NATS server of its own and set nats.url", what)
 	}
 	if port == 0 {
