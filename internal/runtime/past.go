@@ -256,6 +256,7 @@ func (p *past) obey(ctx context.Context, record marks.Record) error {
 		if err != nil {
 			return err
 		}
+		p.stand(record) // what it closes is known before anything is dialed again
 		p.book.Adopt(epoch, views)
 		p.logger.Warn("the store was accepted; what was known of it before is dropped")
 	case epoch < k.Epoch:

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/outdial/outdial/internal/log"
+	"github.com/outdial/outdial/internal/log/marks"
 	"github.com/outdial/outdial/pkg/events"
 	"github.com/outdial/outdial/pkg/events/fault"
 	"github.com/outdial/outdial/pkg/events/lifecycle"
@@ -308,4 +309,31 @@ func TestASilentDesktop(t *testing.T) {
 			w.want("requested assigned passed dialing started" + tc.want)
 		})
 	}
+}
+
+// Of a store that went back and was accepted nothing is dialed, also by a dialer
+// that hears of the acceptance before the orchestrator has closed its calls.
+func TestACallOfALostPastIsNotDialedBeforeItIsClosed(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, providers.Capabilities{Prepares: true})
+	c := w.s.Config
+	through := map[string]uint64{}
+	c.Standing = func() marks.Standing { return marks.Standing{Through: through} }
+	s := New(c)
+	w.prepare()
+	r := w.passed()
+	through[events.StreamCalls] = w.call().Refs.Requested
+	if err := w.hears(s, r); err != nil {
+		t.Fatal(err)
+	}
+	w.want("requested assigned preparing passed")
+	w.wantStarts(0)
+	if w.p.confirms != 0 {
+		t.Error("the provider was asked about it")
+	}
+	through[events.StreamCalls] = 0
+	if err := w.hears(s, r); err != nil {
+		t.Fatal(err)
+	}
+	w.wantStarts(1)
 }

@@ -13,7 +13,7 @@ import (
 // times are the caller's; the rest comes from the host.
 func Run(ctx context.Context, h *runtime.Host, c Config) error {
 	c.Log, c.Notes, c.Directory, c.Now, c.Logger = h.Log, h, h.Directory, h.Now, h.Logger
-	c.Held = h.Held
+	c.Held, c.Standing = h.Held, h.Standing
 	c.Paused = func(ctx context.Context) (bool, error) { return h.Paused(ctx, "dialer") }
 	s := New(c)
 	if err := h.Serve("places and withdraws calls", s.Endpoints()); err != nil {

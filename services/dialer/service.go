@@ -9,6 +9,7 @@ import (
 	"github.com/outdial/outdial/internal/clock"
 	"github.com/outdial/outdial/internal/config"
 	"github.com/outdial/outdial/internal/log"
+	"github.com/outdial/outdial/internal/log/marks"
 	"github.com/outdial/outdial/internal/orders"
 	"github.com/outdial/outdial/internal/tenants"
 	"github.com/outdial/outdial/internal/worker"
@@ -34,6 +35,8 @@ type Config struct {
 	// Held says that the store went back in time and nobody has accepted it;
 	// default never.
 	Held func() bool
+	// Standing says what was in such a store when it was accepted; default nothing.
+	Standing func() marks.Standing
 	// Now is outdial's clock. It is monotonic as time.Now is: a process that
 	// slept between its intent and the send must see it.
 	Now    func() time.Time
@@ -63,6 +66,9 @@ func New(c Config) *Service {
 	}
 	if c.Paused == nil {
 		c.Paused = func(context.Context) (bool, error) { return false, nil }
+	}
+	if c.Standing == nil {
+		c.Standing = func() marks.Standing { return marks.Standing{} }
 	}
 	if c.Now == nil {
 		c.Now = time.Now

@@ -72,7 +72,7 @@ func (s *Service) onPassed(ctx context.Context, r events.Record) error {
 		return err
 	case NeedsCancel(c):
 		return s.cancelPreparation(ctx, r)
-	case !stillCleared(c, r):
+	case !s.stillCleared(c, r):
 		return nil
 	}
 	if err := aside(ctx, c); err != nil {
@@ -87,8 +87,11 @@ func (s *Service) onPassed(ctx context.Context, r events.Record) error {
 
 // stillCleared says whether the call still stands where this pass put it: not
 // withdrawn, dialed or assigned anew since.
-func stillCleared(c *lifecycle.Call, passed events.Record) bool {
-	return c.State == lifecycle.Cleared && c.Refs.Passed == passed.Seq && c.Assigned != nil
+// Nor is one of a lost past: the orchestrator closes it, and may hear of the
+// acceptance after us.
+func (s *Service) stillCleared(c *lifecycle.Call, passed events.Record) bool {
+	return c.State == lifecycle.Cleared && c.Refs.Passed == passed.Seq && c.Assigned != nil &&
+		!s.Standing().Forsakes(c)
 }
 
 // aside lets others go on while the call's provider is asked for something.
@@ -110,7 +113,7 @@ type attempt struct {
 func (s *Service) dial(ctx context.Context, passed events.Record, unfit *events.CallWithheld) error {
 	var at attempt
 	won, err := s.Log.Update(ctx, log.RefOf(passed), func(c *lifecycle.Call) (*log.Draft, error) {
-		if !stillCleared(c, passed) {
+		if !s.stillCleared(c, passed) {
 			return nil, nil
 		}
 		// Compare-and-set notices a call that has moved on, never an agent:

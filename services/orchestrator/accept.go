@@ -343,7 +343,7 @@ func (s *Service) draft(c *lifecycle.Call, a Action) (*log.Draft, error) {
 }
 
 func (s *Service) closing(c *lifecycle.Call, a Action, now time.Time) (*log.Draft, error) {
-	if Forsakes(s.Standing(), c) { // whoever closes it, for whatever reason
+	if s.Standing().Forsakes(c) { // whoever closes it, for whatever reason
 		a = forsaken(c)
 	}
 	c.Instants.Closed = now

@@ -16,15 +16,7 @@ import (
 // had gone back in time when somebody accepted it.
 const WentBack = log.CodeWentBack
 
-// Forsakes reports whether a call was in such a store, as a call or as the
-// request it began with. Nobody knows what became of it in the past that was
-// lost, so it is never dialed.
-func Forsakes(s marks.Standing, c *lifecycle.Call) bool {
-	return c.Request != nil && (s.Covers(events.StreamCalls, c.Refs.Requested) ||
-		s.Covers(events.RequestStream(c.Tenant), c.Request.RequestSeq))
-}
-
-// Forsake brings such a call to its end. What the provider may hold of it is
+// Forsake brings a call that such a store held to its end. What the provider may hold of it is
 // withdrawn first, and whoever owes an answer is waited for, as ever.
 func Forsake(c *lifecycle.Call, now time.Time, l Limits) Action {
 	if len(c.Faults) > 0 {
@@ -54,7 +46,7 @@ func forsaken(c *lifecycle.Call) Action {
 
 // plan decides about a call, by the life it leads or by the store it was in.
 func (s *Service) plan(c *lifecycle.Call, now time.Time) Action {
-	if Forsakes(s.Standing(), c) {
+	if s.Standing().Forsakes(c) {
 		return Forsake(c, now, s.Limits)
 	}
 	return Plan(c, now, s.Limits)

@@ -98,7 +98,7 @@ func (p *process) start() {
 				Go: func(do func()) { p.spawn(nil, do) }, Logger: quiet})
 			serve(p.comp.Routes())
 		case "dialer":
-			p.dial = dialer.New(dialer.Config{Log: l, Notes: p.w, Directory: p.w.dir, Held: p.held, Now: p.Now, Sleep: p.w.pause,
+			p.dial = dialer.New(dialer.Config{Log: l, Notes: p.w, Directory: p.w.dir, Held: p.held, Standing: p.standing, Now: p.Now, Sleep: p.w.pause,
 				Within: p.w.within, Logger: quiet})
 			serve(p.dial.Routes())
 		case "events-bridge":

@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"github.com/outdial/outdial/pkg/events"
+	"github.com/outdial/outdial/pkg/events/lifecycle"
 )
 
 // Streams are those whose past matters: who was dialed, who is on a call, who
@@ -169,4 +170,12 @@ func (r Record) Standing() Standing {
 // gone back was accepted: what follows from it may have happened before.
 func (s Standing) Covers(stream string, seq uint64) bool {
 	return seq > 0 && seq <= s.Through[stream]
+}
+
+// Forsakes reports whether a call was in such a store, as a call or as the
+// request it began with. Nobody knows what became of it in the past that was
+// lost, so it is never dialed.
+func (s Standing) Forsakes(c *lifecycle.Call) bool {
+	return c.Request != nil && (s.Covers(events.StreamCalls, c.Refs.Requested) ||
+		s.Covers(events.RequestStream(c.Tenant), c.Request.RequestSeq))
 }
