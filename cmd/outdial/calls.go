@@ -86,6 +86,7 @@ type callFindCmd struct {
 	Agent     string     `help:"Agent."`
 	From      *time.Time `placeholder:"RFC3339" help:"Requested not before."`
 	Until     *time.Time `placeholder:"RFC3339" help:"Requested before."`
+	Before    uint64     `placeholder:"NEXT" help:"Go on where an answer ended: its next."`
 }
 
 func (c *callFindCmd) Run(e *env) error {
@@ -99,6 +100,9 @@ func (c *callFindCmd) Run(e *env) error {
 		if v != "" {
 			body[k] = v
 		}
+	}
+	if c.Before > 0 {
+		body["before"] = c.Before
 	}
 	if c.From != nil {
 		body["from"] = c.From

@@ -40,12 +40,13 @@ func Ended(ctx context.Context, js jetstream.JetStream, from time.Time, take fun
 
 // read is walk for those who want what can be read.
 func read(ctx context.Context, js jetstream.JetStream, c jetstream.OrderedConsumerConfig, take func(events.Record)) error {
-	_, err := walk(ctx, js, c, func(m jetstream.Msg) {
+	_, err := walk(ctx, js, c, func(m jetstream.Msg) bool {
 		r, err := events.DecodeRecord(m.Subject(), events.Header(m.Headers()), m.Data())
 		if meta, e := m.Metadata(); err == nil && e == nil {
 			r.Seq = meta.Sequence.Stream
 			take(r)
 		}
+		return true
 	})
 	if err != nil {
 		return transient("look through the log", CodeUnavailable, err)

@@ -171,6 +171,28 @@ func TestWhichLegsEndedSinceATime(t *testing.T) {
 	}
 }
 
+func TestHistoryLooksBackFromAPlace(t *testing.T) {
+	t.Parallel()
+	r := rig(t)
+	kept(t, r, 300) // of eight events, three of which tell of it
+	for _, tc := range []struct {
+		tenant string
+		before uint64
+		enough bool
+		told   int
+		rest   uint64
+	}{{"acme", 0, false, 900, 0}, {"acme", 17, false, 6, 0}, {"globex", 0, false, 0, 0}, {"acme", 0, true, 750, 401}} {
+		told := 0
+		rest, err := log.History(t.Context(), r.JS, tc.tenant, tc.before, func(span []events.Record) bool {
+			told += len(span)
+			return !tc.enough
+		})
+		if err != nil || told != tc.told || rest != tc.rest {
+			t.Errorf("%+v: told of %d, then %d, %v", tc, told, rest, err)
+		}
+	}
+}
+
 func TestACallOfWhichOnlyTheEndIsLeftIsToldFromAWholeOne(t *testing.T) {
 	t.Parallel()
 	r := rig(t)

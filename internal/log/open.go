@@ -13,9 +13,9 @@ import (
 )
 
 // walk shows every message that is stored in CALLS now and that a consumer of
-// this configuration is given, in order. It says where the last one stands, 0 for
-// none.
-func walk(ctx context.Context, js jetstream.JetStream, c jetstream.OrderedConsumerConfig, show func(jetstream.Msg)) (uint64, error) {
+// this configuration is given, in order, until show says that it is enough. It
+// says where the last one stands, 0 for none.
+func walk(ctx context.Context, js jetstream.JetStream, c jetstream.OrderedConsumerConfig, show func(jetstream.Msg) bool) (uint64, error) {
 	cons, err := js.OrderedConsumer(ctx, events.StreamCalls, c)
 	if err != nil {
 		return 0, err
@@ -24,7 +24,7 @@ func walk(ctx context.Context, js jetstream.JetStream, c jetstream.OrderedConsum
 	if pending == 0 {
 		return 0, nil
 	}
-	it, err := cons.Messages(jetstream.PullMaxMessages(5_000))
+	it, err := cons.Messages(jetstream.PullMaxMessages(span))
 	if err != nil {
 		return 0, err
 	}
@@ -37,7 +37,9 @@ func walk(ctx context.Context, js jetstream.JetStream, c jetstream.OrderedConsum
 		if err != nil {
 			return 0, err
 		}
-		show(last)
+		if !show(last) {
+			break
+		}
 	}
 	meta, err := last.Metadata()
 	if err != nil {
@@ -57,7 +59,7 @@ func StillOpen(ctx context.Context, js jetstream.JetStream, were []Ref, after ui
 	}
 	var last jetstream.Msg
 	c := jetstream.OrderedConsumerConfig{HeadersOnly: true, DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: after + 1}
-	seq, err = walk(ctx, js, c, func(m jetstream.Msg) {
+	seq, err = walk(ctx, js, c, func(m jetstream.Msg) bool {
 		last = m
 		_, tenant, call, role, name, _ := events.ParseLogSubject(m.Subject())
 		_, known := events.Lookup(events.CallFamily, role, name)
@@ -67,6 +69,7 @@ func StillOpen(ctx context.Context, js jetstream.JetStream, were []Ref, after ui
 		case name == events.Requested || !known: // who reads it says what is wrong with it
 			held[Ref{tenant, call}] = struct{}{}
 		}
+		return true
 	})
 	if err != nil {
 		return nil, 0, "", err
@@ -80,16 +83,66 @@ func StillOpen(ctx context.Context, js jetstream.JetStream, were []Ref, after ui
 	return open, seq, id, nil
 }
 
-// History tells in order who asked for each call of a tenant, whom it was
-// assigned to and how it closed. It walks through everything that is kept, so
-// it takes some ten seconds for a million calls. What cannot be read is left
-// out.
-func History(ctx context.Context, js jetstream.JetStream, tenant string, take func(events.Record)) error {
-	var subjects []string
-	for _, name := range []events.Name{events.Requested, events.Assigned, events.Closed} {
-		subjects = append(subjects, events.LogSubject(events.CallFamily, tenant, "*", events.Orchestrator, name))
+// span is how many messages of CALLS History looks at at once.
+const span = 2_000
+
+// History tells who asked for each call of a tenant, whom it was assigned to and
+// how it closed, as far as that is stored before a place of CALLS, 0: its end. It
+// looks back span by span, the latest first and each in its order, until more
+// says that it is enough or ctx ends, and says before which place it has not
+// looked; 0: it has looked at everything. A subject's filter would have the
+// broker count all that matches for every span. What cannot be read is left out.
+func History(ctx context.Context, js jetstream.JetStream, tenant string, before uint64, more func([]events.Record) bool) (rest uint64, err error) {
+	stream, err := js.Stream(ctx, events.StreamCalls)
+	if err != nil {
+		return 0, transient("look through the log", CodeUnavailable, err)
 	}
-	return read(ctx, js, jetstream.OrderedConsumerConfig{FilterSubjects: subjects}, take)
+	kept := stream.CachedInfo().State
+	if before == 0 || before > kept.LastSeq {
+		before = kept.LastSeq + 1
+	}
+	for before > kept.FirstSeq {
+		from := kept.FirstSeq
+		if before-from > span {
+			from = before - span
+		}
+		records, err := told(ctx, js, tenant, from, before)
+		if ctx.Err() != nil {
+			return before, nil
+		}
+		if err != nil {
+			return 0, transient("look through the log", CodeUnavailable, err)
+		}
+		if before = from; !more(records) {
+			break
+		}
+	}
+	if before <= kept.FirstSeq {
+		return 0, nil
+	}
+	return before, nil
+}
+
+// told are the events of a tenant's calls by which History tells of them, from
+// one place up to another.
+func told(ctx context.Context, js jetstream.JetStream, tenant string, from, before uint64) (records []events.Record, err error) {
+	c := jetstream.OrderedConsumerConfig{DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: from}
+	_, err = walk(ctx, js, c, func(m jetstream.Msg) bool {
+		meta, err := m.Metadata()
+		if err != nil || meta.Sequence.Stream >= before {
+			return false
+		}
+		_, whose, _, role, name, _ := events.ParseLogSubject(m.Subject())
+		if whose != tenant || role != events.Orchestrator || name != events.Requested && name != events.Assigned && name != events.Closed {
+			return true
+		}
+		if r, err := events.DecodeRecord(m.Subject(), events.Header(m.Headers()), m.Data()); err == nil {
+			r.Seq = meta.Sequence.Stream
+			records = append(records, r)
+		}
+		return true
+	})
+	return records, err
 }
 
 // ReadAll reads calls from the leader, some at a time. unread are those whose

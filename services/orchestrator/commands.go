@@ -17,7 +17,7 @@ import (
 func (s *Service) Endpoints() []api.Endpoint {
 	return []api.Endpoint{
 		{Group: "call", Verb: "get", Does: "state and timeline of a call: {call} or {source, id}", Handle: s.onGet},
-		{Group: "call", Verb: "find", Does: "calls by {to | reference | contact | campaign | agent, from?, until?}", Handle: s.onFind},
+		{Group: "call", Verb: "find", Does: "calls by {to | reference | contact | campaign | agent, from?, until?, before?}", Handle: s.onFind},
 		{Group: "call", Verb: "explain", Does: "why a call passed or failed, rule by rule: {call}", Handle: s.onExplain},
 		{Group: "call", Verb: "cancel", Does: "withdraw {call} or every call of a {campaign}", Handle: s.onCancel},
 		{Group: "agent", Verb: "put", Does: "enrol: {agent, connection, providerAgent, huntGroups, token}", Handle: s.onPutAgent},
@@ -162,9 +162,11 @@ type findRequest struct {
 	Agent     string     `json:"agent,omitempty"`
 	From      *time.Time `json:"from,omitempty"`
 	Until     *time.Time `json:"until,omitempty"`
+	// Before is a place of CALLS, what an answer said as its next.
+	Before uint64 `json:"before,omitempty"`
 }
 
-// maxFound is how many calls one answer may list.
+// maxFound is how many calls one answer lists, and some more.
 const maxFound = 500
 
 func (s *Service) onFind(ctx context.Context, tenant string, body []byte) (any, error) {
@@ -188,7 +190,7 @@ func (s *Service) onFind(ctx context.Context, tenant string, body []byte) (any, 
 		}
 		token = t.Key.NumberToken(in.To)
 	}
-	found, err := s.find(ctx, tenant, func(l Line) bool {
+	found, rest, more, err := s.find(ctx, tenant, in.Before, func(l Line) bool {
 		return (token == "" || l.Number.Token == token) &&
 			(in.Reference == "" || l.Reference == in.Reference) &&
 			(in.Contact == "" || l.Contact == in.Contact) &&
@@ -203,11 +205,9 @@ func (s *Service) onFind(ctx context.Context, tenant string, body []byte) (any, 
 	out := struct {
 		Calls []Line `json:"calls"`
 		Count int    `json:"count"`
-		More  bool   `json:"more,omitempty"`
-	}{Calls: found, Count: len(found)}
-	if len(found) > maxFound {
-		out.Calls, out.More = found[:maxFound], true
-	}
+		More  bool   `json:"more,omitempty"` // there are, or may be, more
+		Next  uint64 `json:"next,omitempty"` // ask again with it as before for what closed earlier
+	}{Calls: found, Count: len(found), More: more, Next: rest}
 	return out, nil
 }
 

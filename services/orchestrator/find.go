@@ -6,7 +6,9 @@ import (
 	"slices"
 	"time"
 
+	"github.com/outdial/outdial/internal/log"
 	"github.com/outdial/outdial/pkg/events"
+	"github.com/outdial/outdial/pkg/events/fault"
 	"github.com/outdial/outdial/pkg/events/lifecycle"
 )
 
@@ -67,38 +69,62 @@ func (x *Index) Find(tenant string, match func(Line) bool) []Line {
 	return out
 }
 
-// lookThrough is how long call.find may look through the calls that are kept.
-const lookThrough = 30 * time.Second
+// lookBack is how long call.find may look back through the calls that are kept,
+// for one answer.
+const lookBack = 3 * time.Second
 
 // find lists the calls of a tenant that match, newest first: those that are
-// open from memory, the others from the log. The more are kept the longer it
-// takes; memory would grow with every call instead.
-func (s *Service) find(ctx context.Context, tenant string, match func(Line) bool) ([]Line, error) {
-	found := s.index.Find(tenant, match)
-	ctx, cancel := context.WithTimeout(ctx, lookThrough)
-	defer cancel()
+// open from memory, the others from the log, as far back as there is time or
+// until there are enough. rest is where the next answer goes on, as its before;
+// 0: everything was looked at. more: there are or may be others. Memory would grow
+// with every call instead.
+func (s *Service) find(ctx context.Context, tenant string, before uint64, match func(Line) bool) (found []Line, rest uint64, more bool, err error) {
+	if before == 0 {
+		if found = s.index.Find(tenant, match); len(found) > maxFound {
+			return found[:maxFound], 0, true, nil
+		}
+	}
 	known := map[string]bool{}
 	for _, l := range found {
 		known[l.Call] = true
 	}
-	calls := map[string]*lifecycle.Call{}
-	err := s.History(ctx, tenant, func(r events.Record) {
-		c := calls[r.Key]
-		if c == nil && r.Name == events.Requested {
-			c = &lifecycle.Call{State: lifecycle.None}
-			calls[r.Key] = c
-		}
-		if c == nil || known[r.Key] {
+	add := func(c *lifecycle.Call) {
+		if c.State != lifecycle.Closed || known[c.ID] {
 			return
 		}
-		if c.Take(r); c.State != lifecycle.Closed {
-			return
-		}
-		delete(calls, r.Key)
 		if l := lineOf(c); match(l) {
 			found = append(found, l)
 		}
+	}
+	late := map[string][]events.Record{} // of calls whose beginning was not reached yet, the last first
+	within, cancel := context.WithTimeout(ctx, lookBack)
+	defer cancel()
+	rest, err = s.History(within, tenant, before, func(told []events.Record) bool {
+		for _, r := range slices.Backward(told) {
+			late[r.Key] = append(late[r.Key], r)
+			if r.Name == events.Requested {
+				slices.Reverse(late[r.Key])
+				add(lifecycle.Fold(late[r.Key]))
+				delete(late, r.Key)
+			}
+		}
+		return len(found) < maxFound
 	})
+	if err != nil {
+		return nil, 0, false, err
+	}
+	for call, records := range late { // those that were under way where the look ended
+		if records[0].Name != events.Closed {
+			continue
+		}
+		c, err := s.Log.LatestCall(ctx, log.Ref{Tenant: tenant, ID: call})
+		switch {
+		case err == nil:
+			add(c)
+		case fault.Of(err) != fault.Permanent: // or its beginning has aged out, or nobody can read it
+			return nil, 0, false, err
+		}
+	}
 	slices.SortFunc(found, newestFirst)
-	return found, err
+	return found, rest, rest > 0, nil
 }

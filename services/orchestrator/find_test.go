@@ -3,6 +3,8 @@ package orchestrator
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -61,6 +63,56 @@ func TestCallFind(t *testing.T) {
 		t.Error(err)
 	} else if raw, _ := json.Marshal(v); strings.Contains(string(raw), one) {
 		t.Error("another tenant finds the call")
+	}
+}
+
+// An answer looks back as far as there is time, and says where the next goes on:
+// all of them together tell every call once, be the bounds where they may.
+func TestCallFindGoesBackInPages(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.enrol("ann", "sales")
+	var all []string
+	for i := range 4 {
+		all = append(all, w.ask(fmt.Sprint("closed", i), map[string]any{"to": "+81312345678", "huntGroup": "sales", "campaign": "spring"}))
+		w.pass(time.Minute)
+	}
+	for _, call := range all {
+		if _, err := w.do("call", "cancel", `{"call":"`+call+`","reason":"enough"}`); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.work(w.s)
+	all = append(all, w.ask("open", map[string]any{"to": "+81312345678", "huntGroup": "sales", "campaign": "spring"}))
+	for w.span = range uint64(12) {
+		var told []string
+		for before, pages := uint64(0), 0; ; pages++ {
+			got, err := w.do("call", "find", fmt.Sprintf(`{"campaign":"spring","before":%d}`, before))
+			if err != nil || pages > 100 {
+				t.Fatalf("span %d, page %d: %v", w.span, pages, err)
+			}
+			var out struct {
+				Calls []Line
+				More  bool
+				Next  uint64
+			}
+			if err := json.Unmarshal([]byte(got), &out); err != nil {
+				t.Fatal(err)
+			}
+			for _, l := range out.Calls {
+				told = append(told, l.Call)
+			}
+			if before = out.Next; out.More != (before > 0) {
+				t.Errorf("span %d: more %t, next %d", w.span, out.More, before)
+			}
+			if before == 0 {
+				break
+			}
+		}
+		slices.Sort(told)
+		if want := slices.Sorted(slices.Values(all)); !slices.Equal(told, want) {
+			t.Errorf("span %d: told of %v, want %v", w.span, told, want)
+		}
 	}
 }
 

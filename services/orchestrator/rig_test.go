@@ -31,6 +31,8 @@ type world struct {
 	log *logtest.Log
 	dir *tenants.Directory
 
+	span uint64 // of what call.find looks at for one answer; 0: everything
+
 	mu  sync.Mutex
 	now time.Time
 	ops []events.Ops
@@ -85,6 +87,36 @@ func newWorld(t testing.TB) *world {
 	return w
 }
 
+// history is log.History that looks at one span of w.span messages; 0: all.
+func (w *world) history(ctx context.Context, tenant string, before uint64, more func([]events.Record) bool) (uint64, error) {
+	all, err := w.log.From(events.CallFamily, 0)
+	if err != nil || len(all) == 0 {
+		return 0, err
+	}
+	if before == 0 {
+		before = all[len(all)-1].Seq + 1
+	}
+	for before > 1 && ctx.Err() == nil {
+		from := uint64(1)
+		if w.span > 0 && before > w.span {
+			from = before - w.span
+		}
+		var told []events.Record
+		for _, r := range all {
+			if r.Seq >= from && r.Seq < before && r.Tenant == tenant && r.Role == events.Orchestrator {
+				told = append(told, r)
+			}
+		}
+		if before = from; !more(told) || w.span > 0 {
+			break
+		}
+	}
+	if before <= 1 {
+		return 0, nil
+	}
+	return before, nil
+}
+
 // join adds an orchestrator, as a second process or after a crash.
 func (w *world) join() *Service {
 	view := log.NewFollower()
@@ -93,15 +125,7 @@ func (w *world) join() *Service {
 	s := New(Config{
 		Log: log.New(w.log, view), Notes: w, Sessions: sessions.NewMemory(w.Now), Directory: w.dir,
 		Incarnation: sessions.Incarnation(noon), Now: w.Now, Logger: slog.New(slog.DiscardHandler),
-		History: func(_ context.Context, tenant string, take func(events.Record)) error {
-			all, err := w.log.From(events.CallFamily, 0)
-			for _, r := range all {
-				if r.Tenant == tenant && r.Role == events.Orchestrator {
-					take(r)
-				}
-			}
-			return err
-		},
+		History: w.history,
 		LastAgent: func(context.Context) (uint64, error) {
 			all, err := w.log.From(events.AgentFamily, 0)
 			if len(all) == 0 {

@@ -21,8 +21,8 @@ func Run(ctx context.Context, h *runtime.Host, c Config) error {
 	c.Log, c.Notes, c.Directory = h.Log, h, h.Directory
 	c.Incarnation, c.Offset, c.Now, c.Logger = sessions.Incarnation(h.Incarnation), h.Clock.Offset(), h.Now, h.Logger
 	c.Standing = h.Standing
-	c.History = func(ctx context.Context, tenant string, take func(events.Record)) error {
-		return log.History(ctx, h.JS, tenant, take)
+	c.History = func(ctx context.Context, tenant string, before uint64, more func([]events.Record) bool) (uint64, error) {
+		return log.History(ctx, h.JS, tenant, before, more)
 	}
 	c.LastAgent = func(ctx context.Context) (uint64, error) {
 		return log.LastSequence(ctx, h.JS, events.StreamAgents, ">")
