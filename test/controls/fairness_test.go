@@ -30,8 +30,8 @@ func fairnessControls() []control {
 		},
 		{
 			invariant: "I6", guard: "what waits for its turn has heartbeats", file: "internal/worker/lane.go",
-			old: "		if h.old {\n",
-			new: "		if h.old && !h.waiting {\n",
+			old: "		if h.old && !h.in.lost {\n",
+			new: "		if h.old && !h.in.lost && !h.waiting {\n",
 			pkg: "./internal/worker", test: "TestWhatWaitsForItsTurnIsNotDeliveredAgain", says: "handled and",
 		},
 		{
