@@ -55,7 +55,7 @@ func controls() []control {
 			pkg: "./internal/log", test: "TestAStoreThatWentBackIsNoticedBeforeAnythingIsAppended", says: "the intent was stored",
 		},
 		{
-			invariant: "I2", guard: "what a store held that went back is never dialed", file: "services/orchestrator/past.go",
+			invariant: "I2", guard: "what a store held that went back is never dialed", file: "internal/log/marks/marks.go",
 			old: "	return c.Request != nil && (s.Covers(",
 			new: "	return s.Epoch > 1<<40 && c.Request != nil && (s.Covers(",
 			pkg: e2e, test: "TestAStorePutBackBetweenARestartDialsNobodyTwice", says: "dialed the number 2 times",

@@ -25,7 +25,7 @@ func simulationControls() []control {
 			pkg: pkg, test: must + "the_dialer_sleeps_over_its_intent,_and_its_clock_is_set", says: "sent after its time",
 		},
 		{
-			invariant: "I2", guard: "nobody is dialed again out of a lost past", file: "services/orchestrator/past.go",
+			invariant: "I2", guard: "nobody is dialed again out of a lost past", file: "internal/log/marks/marks.go",
 			old: "	return c.Request != nil && (s.Covers(",
 			new: "	return s.Epoch > 1<<40 && c.Request != nil && (s.Covers(",
 			pkg: pkg, test: must + "the_store_goes_back", says: "a person was dialed 2 times",
