@@ -199,10 +199,9 @@ func (g *Guard) seen(stream string, seq uint64, id string) {
 	}
 }
 
-// stopped refuses what must happen once while the store is in question: an
-// intent to dial, or to touch the provider.
+// stopped refuses what trusts the store while that is in question.
 func (g *Guard) stopped(d Draft) error {
-	if g != nil && once(d) && g.book.Held() != nil {
+	if g != nil && d.Trusts() && g.book.Held() != nil {
 		return transient("append", CodeWentBack, ErrWentBack)
 	}
 	return nil

@@ -154,6 +154,11 @@ func TestAStoreThatWentBackIsNoticedBeforeAnythingIsAppended(t *testing.T) {
 			if p.last(t) != before {
 				t.Error("the intent was stored")
 			}
+			free := log.Draft{Family: events.AgentFamily, Tenant: "acme", Key: "ann", Role: events.Orchestrator, Name: events.Released,
+				Cause: "c1", Time: noon, Body: &events.AgentReleased{Call: "c1", Cause: "closed"}}
+			if _, err := p.log.Append(t.Context(), free); fault.Code(err) != log.CodeWentBack {
+				t.Errorf("an agent is set free for what may be lost: %v", err)
+			}
 			if p.book.Held() == nil {
 				t.Error("nothing was noticed")
 			}

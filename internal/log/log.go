@@ -91,6 +91,13 @@ func once(d Draft) bool {
 	return d.Family == events.CallFamily && (d.Name == events.Dialing || d.Name == events.Preparing)
 }
 
+// Trusts says that the event takes the store at its word, and so waits while
+// that is in question: an act that must not happen twice, or an agent set free
+// for the end of a call that the store may not know any more.
+func (d Draft) Trusts() bool {
+	return once(d) || d.Family == events.AgentFamily && d.Name == events.Released
+}
+
 // reidentified gives a derived id a second form. One cause may rightly lead to
 // the same type of event twice (waiting for an agent, then for a window), and
 // the broker's duplicate window would swallow the second; the sequence it

@@ -206,9 +206,10 @@ func (s *Service) claim(c *lifecycle.Call, a *lifecycle.Agent) (*log.Draft, erro
 	}
 	after.Claim.CallSeq = c.Seq()
 	d := log.NextOfAgent(a, events.Orchestrator, events.Claimed, now, &events.AgentClaimed{Call: c.ID, State: after})
-	// Two calls that race for the agent follow the same event of it. Their
-	// claims are two events, or the loser would be told that its own is stored.
-	d.ID = events.EventID(a.Last.ID, events.TypeOf(d.Family, d.Name), a.ID+"@"+c.ID)
+	// Two calls that race for the agent follow the same event of it, and so do
+	// two places of one call. Their claims are two events, or the loser would be
+	// told that its own is stored, and assign what the winner releases.
+	d.ID = events.EventID(a.Last.ID, events.TypeOf(d.Family, d.Name), a.ID+"@"+c.ID+"@"+strconv.FormatUint(c.Seq(), 10))
 	return d, nil
 }
 

@@ -103,6 +103,34 @@ func TestTwoCallsRaceForOneAgent(t *testing.T) {
 	}
 }
 
+// Two orchestrators claim one agent for one call, of which one knows more than
+// the other: the claim of the earlier place is the other's, who will give it
+// back, and no assignment of the later one.
+func TestTwoPlacesOfOneCallRaceForOneAgent(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	other := w.join()
+	w.enrol("ann", "sales")
+	call := w.ask("1", map[string]any{"huntGroup": "sales"})
+	earlier, ref := w.call(call), log.Ref{Tenant: "acme", ID: call}
+	if _, err := w.s.Log.Update(t.Context(), ref, w.s.waitForAgent); err != nil {
+		t.Fatal(err)
+	}
+	w.tell()
+	w.log.Before(events.Claimed, func() {
+		claim := func(a *lifecycle.Agent) (*log.Draft, error) { return w.s.claim(earlier, a) }
+		if won, err := w.s.Log.UpdateAgent(context.Background(), log.Ref{Tenant: "acme", ID: "ann"}, claim); err != nil || !won.Won {
+			t.Errorf("the earlier place's claim: %v", err)
+		}
+	})
+	known, err := other.give(t.Context(), w.call(call), w.agent("ann"))
+	if err != nil || known != 0 {
+		t.Errorf("the later place is told that it has the agent: %d, %v", known, err)
+	}
+	w.wantCall(call, "requested waiting")
+	w.wantAgent("ann", "enrolled claimed")
+}
+
 func TestACrashBetweenClaimAndAssignment(t *testing.T) {
 	t.Parallel()
 	for story, groups := range map[string][]string{"a named agent": nil, "one of a hunt group": {"sales"}} {

@@ -50,8 +50,8 @@ func controls() []control {
 		},
 		{
 			invariant: "I2", guard: "no intent on a store that went back", file: "internal/log/guard.go",
-			old: "if g != nil && once(d) && g.book.Held() != nil {",
-			new: "if g != nil && once(d) && g.book.Held() != nil && d.Tenant == \"\" {",
+			old: "if g != nil && d.Trusts() && g.book.Held() != nil {",
+			new: "if g != nil && d.Trusts() && g.book.Held() != nil && d.Tenant == \"\" {",
 			pkg: "./internal/log", test: "TestAStoreThatWentBackIsNoticedBeforeAnythingIsAppended", says: "the intent was stored",
 		},
 		{

@@ -281,9 +281,9 @@ func (p *process) before(d log.Draft) (highest uint64, err error) {
 	return p.book.Highest(log.StreamOf(d.Family)), p.stopped(d)
 }
 
-// stopped refuses what must happen once while the store is in question.
+// stopped refuses what trusts the store while that is in question.
 func (p *process) stopped(d log.Draft) error {
-	if p.held() && d.Family == events.CallFamily && (d.Name == events.Dialing || d.Name == events.Preparing) {
+	if p.held() && d.Trusts() {
 		return fault.New(fault.Transient, "append", log.CodeWentBack, log.ErrWentBack)
 	}
 	return nil
