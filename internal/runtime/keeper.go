@@ -61,6 +61,14 @@ func (p *past) save() error {
 // compare holds the store against what the keeper knew. A store in which
 // nothing was ever stored is new, whatever the keeper knew of another one.
 func (p *past) compare(ctx context.Context) error {
+	p.comparing.Lock()
+	defer p.comparing.Unlock()
+	p.mu.Lock()
+	done := p.compared
+	p.mu.Unlock()
+	if done {
+		return nil
+	}
 	text, err := p.keeper.Kept(ctx)
 	if err != nil {
 		return err

@@ -47,6 +47,8 @@ type past struct {
 	keeper   Keeper
 	compared bool // with what the keeper holds
 
+	comparing sync.Mutex // once: what comes after is what this process has kept there
+
 	control atomic.Pointer[worker.Tailer] // hears of news in CONTROL; nil: nobody does
 	news    chan struct{}                 // there is some
 	read    bool                          // the record was read, and nothing has come since

@@ -125,7 +125,7 @@ func (s *subject) start(ctx context.Context, w world) (broker, services time.Dur
 
 func (s *subject) spawn(w world, name string, env []string, args ...string) error {
 	cmd := exec.Command(filepath.Join(s.o.bin, name), args...)
-	cmd.Env = append(os.Environ(), env...)
+	cmd.Env = append(append(os.Environ(), "XDG_STATE_HOME="+filepath.Join(s.dir, "state")), env...)
 	for i := range w.tcn {
 		cmd.Env = append(cmd.Env, fmt.Sprintf("BENCH_TCN_%d=token-%d", i, firstTCN+i))
 	}
