@@ -63,10 +63,11 @@ func (s *Service) endProven(ctx context.Context, r events.Record, p *events.Agen
 	return err
 }
 
-// unquarantine frees an agent whom the provider has proved free.
+// unquarantine frees an agent whom the provider has proved free: shows ready.
+// Who is not ready may be amid a call, or hold what we prepared.
 func (s *Service) unquarantine(ctx context.Context, r events.Record, p *events.AgentPresence) error {
-	if p.Reason == "on_call" {
-		return nil // a desktop amid a call is not free
+	if r.Name != events.Ready {
+		return nil
 	}
 	_, err := s.Log.UpdateAgent(ctx, log.RefOf(r), func(a *lifecycle.Agent) (*log.Draft, error) {
 		if a.State.Quarantine == nil || a.Fence > r.Seq {

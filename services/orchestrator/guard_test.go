@@ -129,6 +129,27 @@ func TestAnOlderReadinessLiftsNoNewerQuarantine(t *testing.T) {
 	}
 }
 
+// Not ready is no proof that an agent is free: at the provider she may hold what
+// was prepared for the very call that she is held back for.
+func TestNotReadyLiftsNoQuarantine(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.enrol("ann")
+	call := w.ask("1", map[string]any{"agent": "ann", "expiresAt": noon.Add(time.Hour)})
+	w.work(w.s)
+	w.lose(call)
+	w.presence("ann", events.NotReady, "poll")
+	w.work(w.s)
+	if a := w.agent("ann"); a.State.Quarantine == nil || a.State.Quarantine.Call != call {
+		t.Errorf("not ready set her free: %+v", a.State)
+	}
+	w.presence("ann", events.Ready, "poll")
+	w.work(w.s)
+	if a := w.agent("ann"); a.State.Quarantine != nil {
+		t.Errorf("ready did not: %+v", a.State)
+	}
+}
+
 // An agent whose preparation nobody could undo is held back, however the call
 // that prepared it ends: the provider may hold it still.
 func TestAnAgentWhosePreparationWasNotUndoneIsHeldBack(t *testing.T) {
