@@ -73,7 +73,8 @@ const timeout = 10 * time.Second
 // Serve registers a service and its endpoints for each tenant; stop it with
 // Stop. A tenant has subjects of its own, so one that asks a lot, or for
 // something slow, keeps no other waiting; and an unknown one hears that nobody
-// answers.
+// answers. When it returns the server knows of every endpoint: whoever was told
+// that the service is ready is answered.
 func Serve(nc *nats.Conn, name, version, description string, logger *slog.Logger, tenants []string, endpoints []Endpoint) (micro.Service, error) {
 	svc, err := micro.AddService(nc, micro.Config{Name: name, Version: version, Description: description})
 	if err != nil {
@@ -86,6 +87,10 @@ func Serve(nc *nats.Conn, name, version, description string, logger *slog.Logger
 				return nil, err
 			}
 		}
+	}
+	if err := nc.FlushTimeout(timeout); err != nil { // subscriptions are written by the by
+		_ = svc.Stop()
+		return nil, err
 	}
 	return svc, nil
 }
