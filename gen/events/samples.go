@@ -109,7 +109,7 @@ func sampleDecision(n events.Name) any {
 	case events.Passed:
 		return &events.CallPassed{
 			Common: common(), Decision: "d-1", ValidUntil: at(63), Evidence: evidence(), Fence: 44,
-			Scrub: &events.Scrub{OK: true, Verdicts: map[string]string{"isDialValidationOk": "true"}, CallSid: "123456789", StartTime: "1795194002"},
+			Scrub: &events.Scrub{OK: true, State: map[string]string{events.VerdictPrefix + "validation": "ok", "callSid": "123456789", "startTime": "1795194002"}},
 		}
 	}
 	return nil

@@ -272,8 +272,8 @@ func (c *call) forget() {
 }
 
 func (c *call) scrubbed(s *events.Scrub) {
-	if s != nil && s.CallSid != "" {
-		c.ids[s.CallSid] = true
+	if s != nil {
+		c.identified(s.State)
 	}
 }
 

@@ -58,7 +58,7 @@ func TestTheLedgerAgainstTheLog(t *testing.T) {
 		}, "I1 I2", "the call has no dialing on record"},
 		"a call that the company's own scrub refused": {func(w *world) {
 			p := w.call("c1").adds(events.Assigned, events.Preparing, events.Failed).rings(time.Second).add(events.Closed)
-			w.at(events.Failed, 1).Body.(*events.CallFailed).Scrub = &events.Scrub{CallSid: p.sid()}
+			w.at(events.Failed, 1).Body.(*events.CallFailed).Scrub = &events.Scrub{State: map[string]string{"callSid": p.sid()}}
 		}, "I1 I2", "the call has no dialing on record"},
 		"dialed first, intended after": {func(w *world) {
 			w.call("c1").adds(events.Assigned, events.Passed).rings(time.Millisecond).adds(events.Dialing, events.Started, events.Closed)

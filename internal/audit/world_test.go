@@ -155,7 +155,7 @@ func (p *phone) body(name events.Name) any {
 		return &events.CallAssigned{Common: common, Agent: p.agent, Fence: p.fence}
 	case events.Passed:
 		return &events.CallPassed{Common: common, Decision: "d", ValidUntil: p.now.Add(time.Minute), Fence: p.fence,
-			Scrub: &events.Scrub{OK: true, CallSid: p.sid()}}
+			Scrub: &events.Scrub{OK: true, State: map[string]string{"callSid": p.sid()}}}
 	case events.Dialing:
 		p.attempts++
 		p.attempt = fmt.Sprint("attempt", p.attempts)

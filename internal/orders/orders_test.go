@@ -70,10 +70,10 @@ func TestAnOrderGrowsWithItsCall(t *testing.T) {
 	if o, _, _ = book.BuildDialRequest(t.Context(), c, ann); o.Attempt != "prep" || !o.StartTime.Equal(noon.Add(time.Minute)) || !o.NotAfter.Equal(noon.Add(2*time.Minute)) {
 		t.Errorf("prepared: %q, %v", o.Attempt, o.NotAfter)
 	}
-	c.Passed = &events.CallPassed{Scrub: &events.Scrub{CallSid: "sid"}}
+	c.Passed = &events.CallPassed{Scrub: &events.Scrub{State: map[string]string{"callSid": "sid"}}}
 	c.Dialing = &events.CallDialing{Attempt: "dial", NotAfter: noon.Add(3 * time.Minute)}
 	o, _, _ = book.BuildDialRequest(t.Context(), c, ann)
-	if o.Attempt != "dial" || !o.NotAfter.Equal(noon.Add(3*time.Minute)) || o.Scrub.CallSid != "sid" {
+	if o.Attempt != "dial" || !o.NotAfter.Equal(noon.Add(3*time.Minute)) || o.Scrub.State["callSid"] != "sid" {
 		t.Errorf("dialed: %q, %v", o.Attempt, o.NotAfter)
 	}
 	// What was scrubbed is what is dialed: the start repeats the prepared time.

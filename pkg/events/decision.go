@@ -56,15 +56,3 @@ type Evidence struct {
 	Rules       []RuleResult  `json:"rules"`
 	Lists       []ListVersion `json:"lists,omitempty"`
 }
-
-// Scrub is a provider's own compliance verdict (TCN step 7).
-type Scrub struct {
-	OK           bool              `json:"ok"` // isDialValidationOk, and no partial verdict false
-	Verdicts     map[string]string `json:"verdicts,omitempty"`
-	CallSid      string            `json:"callSid,omitempty"`
-	TaskGroupSid string            `json:"taskGroupSid,omitempty"`
-	// StartTime is the epoch second sent with the scrub; the start repeats it.
-	StartTime string `json:"startTime,omitempty"`
-	// Settings are the provider settings the scrub was made with, as texts.
-	Settings map[string]string `json:"settings,omitempty"`
-}

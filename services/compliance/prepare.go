@@ -1,10 +1,8 @@
 package compliance
 
 import (
-	"cmp"
 	"context"
 	"errors"
-	"maps"
 	"slices"
 	"strconv"
 	"time"
@@ -14,7 +12,6 @@ import (
 	"github.com/outdial/outdial/pkg/events"
 	"github.com/outdial/outdial/pkg/events/fault"
 	"github.com/outdial/outdial/pkg/events/lifecycle"
-	"github.com/outdial/outdial/pkg/providers/tcn"
 	"github.com/outdial/outdial/services/compliance/rules"
 )
 
@@ -222,40 +219,24 @@ func (s *Service) recoverPreparation(c *lifecycle.Call) (*log.Draft, error) {
 	})
 }
 
-// scrubReasons maps what a provider's verdicts said to reason codes. Only a no
-// that was said names a list, a clock or a rule; a verdict that is missing, or
-// says what nobody understands, is told by its own name, and so is the whole
-// no where no partial one explains it.
+// scrubReasons are why a provider's scrub said no. What it says, it says as the
+// provider: no rule of ours is named by it.
 func scrubReasons(s events.Scrub) []events.Reason {
-	said := map[string]string{
-		tcn.VerdictDNC: "DNC_NATIONAL", tcn.VerdictCell: "LINE_TYPE_WIRELESS_BLOCKED", tcn.VerdictHours: rules.TimeAmbiguousZone,
-		tcn.VerdictRules: "CUSTOM_RULE_DENIED", tcn.VerdictNatural: "NATURAL_RULE_DENIED",
+	if len(s.Reasons) == 0 {
+		return []events.Reason{{Code: providerScrubDenied, Rule: providerScrub, Detail: "it gave no reason"}}
 	}
-	var out []events.Reason
-	add := func(code, detail string) {
-		out = append(out, events.Reason{Code: code, Rule: "provider-scrub", Detail: detail, Source: "TCN manual dial, step 7"})
-	}
-	for _, name := range slices.Sorted(maps.Keys(s.Verdicts)) {
-		switch v := s.Verdicts[name]; v {
-		case tcn.VerdictOK, tcn.VerdictNotRun:
-		case tcn.VerdictRefused:
-			if name != tcn.VerdictValidation {
-				add(cmp.Or(said[name], providerScrubDenied), name+": "+v)
-			}
-		case tcn.VerdictMissing, "":
-			add(providerScrubDenied, name+": "+tcn.VerdictMissing)
-		default:
-			add(providerScrubDenied, name+": not understood")
-		}
-	}
-	if len(out) == 0 {
-		add(providerScrubDenied, tcn.VerdictValidation+": "+cmp.Or(s.Verdicts[tcn.VerdictValidation], tcn.VerdictMissing))
+	out := slices.Clone(s.Reasons)
+	for i := range out {
+		out[i].Rule = providerScrub
 	}
 	return out
 }
 
-// providerScrubDenied is the provider's no where it does not say why.
-const providerScrubDenied = "PROVIDER_SCRUB_DENIED"
+const (
+	providerScrub = "provider-scrub"
+	// providerScrubDenied is the provider's no where it does not say why.
+	providerScrubDenied = "PROVIDER_SCRUB_DENIED"
+)
 
 // byPrecedence puts the weightiest reason first, as in the vocabulary; what is
 // not in it comes last.

@@ -130,7 +130,7 @@ func newWorldOf(t *testing.T, connection string, q events.DialRequest) *world {
 	w := &world{t: t, now: noon, list: &list{facts: map[string]events.Fact{}, seqs: map[string]uint64{}}, view: log.NewFollower()}
 	w.p = &company{settings: providers.Settings{Enabled: true}}
 	w.p.prepare = func(context.Context, providers.Order) (events.Scrub, bool, error) {
-		return events.Scrub{OK: true, CallSid: "sid"}, true, nil
+		return events.Scrub{OK: true, State: map[string]string{"id": "sid"}}, true, nil
 	}
 	var err error
 	w.dir, err = tenants.New(

@@ -8,73 +8,31 @@ import (
 
 	"github.com/outdial/outdial/pkg/events"
 	"github.com/outdial/outdial/pkg/providers"
-	"github.com/outdial/outdial/pkg/providers/tcn"
 )
 
-// A provider's silence is not its no: only what it said may be told as the
-// registry's, the clock's or a rule's answer. What it did not say is told by
-// the verdict's own name.
-func TestAProvidersSilenceIsNotToldAsItsAnswer(t *testing.T) {
-	t.Parallel()
-	said := map[string]string{
-		tcn.VerdictDNC: "DNC_NATIONAL", tcn.VerdictCell: "LINE_TYPE_WIRELESS_BLOCKED", tcn.VerdictHours: "TIME_AMBIGUOUS_ZONE",
-		tcn.VerdictRules: "CUSTOM_RULE_DENIED", tcn.VerdictNatural: "NATURAL_RULE_DENIED", tcn.VerdictValidation: "PROVIDER_SCRUB_DENIED",
-		"a_verdict_of_next_year": "PROVIDER_SCRUB_DENIED",
-	}
-	for verdict, code := range said {
-		for answer, want := range map[string]string{
-			tcn.VerdictRefused: code, tcn.VerdictMissing: "PROVIDER_SCRUB_DENIED", "": "PROVIDER_SCRUB_DENIED", "perhaps": "PROVIDER_SCRUB_DENIED",
-		} {
-			got := scrubReasons(events.Scrub{Verdicts: map[string]string{verdict: answer}})
-			if len(got) != 1 || got[0].Code != want || !strings.HasPrefix(got[0].Detail, verdict+": ") || got[0].Rule != "provider-scrub" {
-				t.Errorf("%s is %q: %+v, want %s", verdict, answer, got, want)
-			}
-		}
-		for _, content := range []string{tcn.VerdictOK, tcn.VerdictNotRun} {
-			got := scrubReasons(events.Scrub{Verdicts: map[string]string{verdict: content}})
-			if len(got) != 1 || got[0].Code != "PROVIDER_SCRUB_DENIED" || !strings.HasPrefix(got[0].Detail, tcn.VerdictValidation+": ") {
-				t.Errorf("%s is %s, and yet the scrub says no: %+v", verdict, content, got)
-			}
-		}
-	}
-	all := map[string]string{}
-	for verdict := range said {
-		all[verdict] = tcn.VerdictMissing
-	}
-	got := scrubReasons(events.Scrub{Verdicts: all})
-	if len(got) != len(said) {
-		t.Errorf("%d reasons for %d silences", len(got), len(said))
-	}
-	for _, r := range got {
-		if r.Code != "PROVIDER_SCRUB_DENIED" {
-			t.Errorf("nothing was said, and told as %s", r.Code)
-		}
-	}
-}
-
-// The whole no stands beside a partial one only if it adds something.
-func TestTheWholeNoIsToldOnce(t *testing.T) {
+// What a provider's scrub says is told as the provider's, whatever rule it
+// claims to speak for, and a no without a reason is one all the same.
+func TestAProvidersNoIsToldAsItsOwn(t *testing.T) {
 	t.Parallel()
 	for story, tc := range map[string]struct {
-		whole, part string
-		want        string
+		said []events.Reason
+		want string
 	}{
-		"a partial no explains the whole one": {tcn.VerdictRefused, tcn.VerdictRefused, "DNC_NATIONAL"},
-		"the whole one is all there is":       {tcn.VerdictRefused, tcn.VerdictOK, "PROVIDER_SCRUB_DENIED"},
-		"no whole verdict, a partial no":      {tcn.VerdictMissing, tcn.VerdictRefused, "DNC_NATIONAL PROVIDER_SCRUB_DENIED"},
-		"no whole verdict, a partial silence": {tcn.VerdictMissing, tcn.VerdictMissing, "PROVIDER_SCRUB_DENIED PROVIDER_SCRUB_DENIED"},
+		"no reason":             {nil, "PROVIDER_SCRUB_DENIED provider-scrub"},
+		"one of our own codes":  {[]events.Reason{{Code: "DNC_INTERNAL", Rule: "dnc"}}, "DNC_INTERNAL provider-scrub"},
+		"a code of next year's": {[]events.Reason{{Code: "MOON_IS_FULL"}, {Code: "DNC_NATIONAL"}}, "DNC_NATIONAL provider-scrub MOON_IS_FULL provider-scrub"},
 	} {
 		w := newWorld(t, "tcn", newYork)
 		w.p.prepare = func(context.Context, providers.Order) (events.Scrub, bool, error) {
-			return events.Scrub{Verdicts: map[string]string{tcn.VerdictValidation: tc.whole, tcn.VerdictDNC: tc.part}}, true, nil
+			return events.Scrub{Reasons: tc.said}, true, nil
 		}
 		w.hear(w.assign())
 		w.want("requested assigned preparing failed")
-		var codes []string
+		var told []string
 		for _, r := range w.call().Failed.Reasons {
-			codes = append(codes, r.Code)
+			told = append(told, r.Code, r.Rule)
 		}
-		if got := strings.Join(codes, " "); got != tc.want {
+		if got := strings.Join(told, " "); got != tc.want {
 			t.Errorf("%s: %s, want %s", story, got, tc.want)
 		}
 	}
@@ -89,7 +47,7 @@ func TestTheVerdictOfAnOlderAssignmentAnswersNothing(t *testing.T) {
 		for _, said := range []struct {
 			scrub events.Scrub
 			err   error
-		}{{scrub: events.Scrub{OK: true, CallSid: "old"}}, {scrub: events.Scrub{}}, {err: fmt.Errorf("nobody knows")}} {
+		}{{scrub: events.Scrub{OK: true}}, {scrub: events.Scrub{}}, {err: fmt.Errorf("nobody knows")}} {
 			w := newWorld(t, "tcn", newYork)
 			w.p.prepare = func(context.Context, providers.Order) (events.Scrub, bool, error) {
 				w.say(events.Compliance, events.Failed, &events.CallFailed{Decision: "lost", Retry: true, Touched: true,

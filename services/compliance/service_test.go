@@ -12,7 +12,6 @@ import (
 	"github.com/outdial/outdial/pkg/events"
 	"github.com/outdial/outdial/pkg/events/fault"
 	"github.com/outdial/outdial/pkg/providers"
-	"github.com/outdial/outdial/pkg/providers/tcn"
 	"github.com/outdial/outdial/services/compliance/rules"
 	"github.com/outdial/outdial/test/exams/logtest"
 )
@@ -131,13 +130,13 @@ func TestPreparedAndPassed(t *testing.T) {
 		if w.want("requested assigned preparing"); o.Attempt != w.call().Preparing.Attempt || o.To != newYork || !o.NotAfter.Equal(noon.Add(20*time.Second)) {
 			t.Errorf("the order is not the call's")
 		}
-		return events.Scrub{OK: true, CallSid: "sid", StartTime: "1"}, true, nil
+		return events.Scrub{OK: true, State: map[string]string{"id": "sid"}}, true, nil
 	}
 	r := w.assign()
 	w.hear(r)
 	w.hear(r)
 	w.want("requested assigned preparing passed")
-	if p := w.call().Passed; p.Scrub == nil || p.Scrub.CallSid != "sid" || w.p.prepares != 1 {
+	if p := w.call().Passed; p.Scrub == nil || p.Scrub.State["id"] != "sid" || w.p.prepares != 1 {
 		t.Errorf("%+v, touched %d times", p, w.p.prepares)
 	}
 }
@@ -211,7 +210,7 @@ func TestAClaimLostBeforeTouching(t *testing.T) {
 
 func TestTheStricterVerdictWins(t *testing.T) {
 	t.Parallel()
-	no := events.Scrub{Verdicts: map[string]string{tcn.VerdictDNC: tcn.VerdictRefused, tcn.VerdictHours: tcn.VerdictMissing, tcn.VerdictCell: tcn.VerdictOK}}
+	no := events.Scrub{Reasons: []events.Reason{{Code: "DNC_NATIONAL"}, {Code: "PROVIDER_SCRUB_DENIED", Detail: "calling_hours: missing"}}}
 	for story, tc := range map[string]struct {
 		scrub events.Scrub
 		spoil func(*world)

@@ -53,11 +53,11 @@ var withProviders = []string{"pkg/providers", "internal/tenants", "internal/orde
 var servers = []string{"internal/broker/embedded", "cmd/outdial", "test"}
 
 // companies are the parts that may know one provider by name. The registry
-// does; compliance scrubs with TCN's own words and the bridge and its host hold
-// the agents' desktops, until the contract says both.
+// does, and the bridge and its host hold the agents' desktops, until the contract
+// says how.
 var companies = map[string][]string{
 	"pkg/providers": {""}, "internal/config/kinds": {""}, "cmd/outdial": {""}, "sim": {""}, "gen": {""}, "test": {""},
-	"services/compliance": {"tcn"}, "services/events-bridge": {"acqueon/desktop"}, "internal/runtime": {"acqueon/desktop"},
+	"services/events-bridge": {"acqueon/desktop"}, "internal/runtime": {"acqueon/desktop"},
 }
 
 // pure are packages that decide and do nothing else: no clock, no network, no

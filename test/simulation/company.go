@@ -117,9 +117,9 @@ func (c *company) Prepare(ctx context.Context, o providers.Order) (events.Scrub,
 	case c.wire(ctx) || c.w.odds(60):
 		return events.Scrub{}, true, fault.New(fault.Transient, "prepare", "prepare_timeout", nil)
 	case c.w.odds(50):
-		return events.Scrub{Verdicts: map[string]string{tcn.VerdictDNC: tcn.VerdictRefused}}, true, nil
+		return events.Scrub{Reasons: []events.Reason{{Code: "DNC_NATIONAL"}}}, true, nil
 	}
-	return events.Scrub{OK: true, CallSid: strconv.Itoa(c.w.rng.IntN(1e9))}, true, nil
+	return events.Scrub{OK: true, State: map[string]string{"callSid": strconv.Itoa(c.w.rng.IntN(1e9))}}, true, nil
 }
 
 // Confirm implements providers.Confirmer.

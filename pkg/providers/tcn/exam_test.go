@@ -19,8 +19,8 @@ func TestTheExamOfEveryProvider(t *testing.T) {
 		Order: func() providers.Order {
 			o := order()
 			o.Scrub = &events.Scrub{
-				OK: true, CallSid: "234567890", TaskGroupSid: "765432", StartTime: "1704150360",
-				Settings: map[string]string{"sessionSid": sampleSession, "huntGroupSid": sampleGroup, "countryCode": "1"},
+				OK: true, State: map[string]string{"callSid": "234567890", "taskGroupSid": "765432", "startTime": "1704150360",
+					"sessionSid": sampleSession, "huntGroupSid": sampleGroup, "countryCode": "1"},
 			}
 			return o
 		},

@@ -51,30 +51,30 @@ func TestAScrubSaysWhatTheDocumentSays(t *testing.T) {
 			"sessionSid": sampleSession, "huntGroupSid": sampleGroup, "clientSid": "2000123", "agentSid": sampleAgent,
 		}
 		for k, v := range want {
-			if o.Scrub.Settings[k] != v {
-				t.Errorf("%s is %q, want %q", k, o.Scrub.Settings[k], v)
+			if o.Scrub.State[k] != v {
+				t.Errorf("%s is %q, want %q", k, o.Scrub.State[k], v)
 			}
 		}
-		for k, v := range o.Scrub.Settings {
+		for k, v := range o.Scrub.State {
 			if v == "4355551234" || v == sampleTo {
 				t.Errorf("the customer's number is kept as %s", k)
 			}
 		}
-		if _, ok := o.Scrub.Settings["randomCallerIdBucket"]; ok {
+		if _, ok := o.Scrub.State["randomCallerIdBucket"]; ok {
 			t.Error("TCN-19: a bucket of -1 is none")
 		}
 	})
 	t.Run("TCN-54: a scrub that was not asked for did not run", func(t *testing.T) {
-		if got := o.Scrub.Verdicts[tcn.VerdictCell]; got != tcn.VerdictNotRun {
+		if got := o.Scrub.State[events.VerdictPrefix+tcn.VerdictCell]; got != tcn.VerdictNotRun {
 			t.Errorf("the cell scrub is %q", got)
 		}
-		if got := o.Scrub.Verdicts[tcn.VerdictHours]; got != tcn.VerdictOK {
+		if got := o.Scrub.State[events.VerdictPrefix+tcn.VerdictHours]; got != tcn.VerdictOK {
 			t.Errorf("the hours are %q", got)
 		}
 	})
 	t.Run("TCN-49: the ids are known before the dial", func(t *testing.T) {
-		if len(o.Scrub.CallSid) != 9 || len(o.Scrub.TaskGroupSid) != 6 || o.Scrub.StartTime != "1704150360" {
-			t.Errorf("got %q %q %q", o.Scrub.CallSid, o.Scrub.TaskGroupSid, o.Scrub.StartTime)
+		if len(o.Scrub.State["callSid"]) != 9 || len(o.Scrub.State["taskGroupSid"]) != 6 || o.Scrub.State["startTime"] != "1704150360" {
+			t.Errorf("got %q %q %q", o.Scrub.State["callSid"], o.Scrub.State["taskGroupSid"], o.Scrub.State["startTime"])
 		}
 	})
 }
@@ -269,7 +269,7 @@ func TestAPreparationThatGoesAStrangeWay(t *testing.T) {
 		r.set(map[string]any{"keepAlive": false})
 		o := r.prepared(order())
 		r.wantAsked(tcn.OpSession, 1)
-		if s := o.Scrub.Settings["sessionSid"]; s == sampleSession || s == "" {
+		if s := o.Scrub.State["sessionSid"]; s == sampleSession || s == "" {
 			t.Errorf("it went on in session %q", s)
 		}
 	})
@@ -288,8 +288,8 @@ func TestAPreparationThatGoesAStrangeWay(t *testing.T) {
 		o := order()
 		o.Agent.Token, o.Agent.Provider, o.Agent.Session = "token-"+big, big, ""
 		o = r.prepared(o)
-		if o.Scrub.Settings["agentSid"] != big || o.Scrub.Settings["sessionSid"] != "9007199254740995" {
-			t.Errorf("got %q, %q", o.Scrub.Settings["agentSid"], o.Scrub.Settings["sessionSid"])
+		if o.Scrub.State["agentSid"] != big || o.Scrub.State["sessionSid"] != "9007199254740995" {
+			t.Errorf("got %q, %q", o.Scrub.State["agentSid"], o.Scrub.State["sessionSid"])
 		}
 	})
 	t.Run("TCN-03, 02: another hunt group, other settings", func(t *testing.T) {
@@ -303,8 +303,8 @@ func TestAPreparationThatGoesAStrangeWay(t *testing.T) {
 		r.set(map[string]any{"huntGroupSid": "1045679"})
 		second := r.prepared(order())
 		sameObject(t, r.lastBody(tcn.OpSettings), []byte(`{"huntGroupSid":"1045679"}`))
-		if second.Scrub.Settings["huntGroupSid"] != "1045679" || second.Scrub.Settings["agentSid"] != o.Scrub.Settings["agentSid"] {
-			t.Errorf("got %v", second.Scrub.Settings)
+		if second.Scrub.State["huntGroupSid"] != "1045679" || second.Scrub.State["agentSid"] != o.Scrub.State["agentSid"] {
+			t.Errorf("got %v", second.Scrub.State)
 		}
 		r.wantAsked(tcn.OpSettings, 2)
 		r.wantAsked(tcn.OpCountries, 1)
@@ -330,8 +330,8 @@ func TestAPreparationThatGoesAStrangeWay(t *testing.T) {
 		if call["doRecord"] != false || call["useGlobalTimeZoneScrub"] != false || call["doCellPhoneScrub"] != true {
 			t.Errorf("got %v", call)
 		}
-		if o.Scrub.Verdicts[tcn.VerdictHours] != tcn.VerdictNotRun || o.Scrub.Verdicts[tcn.VerdictCell] != tcn.VerdictOK {
-			t.Errorf("got %v", o.Scrub.Verdicts)
+		if o.Scrub.State[events.VerdictPrefix+tcn.VerdictHours] != tcn.VerdictNotRun || o.Scrub.State[events.VerdictPrefix+tcn.VerdictCell] != tcn.VerdictOK {
+			t.Errorf("got %v", o.Scrub.State)
 		}
 	})
 }
@@ -368,11 +368,11 @@ func TestTheScrubsVerdict(t *testing.T) {
 				t.Fatalf("touched %v, %v", touched, err)
 			}
 			if scrub.OK != tc.ok {
-				t.Errorf("verdicts %v: ok is %v", scrub.Verdicts, scrub.OK)
+				t.Errorf("verdicts %v: ok is %v", scrub.State, scrub.OK)
 			}
 			for k, v := range tc.said {
-				if scrub.Verdicts[k] != v {
-					t.Errorf("%s is %q, want %q", k, scrub.Verdicts[k], v)
+				if scrub.State[events.VerdictPrefix+k] != v {
+					t.Errorf("%s is %q, want %q", k, scrub.State[events.VerdictPrefix+k], v)
 				}
 			}
 			if tc.ok {

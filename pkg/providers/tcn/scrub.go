@@ -2,7 +2,9 @@ package tcn
 
 import (
 	"context"
+	"maps"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/outdial/outdial/pkg/events"
@@ -10,8 +12,8 @@ import (
 	"github.com/outdial/outdial/pkg/providers"
 )
 
-// Names of TCN's verdicts in events.Scrub.Verdicts, and of the overrides in
-// providers.Settings.Overrides.
+// Names of TCN's verdicts, in events.Scrub.State below events.VerdictPrefix, and
+// of the overrides in providers.Settings.Overrides.
 const (
 	VerdictValidation = "validation"         // isDialValidationOk, the whole verdict
 	VerdictHours      = "calling_hours"      // isTimeZoneScrubOk
@@ -68,27 +70,78 @@ func (c *Client) judge(out scrubAnswer, p plan) (events.Scrub, error) {
 	if t := string(k.CallDataType); t != "" && !strings.EqualFold(t, p.call.CallDataType) {
 		return events.Scrub{}, no("scrub_mismatch")
 	}
-	s := events.Scrub{
-		OK: k.IsDialValidationOk.on, CallSid: k.CallSid.sid(), TaskGroupSid: k.TaskGroupSid.sid(),
-		StartTime: p.call.StartTime, Settings: p.snapshot(),
-		Verdicts: map[string]string{
-			VerdictValidation: verdict(k.IsDialValidationOk, true),
-			VerdictHours:      verdict(k.IsTimeZoneScrubOk, p.call.UseGlobalTimeZoneScrub.on),
-			VerdictCell:       verdict(k.IsCellPhoneScrubOk, p.call.DoCellPhoneScrub.on),
-			VerdictRules:      verdict(k.IsCustomCallingRulesScrubOk, true),
-			VerdictDNC:        verdict(k.IsDnclScrubOk, true),
-			VerdictNatural:    verdict(k.IsNaturalComplianceOk, true),
-		},
+	verdicts := map[string]string{
+		VerdictValidation: verdict(k.IsDialValidationOk, true),
+		VerdictHours:      verdict(k.IsTimeZoneScrubOk, p.call.UseGlobalTimeZoneScrub.on),
+		VerdictCell:       verdict(k.IsCellPhoneScrubOk, p.call.DoCellPhoneScrub.on),
+		VerdictRules:      verdict(k.IsCustomCallingRulesScrubOk, true),
+		VerdictDNC:        verdict(k.IsDnclScrubOk, true),
+		VerdictNatural:    verdict(k.IsNaturalComplianceOk, true),
 	}
-	for _, v := range s.Verdicts {
+	s := events.Scrub{OK: k.IsDialValidationOk.on, State: p.snapshot()}
+	s.State[stateCallSid], s.State[stateTaskGroupSid], s.State[stateStartTime] = k.CallSid.sid(), k.TaskGroupSid.sid(), p.call.StartTime
+	for name, v := range verdicts {
+		s.State[events.VerdictPrefix+name] = v
 		if !c.cfg.TrustValidation && (v == VerdictRefused || v == VerdictMissing) {
 			s.OK = false
 		}
 	}
-	if s.OK && (s.CallSid == "" || s.TaskGroupSid == "") {
+	if !s.OK {
+		s.Reasons = reasons(verdicts)
+	}
+	if s.OK && (s.State[stateCallSid] == "" || s.State[stateTaskGroupSid] == "") {
 		return s, no("scrub_incomplete")
 	}
 	return s, nil
+}
+
+// What else the scrub leaves on record for the start, beside the snapshot.
+const (
+	stateCallSid      = "callSid"
+	stateTaskGroupSid = "taskGroupSid"
+	stateStartTime    = "startTime" // epoch second sent with the scrub; the start repeats it
+)
+
+// reasons maps what TCN's verdicts said to the codes of decisions. Only a no
+// that was said names a list, a clock or a rule; a verdict that is missing is
+// told by its own name, and so is the whole no where no partial one explains it.
+func reasons(verdicts map[string]string) []events.Reason {
+	var out []events.Reason
+	add := func(code, name string) {
+		out = append(out, events.Reason{Code: code, Detail: name + ": " + verdicts[name], Source: "TCN manual dial, step 7"})
+	}
+	for _, name := range slices.Sorted(maps.Keys(verdicts)) {
+		switch {
+		case verdicts[name] == VerdictMissing:
+			add(scrubDenied, name)
+		case verdicts[name] == VerdictRefused && name != VerdictValidation:
+			add(codeOf(name), name)
+		}
+	}
+	if len(out) == 0 {
+		add(scrubDenied, VerdictValidation)
+	}
+	return out
+}
+
+// scrubDenied is a no that does not say why.
+const scrubDenied = "PROVIDER_SCRUB_DENIED"
+
+// codeOf names the reason of a partial verdict that was refused.
+func codeOf(verdict string) string {
+	switch verdict {
+	case VerdictDNC:
+		return "DNC_NATIONAL"
+	case VerdictCell:
+		return "LINE_TYPE_WIRELESS_BLOCKED"
+	case VerdictHours:
+		return "TIME_AMBIGUOUS_ZONE"
+	case VerdictRules:
+		return "CUSTOM_RULE_DENIED"
+	case VerdictNatural:
+		return "NATURAL_RULE_DENIED"
+	}
+	return scrubDenied
 }
 
 // verdict reads one verdict. A scrub that was not asked for says yes all the

@@ -52,7 +52,7 @@ func TestAStaleSessionIsOpenedAgain(t *testing.T) {
 			t.Parallel()
 			r := newRig(t, sim.TCNOptions{StaleStatus: status}, nil)
 			r.set(map[string]any{"keepAlive": false})
-			if o := r.prepared(order()); o.Scrub.Settings["sessionSid"] == sampleSession {
+			if o := r.prepared(order()); o.Scrub.State["sessionSid"] == sampleSession {
 				t.Error("it went on in the session that is over")
 			}
 			r.wantAsked(tcn.OpSession, 1)

@@ -28,27 +28,27 @@ func (c *Client) Start(ctx context.Context, o providers.Order) (providers.Receip
 		return providers.Receipt{}, fault.New(class, verb(OpStart), code, nil)
 	}
 	return providers.Receipt{IDs: map[string]string{
-		"callSid": o.Scrub.CallSid, "taskGroupSid": o.Scrub.TaskGroupSid,
+		"callSid": o.Scrub.State[stateCallSid], "taskGroupSid": o.Scrub.State[stateTaskGroupSid],
 	}}, nil
 }
 
 // startBody says again what the scrub said, from what the scrub left on
 // record: another process may have made it.
 func (c *Client) startBody(o providers.Order) (startRequest, error) {
-	if o.Scrub == nil || !o.Scrub.OK || o.Scrub.CallSid == "" || o.Scrub.TaskGroupSid == "" {
+	if o.Scrub == nil || !o.Scrub.OK || o.Scrub.State[stateCallSid] == "" || o.Scrub.State[stateTaskGroupSid] == "" {
 		return startRequest{}, fault.New(fault.Permanent, verb(OpStart), "no_scrub", nil)
 	}
-	kept := o.Scrub.Settings
+	kept := o.Scrub.State
 	national, ok := nationalOf(o.To, kept["countryCode"])
-	if !ok || kept["sessionSid"] == "" || kept["huntGroupSid"] == "" || o.Scrub.StartTime == "" {
+	if !ok || kept["sessionSid"] == "" || kept["huntGroupSid"] == "" || kept[stateStartTime] == "" {
 		return startRequest{}, fault.New(fault.Permanent, verb(OpStart), "scrub_mismatch", nil)
 	}
 	return startRequest{
 		SimpleCallData: startCall{
-			CallSid: o.Scrub.CallSid, TaskGroupSid: o.Scrub.TaskGroupSid,
+			CallSid: kept[stateCallSid], TaskGroupSid: kept[stateTaskGroupSid],
 			shared: shared{
 				ClientSid: kept["clientSid"], CountrySid: kept["countrySid"], AgentSid: kept["agentSid"],
-				StartTime: o.Scrub.StartTime, CallerID: kept["callerId"],
+				StartTime: kept[stateStartTime], CallerID: kept["callerId"],
 				PhoneNumber: national, CountryCode: kept["countryCode"],
 				DoRecord: boolean{kept["doRecord"] == "true", c.cfg.BareBooleans}, CallDataType: "manual",
 				CallerIDCountryCode: kept["callerIdCountryCode"], CallerIDCountrySid: kept["callerIdCountrySid"],
@@ -61,8 +61,8 @@ func (c *Client) startBody(o providers.Order) (startRequest, error) {
 
 // sessionOf is the session the order's preparation was made in.
 func sessionOf(o providers.Order) string {
-	if o.Scrub != nil && o.Scrub.Settings["sessionSid"] != "" {
-		return o.Scrub.Settings["sessionSid"]
+	if o.Scrub != nil && o.Scrub.State["sessionSid"] != "" {
+		return o.Scrub.State["sessionSid"]
 	}
 	return o.Agent.Session
 }

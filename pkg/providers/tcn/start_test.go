@@ -35,13 +35,13 @@ func TestACallFromPrepareToReady(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if receipt.IDs["callSid"] != o.Scrub.CallSid || receipt.IDs["taskGroupSid"] != o.Scrub.TaskGroupSid || receipt.Pending {
+	if receipt.IDs["callSid"] != o.Scrub.State["callSid"] || receipt.IDs["taskGroupSid"] != o.Scrub.State["taskGroupSid"] || receipt.Pending {
 		t.Errorf("receipt %v", receipt)
 	}
 	t.Run("TCN-60, 61, 62: the body is the document's", func(t *testing.T) {
 		want := object(t, sample(t, "09-start-manual-dial.filled.request.json"))
 		call := want["simpleCallData"].(map[string]any)
-		call["callSid"], call["taskGroupSid"] = o.Scrub.CallSid, o.Scrub.TaskGroupSid
+		call["callSid"], call["taskGroupSid"] = o.Scrub.State["callSid"], o.Scrub.State["taskGroupSid"]
 		if d := cmp.Diff(want, object(t, r.lastBody(tcn.OpStart))); d != "" {
 			t.Error(d)
 		}
@@ -67,7 +67,7 @@ func TestACallFromPrepareToReady(t *testing.T) {
 		t.Errorf("it rang %d times", n)
 	}
 	for _, e := range r.sim.Ledger().Entries() {
-		if e.Kind == sim.Start && (e.Number != sampleTo || e.ProviderCall != o.Scrub.CallSid || e.Correlation != "ABC1234") {
+		if e.Kind == sim.Start && (e.Number != sampleTo || e.ProviderCall != o.Scrub.State["callSid"] || e.Correlation != "ABC1234") {
 			t.Errorf("the ledger has %+v", e)
 		}
 	}
@@ -137,7 +137,7 @@ func TestLookup(t *testing.T) {
 			r := newRig(t, sim.TCNOptions{}, nil)
 			r.set(map[string]any{"status": status})
 			o := order()
-			o.Scrub = &events.Scrub{Settings: map[string]string{"sessionSid": sampleSession}}
+			o.Scrub = &events.Scrub{State: map[string]string{"sessionSid": sampleSession}}
 			found, err := r.Lookup(r.within(5*time.Second), o)
 			if err != nil || found.Verdict != want {
 				t.Errorf("got %v, %v", found, err)
@@ -241,10 +241,10 @@ func TestStartWantsWhatWasScrubbed(t *testing.T) {
 	for name, spoil := range map[string]func(*providers.Order){
 		"no scrub":              func(o *providers.Order) { o.Scrub = nil },
 		"a scrub that said no":  func(o *providers.Order) { o.Scrub.OK = false },
-		"no callSid":            func(o *providers.Order) { o.Scrub.CallSid = "" },
+		"no callSid":            func(o *providers.Order) { o.Scrub.State["callSid"] = "" },
 		"another number":        func(o *providers.Order) { o.To = "+442071838750" },
-		"no session on record":  func(o *providers.Order) { delete(o.Scrub.Settings, "sessionSid") },
-		"no hunt group, either": func(o *providers.Order) { delete(o.Scrub.Settings, "huntGroupSid") },
+		"no session on record":  func(o *providers.Order) { delete(o.Scrub.State, "sessionSid") },
+		"no hunt group, either": func(o *providers.Order) { delete(o.Scrub.State, "huntGroupSid") },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

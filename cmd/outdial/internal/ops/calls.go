@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/outdial/outdial/pkg/events"
@@ -77,8 +78,10 @@ func (c *Client) scrub(s *events.Scrub) {
 		verdict = "yes"
 	}
 	fmt.Fprintf(c.Out, "  the provider's own scrub says %s\n", verdict)
-	for _, name := range slices.Sorted(maps.Keys(s.Verdicts)) {
-		fmt.Fprintf(c.Out, "    %-24s %s\n", name, s.Verdicts[name])
+	for _, name := range slices.Sorted(maps.Keys(s.State)) {
+		if verdict, ok := strings.CutPrefix(name, events.VerdictPrefix); ok {
+			fmt.Fprintf(c.Out, "    %-24s %s\n", verdict, s.State[name])
+		}
 	}
 }
 
