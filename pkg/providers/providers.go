@@ -28,13 +28,37 @@ const (
 // Capabilities say what a provider can do; what it cannot is refused as
 // unsupported rather than tried.
 type Capabilities struct {
-	Prepares bool `json:"prepares"` // the provider is touched before the dial, and has a verdict of its own
-	Withdraw bool `json:"withdraw"` // a started call can be withdrawn
-	LooksUp  bool `json:"looksUp"`  // it can be asked what became of a start
-	Polls    bool `json:"polls"`    // presence and progress are polled
-	Desktop  bool `json:"desktop"`  // requests go to, and events come from, the agent's desktop
-	Talking  bool `json:"talking"`  // it reports talking; if not, answered counts as talking
+	Claims   bool     `json:"claims"`   // a call is an agent's of ours, claimed before the dial
+	Prepares bool     `json:"prepares"` // the provider is touched before the dial, and has a verdict of its own
+	Withdraw bool     `json:"withdraw"` // a started call can be withdrawn
+	LooksUp  bool     `json:"looksUp"`  // it can be asked what became of a start
+	Talking  bool     `json:"talking"`  // it reports talking; if not, answered counts as talking
+	PreID    bool     `json:"preId"`    // the call has an id of the provider's before it is dialed
+	Presence Presence `json:"presence"` // how it is known whether an agent is ready
+	Progress Progress `json:"progress"` // how it is known what becomes of a call
 }
+
+// AtDesktop says that the provider is reached by way of the agent's desktop, and
+// heard there.
+func (c Capabilities) AtDesktop() bool { return c.Presence == PresenceDesktop }
+
+// Presence is how a provider's agents are known to be ready.
+type Presence string
+
+// How presence is known.
+const (
+	PresencePolled  Presence = "polled"
+	PresenceDesktop Presence = "desktop" // requests go to the agent's desktop, too
+)
+
+// Progress is how the provider says what becomes of a call.
+type Progress string
+
+// How progress is known.
+const (
+	ProgressAgent   Progress = "agent"   // by the agent's status
+	ProgressDesktop Progress = "desktop" // by the messages at the agent's desktop
+)
 
 // AgentRef is an agent as the provider knows it.
 type AgentRef struct {
@@ -95,11 +119,18 @@ type Found struct {
 // placed). 5xx, a timeout, a reset or a broken 2xx is Uncertain.
 type Starter interface {
 	Start(ctx context.Context, o Order) (Receipt, error)
-	// Lookup asks what became of a start whose answer was lost.
+}
+
+// A Looker can be asked what became of a start whose answer was lost. Asking
+// never makes anything ring.
+type Looker interface {
 	Lookup(ctx context.Context, o Order) (Found, error)
-	// Withdraw undoes a preparation or withdraws a call. It returns nil once
-	// the provider shows nothing of it any more. A provider that cannot
-	// returns Permanent with code "unsupported".
+}
+
+// A Withdrawer undoes a preparation or, where Capabilities.Withdraw says so,
+// withdraws a call. It returns nil once the provider shows nothing of it any
+// more, with the provider's word as evidence.
+type Withdrawer interface {
 	Withdraw(ctx context.Context, o Order) (evidence string, err error)
 }
 
@@ -206,6 +237,8 @@ type Provider struct {
 	Kind       Kind
 	Can        Capabilities
 	Starter    Starter
+	Looker     Looker
+	Withdrawer Withdrawer
 	Preparer   Preparer
 	Confirmer  Confirmer
 	Configured Configured

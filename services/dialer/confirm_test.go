@@ -65,7 +65,7 @@ func TestWhatIsNotDialedIsNotLookedAt(t *testing.T) {
 	p := w.passed()
 	w.pass(10 * time.Minute) // the pass ran out
 	w.hear(p)
-	desk := newWorld(t, providers.Capabilities{Desktop: true})
+	desk := newWorld(t, providers.Capabilities{Presence: providers.PresenceDesktop})
 	desk.hear(desk.passed())
 	if w.p.confirms+desk.p.confirms != 0 {
 		t.Error("a provider was asked in vain")

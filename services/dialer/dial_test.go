@@ -291,10 +291,10 @@ func TestASilentDesktop(t *testing.T) {
 		wait time.Duration
 		want string
 	}{
-		"has time to speak":           {providers.Capabilities{Desktop: true}, "", 19 * time.Second, ""},
-		"leaves nobody the wiser":     {providers.Capabilities{Desktop: true}, "", 20 * time.Second, " unknown"},
-		"that has spoken is at work":  {providers.Capabilities{Desktop: true}, events.Offered, time.Hour, " offered"},
-		"is none where we ask agents": {providers.Capabilities{Polls: true}, "", time.Hour, ""},
+		"has time to speak":           {providers.Capabilities{Presence: providers.PresenceDesktop}, "", 19 * time.Second, ""},
+		"leaves nobody the wiser":     {providers.Capabilities{Presence: providers.PresenceDesktop}, "", 20 * time.Second, " unknown"},
+		"that has spoken is at work":  {providers.Capabilities{Presence: providers.PresenceDesktop}, events.Offered, time.Hour, " offered"},
+		"is none where we ask agents": {providers.Capabilities{Presence: providers.PresencePolled}, "", time.Hour, ""},
 	} {
 		t.Run(story, func(t *testing.T) {
 			t.Parallel()

@@ -116,7 +116,7 @@ func TestWhatIsWithdrawnIsTheCallsAsTheLeaderKnowsIt(t *testing.T) {
 // on record, though its own intent has not come by the stream.
 func TestAnAnswerIsRecordedThoughTheIntentWasNotHeard(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, providers.Capabilities{Desktop: true})
+	w := newWorld(t, providers.Capabilities{Presence: providers.PresenceDesktop})
 	p := w.passed()
 	view := log.NewFollower()
 	for _, r := range w.call().Log {
@@ -136,7 +136,7 @@ func TestAnAnswerIsRecordedThoughTheIntentWasNotHeard(t *testing.T) {
 // the intent, and for her token once an enrolment; of what follows, nothing.
 func TestHowOftenTheLeaderIsAskedToDialACall(t *testing.T) {
 	t.Parallel()
-	for story, can := range map[string]providers.Capabilities{"prepared": {Prepares: true, Polls: true}, "desktop": {Desktop: true}} {
+	for story, can := range map[string]providers.Capabilities{"prepared": {Prepares: true, Presence: providers.PresencePolled}, "desktop": {Presence: providers.PresenceDesktop}} {
 		w := newWorld(t, can)
 		p := w.passed()
 		s, leader := w.heard()

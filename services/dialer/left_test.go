@@ -21,7 +21,7 @@ func TestWhatNoDeliveryBroughtIsPickedUp(t *testing.T) {
 		want   string                     // of the log, after the event
 		starts int
 	}{
-		"a pass": {providers.Capabilities{Desktop: true}, (*world).passed, "requested assigned passed dialing started", 1},
+		"a pass": {providers.Capabilities{Presence: providers.PresenceDesktop}, (*world).passed, "requested assigned passed dialing started", 1},
 		"an outcome that nobody knows": {providers.Capabilities{LooksUp: true}, func(w *world) events.Record {
 			w.passed()
 			w.say(events.Dialer, events.Dialing, &events.CallDialing{Attempt: "lost", NotAfter: w.Now()})
@@ -69,7 +69,7 @@ func TestWhatNoDeliveryBroughtIsPickedUp(t *testing.T) {
 	}
 	t.Run("nothing while people have paused the dialer", func(t *testing.T) {
 		t.Parallel()
-		w := newWorld(t, providers.Capabilities{Desktop: true})
+		w := newWorld(t, providers.Capabilities{Presence: providers.PresenceDesktop})
 		w.passed()
 		paused, err := true, error(nil)
 		c := w.s.Config
@@ -97,7 +97,7 @@ func TestWhatNoDeliveryBroughtIsPickedUp(t *testing.T) {
 	})
 	t.Run("not what is in order", func(t *testing.T) {
 		t.Parallel()
-		w := newWorld(t, providers.Capabilities{Desktop: true})
+		w := newWorld(t, providers.Capabilities{Presence: providers.PresenceDesktop})
 		w.hear(w.passed())
 		w.say(events.Bridge, events.Talking, &events.CallProgress{Event: "talking"})
 		w.pass(time.Hour)

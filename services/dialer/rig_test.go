@@ -121,7 +121,10 @@ const (
 func newWorld(t *testing.T, can providers.Capabilities) *world {
 	t.Helper()
 	w := &world{t: t, now: noon, p: &company{}}
-	provider := providers.Provider{Kind: providers.TCN, Can: can, Starter: w.p}
+	provider := providers.Provider{Kind: providers.TCN, Can: can, Starter: w.p, Withdrawer: w.p}
+	if can.LooksUp {
+		provider.Looker = w.p
+	}
 	if can.Prepares {
 		provider.Confirmer = w.p
 	}

@@ -57,7 +57,7 @@ func (s *Service) overdue(c *lifecycle.Call) string {
 	desktop := false
 	if c.Assigned != nil {
 		conn, ok := s.Directory.Connection(c.Tenant, c.Assigned.Connection)
-		desktop = ok && conn.Provider.Can.Desktop
+		desktop = ok && conn.Provider.Can.AtDesktop()
 	}
 	return s.Overdue(c, desktop, s.Now())
 }
@@ -112,5 +112,5 @@ func (s *Service) looksUp(c *lifecycle.Call) bool {
 		return false
 	}
 	conn, ok := s.Directory.Connection(c.Tenant, c.Assigned.Connection)
-	return ok && conn.Provider.Can.LooksUp
+	return ok && conn.Provider.Looker != nil
 }

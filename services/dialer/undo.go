@@ -21,7 +21,7 @@ func (s *Service) lookup(ctx context.Context, r events.Record) error {
 		return err
 	}
 	conn, ok := s.Directory.Connection(c.Tenant, c.Assigned.Connection)
-	if ok && !conn.Provider.Can.LooksUp {
+	if ok && conn.Provider.Looker == nil {
 		return nil // the first event, a person or the watchdog settles it
 	}
 	if wait := c.Dialing.NotAfter.Add(s.Settle).Sub(s.Now()); wait > 0 {
@@ -40,11 +40,11 @@ func (s *Service) lookup(ctx context.Context, r events.Record) error {
 	}
 	ctx, cancel := s.Within(ctx, s.Answer)
 	defer cancel()
-	found, err := conn.Provider.Starter.Lookup(ctx, o)
+	found, err := conn.Provider.Looker.Lookup(ctx, o)
 	if err == nil && found.Verdict == providers.NotPlaced {
 		// Two negative answers some time apart: the first may have been early.
 		if err = s.Sleep(ctx, s.Settle/2); err == nil {
-			found, err = conn.Provider.Starter.Lookup(ctx, o)
+			found, err = conn.Provider.Looker.Lookup(ctx, o)
 		}
 	}
 	if err != nil || found.Verdict == providers.CannotSay {
@@ -125,7 +125,7 @@ func (s *Service) cancelAtProvider(ctx context.Context, r events.Record, needed 
 		return err
 	}
 	o, conn, err := s.withdrawable(ctx, r, needed)
-	if err != nil || conn.Provider.Starter == nil {
+	if err != nil || conn.Name == "" {
 		return err
 	}
 	evidence, err := s.withdraw(ctx, conn, o)
@@ -135,8 +135,8 @@ func (s *Service) cancelAtProvider(ctx context.Context, r events.Record, needed 
 	return s.recordCancel(ctx, r, evidence, err)
 }
 
-// withdrawable is the order to withdraw, with a connection that has no starter
-// if there is nothing to withdraw. The provider is touched on the strength of
+// withdrawable is the order to withdraw, with no connection if there is
+// nothing to withdraw. The provider is touched on the strength of
 // this, and no append stands between: the leader is asked for both, the agent
 // last, since what is withdrawn by session may be another call's by now.
 func (s *Service) withdrawable(ctx context.Context, r events.Record, needed needs) (providers.Order, tenants.Connection, error) {
@@ -153,9 +153,12 @@ func (s *Service) withdrawable(ctx context.Context, r events.Record, needed need
 
 // withdraw gives the provider as long as it has for an answer.
 func (s *Service) withdraw(ctx context.Context, conn tenants.Connection, o providers.Order) (string, error) {
+	if conn.Provider.Withdrawer == nil {
+		return "", fault.New(fault.Permanent, "withdraw", "unsupported", nil)
+	}
 	ctx, cancel := s.Within(ctx, s.Answer)
 	defer cancel()
-	return conn.Provider.Starter.Withdraw(ctx, o)
+	return conn.Provider.Withdrawer.Withdraw(ctx, o)
 }
 
 // recordCancel puts on record how a withdrawal ended.

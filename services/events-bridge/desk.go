@@ -65,7 +65,7 @@ func (d *DesktopSink) Closing(session string) { _ = d.doors.Close(session) }
 // now, so the page comes back; to a connection without desktops it does not.
 func (d *DesktopSink) tenantOf(ctx context.Context, connection, agent string) (tenant string, err error) {
 	for _, c := range d.s.Directory.Connections() {
-		if c.Name != connection || !c.Provider.Can.Desktop {
+		if c.Name != connection || !c.Provider.Can.AtDesktop() {
 			continue
 		}
 		ref := log.Ref{Tenant: c.Tenant, ID: events.AgentToken(agent)}

@@ -139,7 +139,7 @@ func newWorld(t *testing.T) *world {
 		},
 		[]tenants.Connection{
 			{Name: "tcn", Tenant: "acme", Kind: providers.TCN, Provider: providers.Provider{Kind: providers.TCN,
-				Can: providers.Capabilities{Polls: true, Talking: true}, Poller: w.p, Reader: tcn.Reader{}}},
+				Can: providers.Capabilities{Presence: providers.PresencePolled, Talking: true}, Poller: w.p, Reader: tcn.Reader{}}},
 			{Name: "webex", Tenant: "acme", Kind: providers.WebexCC, Provider: webexcc.New(webexcc.Config{})},
 			{Name: "five9", Tenant: "acme", Kind: providers.Five9, Provider: five9.New(five9.Config{})},
 			{Name: "mute", Tenant: "acme"},

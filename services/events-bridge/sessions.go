@@ -143,7 +143,7 @@ func (s *Service) KeepSessions(ctx context.Context, pages Pages) {
 func (s *Service) AskDesktops(pages teller) {
 	for _, a := range s.agents.list() {
 		conn, ok := s.Directory.Connection(a.Tenant, a.State.Connection)
-		if ok && conn.Provider.Can.Desktop && a.Enrolled() && a.State.Quarantine != nil {
+		if ok && conn.Provider.Can.AtDesktop() && a.Enrolled() && a.State.Quarantine != nil {
 			pages.Tell(conn.Name, a.ID)
 		}
 	}

@@ -127,7 +127,7 @@ func (s *Service) endSilent(ctx context.Context, look func()) {
 // is worth no more than the way to the desktop.
 func (s *Service) leased(a *lifecycle.Agent) bool {
 	conn, ok := s.Directory.Connection(a.Tenant, a.State.Connection)
-	return ok && conn.Provider.Can.Desktop && reachable(a)
+	return ok && conn.Provider.Can.AtDesktop() && reachable(a)
 }
 
 // reachable reports whether the log says that somebody can reach the agent.

@@ -75,7 +75,7 @@ func newWorld(t testing.TB) *world {
 		},
 		[]tenants.Connection{
 			{Name: "tcn", Tenant: "acme", Kind: providers.TCN, Provider: providers.Provider{Can: providers.Capabilities{Talking: true}}},
-			{Name: "desk", Tenant: "acme", Kind: providers.WebexCC, Provider: providers.Provider{Can: providers.Capabilities{Desktop: true}}},
+			{Name: "desk", Tenant: "acme", Kind: providers.WebexCC, Provider: providers.Provider{Can: providers.Capabilities{Presence: providers.PresenceDesktop}}},
 		})
 	if err != nil {
 		t.Fatal(err)

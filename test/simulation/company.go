@@ -50,6 +50,8 @@ type poll struct {
 
 var (
 	_ providers.Starter    = (*company)(nil)
+	_ providers.Looker     = (*company)(nil)
+	_ providers.Withdrawer = (*company)(nil)
 	_ providers.Preparer   = (*company)(nil)
 	_ providers.Confirmer  = (*company)(nil)
 	_ providers.Configured = (*company)(nil)
@@ -58,9 +60,10 @@ var (
 
 func (c *company) provider() providers.Provider {
 	return providers.Provider{
-		Kind:    providers.TCN,
-		Can:     providers.Capabilities{Prepares: true, Withdraw: true, LooksUp: true, Polls: true, Talking: true},
-		Starter: c, Preparer: c, Confirmer: c, Configured: c, Poller: c, Reader: tcn.Reader{},
+		Kind: providers.TCN,
+		Can: providers.Capabilities{Claims: true, Prepares: true, Withdraw: true, LooksUp: true, Talking: true,
+			Presence: providers.PresencePolled, Progress: providers.ProgressAgent},
+		Starter: c, Looker: c, Withdrawer: c, Preparer: c, Confirmer: c, Configured: c, Poller: c, Reader: tcn.Reader{},
 	}
 }
 
@@ -234,7 +237,7 @@ func (c *company) then(l *line, d time.Duration, do func()) {
 
 func (c *company) set(l *line, status string) { l.status = status }
 
-// Lookup implements providers.Starter.
+// Lookup implements providers.Looker.
 func (c *company) Lookup(ctx context.Context, o providers.Order) (providers.Found, error) {
 	l := c.line(o.Agent)
 	if c.wire(ctx) || c.w.odds(30) {
@@ -249,7 +252,7 @@ func (c *company) Lookup(ctx context.Context, o providers.Order) (providers.Foun
 	return providers.Found{Verdict: providers.Placed, Evidence: l.status}, nil
 }
 
-// Withdraw implements providers.Starter.
+// Withdraw implements providers.Withdrawer.
 func (c *company) Withdraw(ctx context.Context, o providers.Order) (string, error) {
 	l := c.line(o.Agent)
 	if c.wire(ctx) || c.w.odds(30) {

@@ -95,3 +95,26 @@ func TestWhatIsNotBuiltIsKnownByName(t *testing.T) {
 		}
 	}
 }
+
+// What a provider says it can is what it has a part for: services look at the
+// part, people at the word.
+func TestWhatAKindSaysItCanItHasAPartFor(t *testing.T) {
+	t.Parallel()
+	for _, name := range kinds.All().Built() {
+		p := build(t, config.Connection{Kind: name, BaseURL: "http://127.0.0.1:1"}, config.Deps{Desktop: &desk{}})
+		for part, is := range map[string][2]bool{
+			"starts": {true, p.Starter != nil}, "reads": {true, p.Reader != nil},
+			"prepares": {p.Can.Prepares, p.Preparer != nil}, "looks up": {p.Can.LooksUp, p.Looker != nil},
+			"polls":                   {p.Can.Presence == providers.PresencePolled, p.Poller != nil},
+			"withdraws what it holds": {p.Can.Prepares || p.Can.Withdraw, p.Withdrawer != nil},
+			"claims or queues":        {true, p.Can.Claims},
+		} {
+			if is[0] != is[1] {
+				t.Errorf("%s says that it %s: %t, and has the part: %t", name, part, is[0], is[1])
+			}
+		}
+		if string(p.Kind) != name {
+			t.Errorf("%s builds %s", name, p.Kind)
+		}
+	}
+}

@@ -121,9 +121,10 @@ func New(c Config, now func() time.Time) *Client {
 // cancel undoes a preparation only.
 func (c *Client) Provider() providers.Provider {
 	return providers.Provider{
-		Kind:    providers.TCN,
-		Can:     providers.Capabilities{Prepares: true, LooksUp: true, Polls: true, Talking: true},
-		Starter: c, Preparer: c, Confirmer: c, Configured: c, Poller: c, Reader: Reader{},
+		Kind: providers.TCN,
+		Can: providers.Capabilities{Claims: true, Prepares: true, LooksUp: true, Talking: true, PreID: true,
+			Presence: providers.PresencePolled, Progress: providers.ProgressAgent},
+		Starter: c, Looker: c, Withdrawer: c, Preparer: c, Confirmer: c, Configured: c, Poller: c, Reader: Reader{},
 	}
 }
 

@@ -110,7 +110,7 @@ func (c *Client) Confirm(ctx context.Context, o providers.Order) error {
 	return nil
 }
 
-// Lookup implements providers.Starter. TCN can be asked for the agent's status
+// Lookup implements providers.Looker. TCN can be asked for the agent's status
 // alone: still prepared means that the start did not happen, a status of
 // having nothing to do that it did and is over.
 func (c *Client) Lookup(ctx context.Context, o providers.Order) (providers.Found, error) {

@@ -13,7 +13,7 @@ import (
 // cancellation, before the cancellation is said again.
 const looksBeforeAgain = 8
 
-// Withdraw implements providers.Starter: it undoes a preparation and returns
+// Withdraw implements providers.Withdrawer: it undoes a preparation and returns
 // TCN's status once that shows none. It goes on until the context ends.
 //
 // A preparation that is gone is not cancelled again; one that may still be on

@@ -50,13 +50,3 @@ func (s Starter) Start(ctx context.Context, o providers.Order) (providers.Receip
 	}
 	return providers.Receipt{}, nil
 }
-
-// Lookup cannot say: the bus has no question to ask about a call.
-func (s Starter) Lookup(context.Context, providers.Order) (providers.Found, error) {
-	return providers.Found{Verdict: providers.CannotSay, Evidence: "the desktop cannot be asked"}, nil
-}
-
-// Withdraw is refused: the documents have no message that takes a call back.
-func (s Starter) Withdraw(context.Context, providers.Order) (string, error) {
-	return "", fault.New(fault.Permanent, "withdraw", "unsupported", nil)
-}

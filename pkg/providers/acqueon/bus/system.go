@@ -34,7 +34,7 @@ func (s System) Provider(c Config) providers.Provider {
 	request := func(o providers.Order) (Request, error) { return s.Request(o, home) }
 	return providers.Provider{
 		Kind:    s.Kind,
-		Can:     providers.Capabilities{Desktop: true, Talking: s.Talking},
+		Can:     providers.Capabilities{Claims: true, Talking: s.Talking, Presence: providers.PresenceDesktop, Progress: providers.ProgressDesktop},
 		Starter: Starter{Desktop: c.Desktop, MinVersion: version, Request: request},
 		Reader:  reader{s, home, version},
 	}

@@ -31,11 +31,11 @@ func TestARequestIsTheDocumentsMessage(t *testing.T) { // F9-01, F9-02, F9-04
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("request (-want +got):\n%s", diff)
 	}
-	if want := (providers.Capabilities{Desktop: true, Talking: true}); p.Can != want || p.Kind != providers.Five9 {
+	if want := (providers.Capabilities{Claims: true, Talking: true, Presence: providers.PresenceDesktop, Progress: providers.ProgressDesktop}); p.Can != want || p.Kind != providers.Five9 {
 		t.Errorf("capabilities %+v", p.Can)
 	}
-	if _, err := p.Starter.Withdraw(t.Context(), providers.Order{}); fault.Code(err) != "unsupported" {
-		t.Errorf("withdraw: %v", err)
+	if p.Withdrawer != nil || p.Looker != nil {
+		t.Error("the documents have no message that takes a call back, or asks about one")
 	}
 }
 

@@ -3,7 +3,6 @@ package webexcc
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"testing"
 	"time"
 
@@ -90,18 +89,8 @@ func TestWhatCannotBeDialedIsNotSent(t *testing.T) {
 func TestWhatWebexCannotDo(t *testing.T) {
 	t.Parallel()
 	p := New(Config{Desktop: &desk{}})
-	if p.Kind != providers.WebexCC || p.Can != (providers.Capabilities{Desktop: true}) || p.Preparer != nil || p.Poller != nil {
+	want := providers.Capabilities{Claims: true, Presence: providers.PresenceDesktop, Progress: providers.ProgressDesktop}
+	if p.Kind != providers.WebexCC || p.Can != want || p.Preparer != nil || p.Poller != nil || p.Looker != nil || p.Withdrawer != nil {
 		t.Errorf("capabilities: %+v", p)
-	}
-	if _, err := p.Starter.Withdraw(t.Context(), order()); fault.Of(err) != fault.Permanent || fault.Code(err) != "unsupported" {
-		t.Errorf("withdraw: %v", err)
-	}
-	found, err := p.Starter.Lookup(t.Context(), order())
-	if err != nil || found.Verdict != providers.CannotSay {
-		t.Errorf("lookup: %+v, %v", found, err)
-	}
-	var f *fault.Error
-	if _, err := p.Starter.Withdraw(t.Context(), order()); !errors.As(err, &f) {
-		t.Errorf("not a fault: %v", err)
 	}
 }
