@@ -1,6 +1,7 @@
-// Package pace bounds how often something may happen, key by key: a tenant's
-// requests, a connection's messages, an agent's sessions. It is a token bucket
-// for each key, of one process.
+// Package pace bounds how often something may happen. A Keyed does so key by
+// key for one process: a tenant's requests, a connection's messages, an agent's
+// sessions. A Pacer does for a provider's account and all processes that ask it
+// something: each asks for a slot before.
 package pace
 
 import (
