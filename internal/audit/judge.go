@@ -33,6 +33,10 @@ type Options struct {
 	// AgentKeeps is how many events of a kind AGENTS keeps of an agent;
 	// default 64.
 	AgentKeeps int
+	// Lost are the times of which the record says itself that it has lost
+	// them. One without From begins with the last event of CALLS before its
+	// end; see Lost.
+	Lost []events.LostPast
 }
 
 func (o Options) withDefaults() Options {
@@ -53,6 +57,8 @@ type Judge struct {
 	asked  bool // a ledger was handed in, be it empty
 
 	first stamp // the oldest event of CALLS on record
+	lost  []events.LostPast
+	open  []int // of lost, those whose beginning is looked for
 	last  map[events.Family]uint64
 }
 
@@ -91,10 +97,16 @@ func (s stamp) before(o stamp, skew time.Duration) bool {
 
 // New makes a judge.
 func New(o Options) *Judge {
-	return &Judge{
+	j := &Judge{
 		opts: o.withDefaults(), calls: map[key]*call{}, agents: map[key]*agent{},
-		last: map[events.Family]uint64{},
+		last: map[events.Family]uint64{}, lost: slices.Clone(o.Lost),
 	}
+	for i, l := range j.lost {
+		if l.From.IsZero() {
+			j.open = append(j.open, i)
+		}
+	}
+	return j
 }
 
 // Take hears one event of CALLS or AGENTS. Each stream's events must come in
@@ -148,6 +160,9 @@ func (j *Judge) next(f events.Family, at stamp) bool {
 		j.first = at
 	}
 	j.last[f] = at.seq
+	if f == events.CallFamily {
+		j.begins(at)
+	}
 	return true
 }
 
@@ -192,9 +207,9 @@ func (j *Judge) Report(now time.Time) Report {
 			r.Quarantined++
 		}
 	}
-	found, unjudged := j.compare()
-	r.Unjudged = unjudged
-	r.Findings = append(r.Findings, found...)
+	m := j.compare()
+	r.Unjudged, r.Lost = m.unjudged, m.told
+	r.Findings = append(r.Findings, m.found...)
 	r.sort()
 	return r
 }

@@ -97,6 +97,10 @@ type Report struct {
 	Dialed    int  `json:"dialed"`    // dials in the ledger
 	Unjudged  int  `json:"unjudged"`  // of them, older than CALLS
 
+	// Lost are the dials of a time that the record has lost and says so: what
+	// they were, nobody knows any more.
+	Lost []Finding `json:"lost"`
+
 	Findings []Finding `json:"findings"`
 }
 
@@ -105,13 +109,19 @@ func (r Report) Kept() bool { return len(r.Findings) == 0 }
 
 // sort gives the report the same order whatever the order of maps.
 func (r *Report) sort() {
-	slices.SortStableFunc(r.Findings, func(a, b Finding) int {
+	for _, of := range [][]Finding{r.Findings, r.Lost} {
+		sortFindings(of)
+	}
+	slices.SortStableFunc(r.Open, func(a, b Open) int {
+		return cmp.Or(cmp.Compare(b.Age, a.Age), cmp.Compare(a.Tenant, b.Tenant), cmp.Compare(a.Call, b.Call))
+	})
+}
+
+func sortFindings(of []Finding) {
+	slices.SortStableFunc(of, func(a, b Finding) int {
 		return cmp.Or(cmp.Compare(a.Invariant, b.Invariant), cmp.Compare(a.Tenant, b.Tenant),
 			cmp.Compare(a.Call, b.Call), cmp.Compare(a.Agent, b.Agent), cmp.Compare(a.Seq, b.Seq),
 			a.At.Compare(b.At), cmp.Compare(a.What, b.What))
-	})
-	slices.SortStableFunc(r.Open, func(a, b Open) int {
-		return cmp.Or(cmp.Compare(b.Age, a.Age), cmp.Compare(a.Tenant, b.Tenant), cmp.Compare(a.Call, b.Call))
 	})
 }
 
@@ -131,6 +141,7 @@ func (r Report) Write(w io.Writer) error {
 	for _, f := range r.Findings {
 		fmt.Fprintf(&b, "\n%s  %s\n    %s\n", f.Invariant, f.What, f.where())
 	}
+	r.writeLost(&b)
 	r.writeFigures(&b)
 	r.writeOpen(&b)
 	_, err := w.Write(b.Bytes())
@@ -154,6 +165,16 @@ func (r Report) writePromises(b *bytes.Buffer) {
 	}
 }
 
+func (r Report) writeLost(b *bytes.Buffer) {
+	if len(r.Lost) == 0 {
+		return
+	}
+	fmt.Fprintf(b, "\ndialed in the lost past, %d: the store went back in time and was put back without them; they are no finding,\nand what became of them the telephone company knows alone\n", len(r.Lost))
+	for _, f := range r.Lost {
+		fmt.Fprintf(b, "  %s\n    %s\n", f.What, f.where())
+	}
+}
+
 func (r Report) writeFigures(b *bytes.Buffer) {
 	closed := 0
 	var outcomes []string
@@ -174,10 +195,14 @@ func (r Report) writeFigures(b *bytes.Buffer) {
 	switch {
 	case !r.Witnessed:
 		b.WriteString("ledger    none: the log alone cannot show a second ring\n")
-	case r.Unjudged > 0:
-		fmt.Fprintf(b, "ledger    %d dial%s, of them %d not judged: older than %s\n", r.Dialed, plural(r.Dialed), r.Unjudged, events.StreamCalls)
 	default:
 		fmt.Fprintf(b, "ledger    %d dial%s\n", r.Dialed, plural(r.Dialed))
+		if r.Unjudged > 0 {
+			fmt.Fprintf(b, "          %d of them not judged: older than %s\n", r.Unjudged, events.StreamCalls)
+		}
+		if n := len(r.Lost); n > 0 {
+			fmt.Fprintf(b, "          %d of them in the lost past\n", n)
+		}
 	}
 }
 

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"maps"
-	"regexp"
 	"slices"
 	"time"
 
@@ -43,6 +42,7 @@ type comparison struct {
 	spans     map[string][]span
 	unjudged  int
 	found     []Finding
+	told      []Finding // dials of a lost past
 }
 
 // A span is one dial on an agent's line.
@@ -53,9 +53,9 @@ type span struct {
 
 // compare judges the ledger against the log: every dial has its one intent, no
 // intent has two, the log denies none, and no agent has two at a time.
-func (j *Judge) compare() ([]Finding, int) {
+func (j *Judge) compare() *comparison {
 	m := &comparison{Judge: j, calls: j.sortedCalls(), byAttempt: map[string]*call{}, byID: map[string][]*call{},
-		byNumber: map[string][]*call{}, got: map[*call][]Dialed{}, spans: map[string][]span{}}
+		byNumber: map[string][]*call{}, got: map[*call][]Dialed{}, spans: map[string][]span{}, told: []Finding{}}
 	m.index()
 	dials := slices.Clone(j.dials)
 	slices.SortStableFunc(dials, func(a, b Dialed) int {
@@ -78,7 +78,7 @@ func (j *Judge) compare() ([]Finding, int) {
 	for _, k := range slices.Sorted(maps.Keys(m.spans)) {
 		m.oneAtATime(m.spans[k])
 	}
-	return m.found, m.unjudged
+	return m
 }
 
 func (m *comparison) index() {
@@ -128,6 +128,8 @@ func (m *comparison) certain(d Dialed) bool {
 func (m *comparison) attribute(d Dialed, c *call) {
 	switch {
 	case c.headless: // its beginning is not on record, perhaps its intent
+	case len(c.intents) == 0 && m.past(d):
+		m.tell(c, d, "its intent is not on record any more")
 	case len(c.intents) == 0:
 		m.without(c, d, "dialed without intent: the call has no dialing on record")
 	case c.proved && d.Correlation == c.dialed().attempt, m.early(c, d) && c.proofs > 0:
@@ -157,7 +159,7 @@ func (m *comparison) early(c *call, d Dialed) bool {
 func (m *comparison) likely(d Dialed) {
 	var best *call
 	for _, c := range m.candidates(d) {
-		if m.early(c, d) || m.sameAgent(c, d) == no || m.sameNumber(c, d) == no || foreign(d) {
+		if m.early(c, d) || m.sameAgent(c, d) == no || m.sameNumber(c, d) == no || foreign(d) || m.past(d) && m.done(c, d) {
 			continue
 		}
 		if best == nil || m.better(c, best, d) {
@@ -169,19 +171,16 @@ func (m *comparison) likely(d Dialed) {
 		m.give(d, best)
 	case m.Judge.first.seq > 1 && d.At.Before(m.Judge.first.real()):
 		m.unjudged++
+	case m.past(d):
+		c := m.forsaken(d)
+		m.tell(c, d, "its intent is not on record any more")
+		m.give(d, c)
 	default:
 		m.without(nil, d, fmt.Sprintf("dialed without intent: no call of %s has a dialing for the %s dial to %s",
 			m.nameOf(d), d.Provider, masked(d)))
-		m.line(d, nil)
+		m.give(d, nil)
 	}
 }
-
-// attemptShape is the shape of an intent's attempt token (events.RandomID).
-var attemptShape = regexp.MustCompile(`^[a-z2-7]{26}$`)
-
-// foreign: the dial carries an attempt, and of no intent on record, or it would
-// have named its call. The intent is lost, perhaps with a store that went back.
-func foreign(d Dialed) bool { return attemptShape.MatchString(d.Correlation) }
 
 func (m *comparison) better(c, than *call, d Dialed) bool {
 	rank := func(c *call) int {
@@ -222,8 +221,11 @@ func (m *comparison) candidates(d Dialed) []*call {
 	return out
 }
 
+// give attaches a dial to its call, if one is known.
 func (m *comparison) give(d Dialed, c *call) {
-	m.got[c] = append(m.got[c], d)
+	if c != nil {
+		m.got[c] = append(m.got[c], d)
+	}
 	m.line(d, c)
 }
 
@@ -252,14 +254,6 @@ func (m *comparison) atMostOnce(c *call) {
 		what += ", all under one id of the company's"
 	}
 	m.find(I2, c, got[1], what)
-}
-
-// admitted: a log that says nothing was placed must not be contradicted by the
-// ledger, unless the orphan was noticed.
-func (m *comparison) admitted(c *call) {
-	if got := m.got[c]; c.gaveUp != "" && !c.orphaned && !c.headless && len(got) > 0 {
-		m.find(Witness, c, got[0], fmt.Sprintf("the log is wrong: %s is on record (#%d), the ledger shows a dial", c.gaveUp, c.gaveUpAt))
-	}
 }
 
 // oneAtATime: on one agent's line no two dials overlap (I4).
@@ -295,7 +289,14 @@ func short(s span) string {
 
 // find adds a finding whose evidence is a dial.
 func (m *comparison) find(invariant string, c *call, d Dialed, what string) {
-	f := Finding{Invariant: invariant, At: d.At, What: what}
+	f := m.about(c, d)
+	f.Invariant, f.What = invariant, what
+	m.found = append(m.found, f)
+}
+
+// about is a finding with the places that a dial leads to.
+func (m *comparison) about(c *call, d Dialed) Finding {
+	f := Finding{At: d.At}
 	if a := m.agentOf(d); a != nil {
 		f.Tenant, f.Agent = a.tenant, a.id
 	}
@@ -305,7 +306,7 @@ func (m *comparison) find(invariant string, c *call, d Dialed, what string) {
 			f.Stream, f.Seq = events.StreamCalls, c.dialed().seq
 		}
 	}
-	m.found = append(m.found, f)
+	return f
 }
 
 // An answer may be that nobody knows.

@@ -53,12 +53,42 @@ func Forsake(ctx context.Context, js jetstream.JetStream, now time.Time) (Forsak
 	if err := f.through(ctx, js, now, a.Through); err != nil {
 		return f, a, err
 	}
-	j := audit.New(audit.Options{})
+	lost, err := Lost(ctx, js)
+	if err != nil {
+		return f, a, err
+	}
+	j := audit.New(audit.Options{Lost: lost})
 	if err := audit.Read(ctx, js, j); err != nil {
 		return f, a, err
 	}
-	f.Calls = j.Report(now).Open
+	f.Calls, a.Lost = j.Report(now).Open, j.Lost()
 	return f, a, nil
+}
+
+// Lost is the times of which the record says that it has lost them, for an
+// audit. The last one has no beginning yet where the store is still in question,
+// or was accepted by a version that did not look for it.
+func Lost(ctx context.Context, js jetstream.JetStream) ([]events.LostPast, error) {
+	record, seq, err := RecordOf(ctx, js)
+	if err != nil || record.Regression == nil {
+		return nil, err
+	}
+	var lost []events.LostPast
+	if a := record.Acceptance; a != nil {
+		lost = a.Lost
+	}
+	if record.Open() == nil && len(lost) > 0 {
+		return lost, nil
+	}
+	s, err := js.Stream(ctx, events.StreamControl)
+	if err != nil {
+		return nil, err
+	}
+	m, err := s.GetMsg(ctx, seq)
+	if err != nil {
+		return nil, err
+	}
+	return append(lost, events.LostPast{Until: m.Time}), nil
 }
 
 // through notes where every stream ends that calls come from.

@@ -90,6 +90,16 @@ type Acceptance struct {
 	// Through is the last sequence of each stream then: calls and requests up
 	// to there are closed and never dialed.
 	Through map[string]uint64 `json:"through"`
+	// Lost is the time of which this store and those accepted before it have no
+	// record, oldest first.
+	Lost []LostPast `json:"lost,omitempty"`
+}
+
+// A LostPast is a time by the server's clock: from the last event of CALLS that
+// is left until it was found that what came after it is gone.
+type LostPast struct {
+	From  time.Time `json:"from"`
+	Until time.Time `json:"until"`
 }
 
 // ProviderRaw is a provider's message as it came, before it is understood.

@@ -13,6 +13,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/outdial/outdial/internal/audit"
+	"github.com/outdial/outdial/internal/runtime"
 	"github.com/outdial/outdial/pkg/events"
 	"github.com/outdial/outdial/pkg/events/lifecycle"
 	"github.com/outdial/outdial/sim"
@@ -22,14 +23,18 @@ import (
 // closed and every agent given back.
 func (r *Rig) Audit(strict bool) audit.Report {
 	r.t.Helper()
-	j := audit.New(audit.Options{Keys: r.Keys, Strict: strict})
+	ctx, cancel := context.WithTimeout(context.Background(), soon)
+	defer cancel()
+	lost, err := runtime.Lost(ctx, r.JS)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	j := audit.New(audit.Options{Keys: r.Keys, Strict: strict, Lost: lost})
 	entries, err := sim.ReadLedger(filepath.Join(r.Dir, "ledger.jsonl"))
 	if err != nil {
 		r.t.Fatal(err)
 	}
 	j.Dialed(sim.Dials(entries)...)
-	ctx, cancel := context.WithTimeout(context.Background(), soon)
-	defer cancel()
 	if err := audit.Read(ctx, r.JS, j); err != nil {
 		r.t.Fatal(err)
 	}

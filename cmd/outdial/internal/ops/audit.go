@@ -16,6 +16,7 @@ import (
 	"github.com/outdial/outdial/internal/clock"
 	"github.com/outdial/outdial/internal/config"
 	"github.com/outdial/outdial/internal/config/kinds"
+	"github.com/outdial/outdial/internal/runtime"
 	"github.com/outdial/outdial/internal/runtime/keycheck"
 	"github.com/outdial/outdial/internal/tenants"
 	"github.com/outdial/outdial/sim"
@@ -24,7 +25,11 @@ import (
 // Audit judges what the log says, and what the simulators' ledger says where
 // there is one (nil: there is none).
 func Audit(ctx context.Context, js jetstream.JetStream, d *tenants.Directory, ledger []sim.Entry, c *clock.Shifted, strict bool) (audit.Report, error) {
-	j := audit.New(audit.Options{Keys: d.Keys(), Strict: strict})
+	lost, err := runtime.Lost(ctx, js)
+	if err != nil {
+		return audit.Report{}, err
+	}
+	j := audit.New(audit.Options{Keys: d.Keys(), Strict: strict, Lost: lost})
 	if ledger != nil {
 		j.Dialed(sim.Dials(ledger)...)
 	}
