@@ -201,11 +201,20 @@ func (e agentEvent) contradicts(open *hold) string {
 }
 
 // assignedByClaim: every assignment stands on a claim of that agent for that
-// call, by its sequence (I4).
+// call, by its sequence, or is to the provider's queue that the request asks for
+// (I4).
 func (j *Judge) assignedByClaim(c *call) []Finding {
 	var found []Finding
 	for _, as := range c.assignments {
-		if c.headless || j.claimOf(c, as) {
+		switch {
+		case c.headless:
+			continue
+		case as.agent == "" && as.fence == 0 && as.queue != "":
+			if as.queue != c.queue {
+				found = append(found, c.finding(I4, as.seq, "assigned to a queue that the request does not name"))
+			}
+			continue
+		case j.claimOf(c, as):
 			continue
 		}
 		f := c.finding(I4, as.seq, fmt.Sprintf("assigned with fence %d, which is no claim of this agent for this call", as.fence))

@@ -30,6 +30,21 @@ func TestAgents(t *testing.T) {
 			w.at(events.Assigned, 1).Body.(*events.CallAssigned).Fence = 99
 			p.add(events.Closed)
 		}, "I4", "assigned with fence 99"},
+		"another queue than was asked for": {func(w *world) {
+			p := w.queued("c1").add(events.Assigned)
+			w.at(events.Assigned, 1).Body.(*events.CallAssigned).Queue = "menu-8"
+			p.add(events.Closed)
+		}, "I4", "a queue that the request does not name"},
+		"a queue for a call that asked for an agent": {func(w *world) {
+			p := w.call("c1")
+			p.queue = "menu-7"
+			p.adds(events.Assigned, events.Closed)
+		}, "I4", "a queue that the request does not name"},
+		"neither agent nor queue": {func(w *world) {
+			p := w.queued("c1").add(events.Assigned)
+			w.at(events.Assigned, 1).Body.(*events.CallAssigned).Queue = ""
+			p.add(events.Closed)
+		}, "I4", "assigned with fence 0"},
 		"the claim of another call": {func(w *world) {
 			w.talked("c1")
 			p := w.call("c2").add(events.Assigned)
@@ -148,4 +163,20 @@ func TestWhatAgentsHasForgotten(t *testing.T) {
 	expect(t, forgetful(func(w *world) {
 		w.at(events.Released, 8).Body.(*events.AgentReleased).Call = "c0"
 	}), "I4", "in the name of another call")
+}
+
+// A call in a provider's own queue needs nobody of ours, and is dialed by a pass
+// as every other.
+func TestACallInAQueueNeedsNoClaim(t *testing.T) {
+	t.Parallel()
+	w := newWorld()
+	w.queued("c1").adds(events.Assigned, events.Passed, events.Dialing).rings(time.Second).adds(events.Started, events.Ended, events.Closed)
+	if r := w.judge(audit.Options{Strict: true}); !r.Kept() {
+		t.Errorf("%v", r.Findings)
+	}
+	w = newWorld()
+	w.queued("c1").adds(events.Assigned, events.Dialing).rings(time.Second).adds(events.Started, events.Ended, events.Closed)
+	if r := w.judge(audit.Options{Strict: true}); r.Kept() {
+		t.Error("dialed without a pass, and nobody minds")
+	}
 }

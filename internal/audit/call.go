@@ -23,6 +23,7 @@ type call struct {
 
 	number  events.Number
 	expires time.Time
+	queue   string // that the request names
 
 	assigned    *assignment // the one that counts now
 	assignments []*assignment
@@ -51,10 +52,12 @@ type call struct {
 	findings []Finding
 }
 
-// An assignment is an agent lent to a call.
+// An assignment is an agent lent to a call, or a queue of its provider's that
+// the call stands in.
 type assignment struct {
 	stamp
 	agent string
+	queue string
 	fence uint64
 	letGo *stamp // the event after which the call cannot dial with the agent
 }
@@ -190,7 +193,7 @@ func (c *call) note(r events.Record) {
 	switch b := r.Body.(type) {
 	case *events.CallRequested:
 		if c.last.seq == 0 {
-			c.number, c.expires = b.Number, b.ExpiresAt
+			c.number, c.expires, c.queue = b.Number, b.ExpiresAt, b.Request.Queue
 		}
 	case *events.CallWaiting:
 		c.letGo(r)
@@ -199,7 +202,7 @@ func (c *call) note(r events.Record) {
 	case *events.CallAssigned:
 		c.letGo(r)
 		c.forget()
-		c.assigned = &assignment{stamp: stampOf(r), agent: b.Agent, fence: b.Fence}
+		c.assigned = &assignment{stamp: stampOf(r), agent: b.Agent, queue: b.Queue, fence: b.Fence}
 		c.assignments = append(c.assignments, c.assigned)
 	case *events.CallPassed:
 		c.pass = &pass{seq: r.Seq, id: r.ID, hash: passHash(b), token: b.Number.Token, fence: b.Fence,

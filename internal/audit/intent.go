@@ -128,7 +128,7 @@ func onlyIntent(c *call, _ events.Record, _ *events.CallDialing) string {
 func intentOfClaim(c *call, _ events.Record, d *events.CallDialing) string {
 	switch {
 	case c.assigned == nil:
-		return "dialing, but no agent is assigned"
+		return "dialing, but nothing is assigned"
 	case d.Agent != c.assigned.agent:
 		return "dialing with another agent than the assigned one"
 	case d.Fence != c.assigned.fence:

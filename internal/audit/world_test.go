@@ -102,6 +102,7 @@ func (w *world) presence(agent string, name events.Name) {
 type phone struct {
 	*world
 	id, agent, to string
+	queue         string // asked for, and assigned, instead of an agent
 	refs          events.Refs
 	fence         uint64
 	attempt       string // of the last intent
@@ -112,6 +113,12 @@ func (w *world) call(id string) *phone {
 	p := &phone{world: w, id: id, agent: agentID, to: customer}
 	p.add(events.Requested)
 	return p
+}
+
+// queued begins a call for a queue of the provider's.
+func (w *world) queued(id string) *phone {
+	p := &phone{world: w, id: id, queue: "menu-7", to: customer}
+	return p.adds(events.Requested)
 }
 
 func (p *phone) add(name events.Name) *phone {
@@ -149,8 +156,11 @@ func (p *phone) body(name events.Name) any {
 	common := events.Common{Number: p.number(), Refs: p.refs}
 	switch name {
 	case events.Requested:
-		return &events.CallRequested{Common: common, Request: events.DialRequest{To: p.to}, ExpiresAt: p.now.Add(15 * time.Minute)}
+		return &events.CallRequested{Common: common, Request: events.DialRequest{To: p.to, Queue: p.queue}, ExpiresAt: p.now.Add(15 * time.Minute)}
 	case events.Assigned:
+		if p.queue != "" {
+			return &events.CallAssigned{Common: common, Queue: p.queue, Connection: "lists"}
+		}
 		p.fence = p.claim(p.agent, p.id)
 		return &events.CallAssigned{Common: common, Agent: p.agent, Fence: p.fence}
 	case events.Passed:

@@ -4,6 +4,7 @@
 package orders
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"sync"
@@ -100,7 +101,17 @@ func (b *Book) Forget() {
 // configured here.
 var ErrNoConnection = errors.New("connection is not configured")
 
-// BuildDialRequest makes the order of a call that is assigned to the agent.
+// Lent reads the agent that a call is assigned to, in the way that the caller
+// reads agents; nil where the call stands in a queue of its provider's.
+func Lent(ctx context.Context, c *lifecycle.Call, read func(context.Context, log.Ref) (*lifecycle.Agent, error)) (*lifecycle.Agent, error) {
+	if c.Queued() {
+		return nil, nil
+	}
+	return read(ctx, log.Ref{Tenant: c.Tenant, ID: c.Assigned.Agent})
+}
+
+// BuildDialRequest makes the order of a call that is assigned to the agent; nil
+// where it stands in a queue of the provider's.
 func (b *Book) BuildDialRequest(ctx context.Context, c *lifecycle.Call, a *lifecycle.Agent) (providers.Order, tenants.Connection, error) {
 	if c.Request == nil || c.Assigned == nil {
 		return providers.Order{}, tenants.Connection{}, fault.New(fault.Permanent, "make order", "not_assigned", nil)
@@ -109,17 +120,17 @@ func (b *Book) BuildDialRequest(ctx context.Context, c *lifecycle.Call, a *lifec
 	if !ok {
 		return providers.Order{}, conn, fault.New(fault.Permanent, "make order", "no_connection", ErrNoConnection)
 	}
-	ref, err := b.Agent(ctx, a)
-	if err != nil {
-		return providers.Order{}, conn, err
+	ref := providers.AgentRef{Tenant: c.Tenant, Connection: conn.Name}
+	if !c.Queued() {
+		var err error
+		if ref, err = b.Agent(ctx, a); err != nil {
+			return providers.Order{}, conn, err
+		}
+		ref.HuntGroup, ref.Session = cmp.Or(c.Assigned.HuntGroup, ref.HuntGroup), c.Assigned.Session
 	}
-	if c.Assigned.HuntGroup != "" {
-		ref.HuntGroup = c.Assigned.HuntGroup
-	}
-	ref.Session = c.Assigned.Session
 	q := c.Request.Request
 	o := providers.Order{
-		Call: c.ID, To: q.To, From: c.Request.From, Agent: ref,
+		Call: c.ID, To: q.To, From: c.Request.From, Agent: ref, Queue: c.Assigned.Queue,
 		Metadata: q.Metadata, Recording: q.Recording, Options: q.Options,
 	}
 	if c.Preparing != nil {

@@ -1,6 +1,7 @@
 package orders_test
 
 import (
+	"context"
 	"errors"
 	"strings"
 	"testing"
@@ -162,5 +163,24 @@ func TestATokenIsReadOnceAnEnrolment(t *testing.T) {
 	book.Forget()
 	if got := token(); got != log.CodeUnavailable {
 		t.Errorf("what was forgotten: %s", got)
+	}
+}
+
+// A call in a queue of the provider's has no agent, and needs none to be read.
+func TestAnOrderForAQueueHasNoAgent(t *testing.T) {
+	t.Parallel()
+	book, _, _ := enrolled(t, "ann")
+	c := assigned()
+	c.Assigned = &events.CallAssigned{Queue: "menu-7", Connection: "tcn"}
+	a, err := orders.Lent(t.Context(), c, func(context.Context, log.Ref) (*lifecycle.Agent, error) {
+		t.Error("somebody's log is read")
+		return nil, nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	o, conn, err := book.BuildDialRequest(t.Context(), c, a)
+	if err != nil || conn.Name != "tcn" || o.Queue != "menu-7" || o.Agent.Agent != "" || o.Agent.Tenant != "acme" || o.To != "+81312345678" {
+		t.Errorf("%+v, %v", o.Agent, err)
 	}
 }

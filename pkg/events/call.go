@@ -66,17 +66,24 @@ type CallWaiting struct {
 	Until  *time.Time `json:"until,omitempty"` // nil: until something changes
 }
 
-// CallAssigned says which agent is claimed for the call.
+// CallAssigned says which agent is claimed for the call, or in which of the
+// provider's own queues it stands: then there is no agent of ours, no session
+// and no claim.
 type CallAssigned struct {
 	Common
-	Agent      string `json:"agent"`
+	Agent      string `json:"agent,omitempty"`
+	Queue      string `json:"queue,omitempty"`
 	Connection string `json:"connection"`
 	HuntGroup  string `json:"huntGroup,omitempty"`
 	Session    string `json:"session,omitempty"` // the provider session the agent was in
-	Fence      uint64 `json:"fence"`             // sequence of the claim in AGENTS
+	Fence      uint64 `json:"fence"`             // sequence of the claim in AGENTS; 0 in a queue
 	// NoTalking: the provider reports no talking, so answered counts as it.
 	NoTalking bool `json:"noTalking,omitempty"`
 }
+
+// Queued says that the call stands in a queue of the provider's, so that it is
+// no agent's of ours.
+func (a *CallAssigned) Queued() bool { return a.Queue != "" && a.Agent == "" }
 
 // Who asks for a cancellation.
 const (

@@ -28,7 +28,8 @@ const (
 // Capabilities say what a provider can do; what it cannot is refused as
 // unsupported rather than tried.
 type Capabilities struct {
-	Claims   bool     `json:"claims"`   // a call is an agent's of ours, claimed before the dial
+	Claims   bool     `json:"claims"`   // a call may be an agent's of ours, claimed before the dial
+	Queues   bool     `json:"queues"`   // it may stand in a queue of the provider's, and be nobody's of ours
 	Prepares bool     `json:"prepares"` // the provider is touched before the dial, and has a verdict of its own
 	Withdraw bool     `json:"withdraw"` // a started call can be withdrawn
 	LooksUp  bool     `json:"looksUp"`  // it can be asked what became of a start
@@ -75,11 +76,12 @@ type AgentRef struct {
 // An Order is one call to place, with all a provider may need.
 type Order struct {
 	Call      string
-	Attempt   string // random token of the intent (or of the preparation)
-	Dialed    bool   // the intent is on record: a call of the agent's may be this one
-	To        string // E.164
-	From      string // E.164, "" for the provider's default
-	Agent     AgentRef
+	Attempt   string   // random token of the intent (or of the preparation)
+	Dialed    bool     // the intent is on record: a call of the agent's may be this one
+	To        string   // E.164
+	From      string   // E.164, "" for the provider's default
+	Agent     AgentRef // without an id for a call in a queue
+	Queue     string   // of the provider's own, "" for an agent's call
 	Metadata  []events.KeyValue
 	Recording *events.RecordingAsk
 	Options   map[string]any

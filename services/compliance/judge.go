@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/outdial/outdial/internal/log"
+	"github.com/outdial/outdial/internal/orders"
 	"github.com/outdial/outdial/internal/tenants"
 	"github.com/outdial/outdial/internal/worker"
 	"github.com/outdial/outdial/pkg/events"
@@ -27,7 +28,7 @@ func (s *Service) onAssigned(ctx context.Context, r events.Record) error {
 	}
 	// Whose settings are asked for; whoever touches the provider asks the
 	// leader whether she is still the call's.
-	a, err := s.Log.Agent(ctx, agentOf(c))
+	a, err := orders.Lent(ctx, c, s.Log.Agent)
 	if err != nil {
 		return err
 	}

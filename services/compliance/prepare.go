@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/outdial/outdial/internal/log"
+	"github.com/outdial/outdial/internal/orders"
 	"github.com/outdial/outdial/internal/worker"
 	"github.com/outdial/outdial/pkg/events"
 	"github.com/outdial/outdial/pkg/events/fault"
@@ -61,11 +62,11 @@ func (s *Service) prepare(ctx context.Context, r events.Record, d demands) error
 func (s *Service) callProvider(ctx context.Context, c *lifecycle.Call, by time.Time) (events.Scrub, bool, error) {
 	ctx = context.WithoutCancel(ctx)
 	// No append tells of an agent who has moved on, so the leader is asked.
-	a, err := s.Log.LatestAgent(ctx, agentOf(c))
+	a, err := orders.Lent(ctx, c, s.Log.LatestAgent)
 	if err != nil {
 		return events.Scrub{}, false, err
 	}
-	if a.State.Claim == nil || a.State.Claim.Call != c.ID || a.Fence != c.Assigned.Fence {
+	if a != nil && (a.State.Claim == nil || a.State.Claim.Call != c.ID || a.Fence != c.Assigned.Fence) {
 		return events.Scrub{}, false, fault.New(fault.Transient, "prepare", "claim_lost", nil)
 	}
 	o, conn, err := s.book.BuildDialRequest(ctx, c, a)

@@ -134,9 +134,6 @@ func (s *Service) rejectEarly(ctx context.Context, r events.Record) error {
 	return err
 }
 
-// agentOf is the agent that the call is assigned to.
-func agentOf(c *lifecycle.Call) log.Ref { return log.Ref{Tenant: c.Tenant, ID: c.Assigned.Agent} }
-
 func (s *Service) next(c *lifecycle.Call, name events.Name, body any) (*log.Draft, error) {
 	return log.NextOfCall(c, events.Compliance, name, s.Now(), body)
 }

@@ -380,3 +380,27 @@ func TestWithoutALogNothingIsSaid(t *testing.T) {
 		t.Error("touched without a log")
 	}
 }
+
+// A call in a provider's own queue is judged by the same rules, and prepared
+// where its provider prepares, though nobody of ours is claimed for it.
+func TestACallInAQueueIsScrubbedAsEveryOther(t *testing.T) {
+	t.Parallel()
+	for connection, want := range map[string]string{
+		"desk": "requested assigned passed", "tcn": "requested assigned preparing passed",
+	} {
+		w := newWorld(t, connection, newYork)
+		r := w.say(events.Orchestrator, events.Assigned, &events.CallAssigned{Queue: "menu-7", Connection: connection})
+		w.hear(r)
+		w.want(want)
+		if p := w.call().Passed; p != nil && p.Fence != 0 {
+			t.Errorf("passed %+v", p)
+		}
+
+		w = newWorld(t, connection, newYork)
+		if _, err := w.do("dnc", "add", optOutOfNewYork); err != nil {
+			t.Fatal(err)
+		}
+		w.hear(w.say(events.Orchestrator, events.Assigned, &events.CallAssigned{Queue: "menu-7", Connection: connection}))
+		w.want("requested assigned failed")
+	}
+}

@@ -3,6 +3,7 @@ package dialer
 import (
 	"context"
 
+	"github.com/outdial/outdial/internal/orders"
 	"github.com/outdial/outdial/pkg/events"
 	"github.com/outdial/outdial/pkg/events/fault"
 	"github.com/outdial/outdial/pkg/events/lifecycle"
@@ -16,9 +17,9 @@ func (s *Service) confirm(ctx context.Context, c *lifecycle.Call) (*events.CallW
 	if conn, ok := s.Directory.Connection(c.Tenant, c.Assigned.Connection); !ok || conn.Provider.Confirmer == nil {
 		return nil, nil
 	}
-	a, err := s.Log.Agent(ctx, agentOf(c))
+	a, err := orders.Lent(ctx, c, s.Log.Agent)
 	if err == nil && MayDial(c, a, s.Now()) != "" {
-		a, err = s.Log.LatestAgent(ctx, agentOf(c)) // her claim may not have been heard yet
+		a, err = orders.Lent(ctx, c, s.Log.LatestAgent) // her claim may not have been heard yet
 	}
 	if err != nil || MayDial(c, a, s.Now()) != "" {
 		return nil, err // nothing will be dialed anyway

@@ -23,8 +23,12 @@ func NeedsCancel(c *lifecycle.Call) bool {
 }
 
 // Holds says whether the agent is still the call's. What the provider holds is
-// withdrawn by session, so after a call's end it may be another call's.
+// withdrawn by session, so after a call's end it may be another call's; what it
+// holds in a queue of its own is that call's alone.
 func Holds(a *lifecycle.Agent, c *lifecycle.Call) bool {
+	if c.Queued() {
+		return true
+	}
 	for _, by := range []*events.AgentClaim{a.State.Claim, a.State.Quarantine} {
 		if by != nil && by.Call == c.ID {
 			return true
@@ -35,13 +39,14 @@ func Holds(a *lifecycle.Agent, c *lifecycle.Call) bool {
 
 // Elsewhere says whether the agent is on another call of ours by now.
 func Elsewhere(a *lifecycle.Agent, c *lifecycle.Call) bool {
-	return a.State.Claim != nil && a.State.Claim.Call != c.ID
+	return a != nil && a.State.Claim != nil && a.State.Claim.Call != c.ID
 }
 
 // Overdue says why an outcome that has not come by now will not come any more,
 // as an unknown's code; "" where there is still time. An intent's sender has
 // had time enough to send, to hear the answer and to record it; a desktop that
-// took a call has had time to say so.
+// took a call has had time to say so, and an agent who was to act the time that
+// the provider gave.
 func (l Limits) Overdue(c *lifecycle.Call, desktop bool, now time.Time) string {
 	switch {
 	case c.Dialing == nil:
@@ -49,6 +54,8 @@ func (l Limits) Overdue(c *lifecycle.Call, desktop bool, now time.Time) string {
 		return "no_outcome"
 	case c.State == lifecycle.Started && desktop && !now.Before(c.Since().Add(l.Event)):
 		return "no_event"
+	case c.State == lifecycle.PendingAgent && c.Pending != nil && !now.Before(c.Pending.Until.Add(l.Settle)):
+		return "nobody_acted"
 	}
 	return ""
 }

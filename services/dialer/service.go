@@ -121,9 +121,6 @@ func (s *Service) OnCall(ctx context.Context, r events.Record) error {
 	return nil
 }
 
-// agentOf is the agent that the call is assigned to.
-func agentOf(c *lifecycle.Call) log.Ref { return log.Ref{Tenant: c.Tenant, ID: c.Assigned.Agent} }
-
 func (s *Service) next(c *lifecycle.Call, name events.Name, body any) (*log.Draft, error) {
 	return log.NextOfCall(c, events.Dialer, name, s.Now(), body)
 }

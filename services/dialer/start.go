@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/outdial/outdial/internal/log"
+	"github.com/outdial/outdial/internal/orders"
 	"github.com/outdial/outdial/internal/worker"
 	"github.com/outdial/outdial/pkg/events"
 	"github.com/outdial/outdial/pkg/events/fault"
@@ -31,7 +32,7 @@ const (
 // MayDial says whether the intent may be written: "" for yes, else why not.
 // It is invariant I1 in one place: the pass on record is of this assignment,
 // over this number and still valid, and the agent is still this call's and
-// free to take it (I4).
+// free to take it (I4); nil where it stands in a queue of the provider's.
 func MayDial(c *lifecycle.Call, a *lifecycle.Agent, now time.Time) string {
 	p, as := c.Passed, c.Assigned
 	switch {
@@ -45,7 +46,9 @@ func MayDial(c *lifecycle.Call, a *lifecycle.Agent, now time.Time) string {
 		return PassExpired
 	case !now.Before(c.Request.ExpiresAt):
 		return Expired
-	case a.State.Claim == nil || a.State.Claim.Call != c.ID || a.Fence != as.Fence:
+	case as.Queued():
+		return "" // it is nobody's of ours
+	case a == nil || a.State.Claim == nil || a.State.Claim.Call != c.ID || a.Fence != as.Fence:
 		return ClaimLost
 	case a.State.Presence != events.Ready || a.State.Session != as.Session:
 		return AgentNotReady
@@ -118,7 +121,7 @@ func (s *Service) dial(ctx context.Context, passed events.Record, unfit *events.
 		}
 		// Compare-and-set notices a call that has moved on, never an agent:
 		// the leader is asked, and nothing else stands between it and the intent.
-		a, err := s.Log.LatestAgent(ctx, agentOf(c))
+		a, err := orders.Lent(ctx, c, s.Log.LatestAgent)
 		if err != nil {
 			return nil, err
 		}
@@ -132,7 +135,7 @@ func (s *Service) dial(ctx context.Context, passed events.Record, unfit *events.
 		}
 		return s.next(c, events.Dialing, &events.CallDialing{
 			Attempt: s.NewID(), PassID: c.PassedID, PassHash: PassHash(c.Passed),
-			Agent: a.ID, Fence: c.Assigned.Fence, NotAfter: at.sendBy,
+			Agent: c.Assigned.Agent, Fence: c.Assigned.Fence, NotAfter: at.sendBy,
 		})
 	})
 	intent, ok := won.Record.Body.(*events.CallDialing)

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/outdial/outdial/internal/log"
+	"github.com/outdial/outdial/internal/orders"
 	"github.com/outdial/outdial/internal/tenants"
 	"github.com/outdial/outdial/internal/worker"
 	"github.com/outdial/outdial/pkg/events"
@@ -27,7 +28,7 @@ func (s *Service) lookup(ctx context.Context, r events.Record) error {
 	if wait := c.Dialing.NotAfter.Add(s.Settle).Sub(s.Now()); wait > 0 {
 		return worker.Snooze(wait, "an unknown's lookup")
 	}
-	a, err := s.Log.Agent(ctx, agentOf(c))
+	a, err := orders.Lent(ctx, c, s.Log.Agent)
 	if err != nil {
 		return err
 	}
@@ -144,7 +145,7 @@ func (s *Service) withdrawable(ctx context.Context, r events.Record, needed need
 	if err != nil || c.Assigned == nil {
 		return providers.Order{}, tenants.Connection{}, err
 	}
-	a, err := s.Log.LatestAgent(ctx, agentOf(c))
+	a, err := orders.Lent(ctx, c, s.Log.LatestAgent)
 	if err != nil || Elsewhere(a, c) || !needed(c, a) {
 		return providers.Order{}, tenants.Connection{}, err
 	}

@@ -96,7 +96,7 @@ func (s *Service) roster(ctx context.Context, t tenants.Tenant, d worker.Deliver
 		},
 		Ruleset:           t.MayName,
 		DefaultConnection: t.Connection,
-		SupportsQueue:     func(string) bool { return false }, // none of the kinds built has queues of its own
+		SupportsQueue:     func(name string) bool { return s.queues(t.Name, name) },
 		Key:               t.Key, ClockOffset: s.Offset,
 	}
 }
@@ -211,7 +211,7 @@ func (s *Service) OnCall(ctx context.Context, d worker.Delivery) error {
 		if err != nil {
 			return err
 		}
-		if last := lastAssigned(c); last != nil && c.State == lifecycle.Waiting {
+		if last := lastAssigned(c); last != nil && last.Agent != "" && c.State == lifecycle.Waiting {
 			// Whoever was lent to the call goes free.
 			if err := s.releaseAgent(ctx, log.Ref{Tenant: c.Tenant, ID: last.Agent}, c, "waiting"); err != nil {
 				return err
@@ -293,12 +293,17 @@ func (s *Service) waitForAgent(c *lifecycle.Call) (*log.Draft, error) {
 	case a.Do != Claim:
 		return s.draft(c, a)
 	case s.index.OnLine(c, s.Now(), s.Limits.Talk):
-		until := s.Now().Add(lookAtLine)
-		return s.waiting(c, events.CallWaiting{Reason: events.WaitCap, Detail: onOurLine, Until: &until})
+		return s.waitForLine(c)
 	case c.State == lifecycle.Waiting && c.Waiting.Reason == events.WaitAgentNotReady && c.Waiting.Until == nil:
 		return nil, nil // said already
 	}
 	return s.waiting(c, events.CallWaiting{Reason: events.WaitAgentNotReady})
+}
+
+// waitForLine drafts the wait of a call whose customer is on our line.
+func (s *Service) waitForLine(c *lifecycle.Call) (*log.Draft, error) {
+	until := s.Now().Add(lookAtLine)
+	return s.waiting(c, events.CallWaiting{Reason: events.WaitCap, Detail: onOurLine, Until: &until})
 }
 
 // asBefore is the wait that the call is in, said again: it only moves the log.
@@ -336,10 +341,40 @@ func (s *Service) draft(c *lifecycle.Call, a Action) (*log.Draft, error) {
 		}
 		return log.NextOfCall(c, events.Orchestrator, events.CancelRequested, now,
 			&events.CallCancelRequested{By: by, Reason: a.Reason})
+	case Enqueue:
+		return s.enqueued(c)
 	case Close:
 		return s.closing(c, a, now)
 	}
 	return nil, nil
+}
+
+// enqueued drafts the assignment of a call to a queue of its provider's: nobody
+// of ours is claimed, and nothing else is lent to it.
+func (s *Service) enqueued(c *lifecycle.Call) (*log.Draft, error) {
+	now, conn := s.Now(), c.Request.Connection
+	switch {
+	case s.index.OnLine(c, now, s.Limits.Talk):
+		return s.waitForLine(c)
+	case !s.queues(c.Tenant, conn): // it did when the request was taken
+		return s.closing(c, Action{Outcome: events.OutcomeFailed, Reason: events.FaultQueueUnsupported}, now)
+	}
+	return log.NextOfCall(c, events.Orchestrator, events.Assigned, now, &events.CallAssigned{
+		Queue: c.Request.Request.Queue, Connection: conn, NoTalking: s.noTalking(c.Tenant, conn)})
+}
+
+// queues reports whether a connection takes calls that no agent of ours is
+// claimed for.
+func (s *Service) queues(tenant, connection string) bool {
+	conn, ok := s.Directory.Connection(tenant, connection)
+	return ok && conn.Provider.Can.Queues
+}
+
+// noTalking reports whether an answer counts as a conversation on a connection,
+// which tells no more.
+func (s *Service) noTalking(tenant, connection string) bool {
+	conn, ok := s.Directory.Connection(tenant, connection)
+	return ok && !conn.Provider.Can.Talking
 }
 
 func (s *Service) closing(c *lifecycle.Call, a Action, now time.Time) (*log.Draft, error) {
@@ -352,12 +387,13 @@ func (s *Service) closing(c *lifecycle.Call, a Action, now time.Time) (*log.Draf
 		seen = time.Time{} // nobody saw it end
 	}
 	body := &events.CallClosed{
-		Outcome: a.Outcome, Reason: a.Reason, Presumed: a.Presumed, Quarantine: a.Quarantine,
+		Outcome: a.Outcome, Reason: a.Reason, Presumed: a.Presumed,
 		Instants: c.Instants, Durations: c.Durations(seen),
 	}
 	if last := lastAssigned(c); last != nil {
 		body.Agent = last.Agent
 	}
+	body.Quarantine = a.Quarantine && (body.Agent != "" || c.Touched) // of a queue nobody is held back
 	return log.NextOfCall(c, events.Orchestrator, events.Closed, now, body)
 }
 

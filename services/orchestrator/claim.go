@@ -257,10 +257,7 @@ func (s *Service) give(ctx context.Context, c *lifecycle.Call, a *lifecycle.Agen
 func (s *Service) assignment(c *lifecycle.Call, a *lifecycle.Agent, fence uint64) (*log.Draft, error) {
 	body := &events.CallAssigned{
 		Agent: a.ID, Connection: a.State.Connection, HuntGroup: c.Request.Request.HuntGroup,
-		Session: a.State.Session, Fence: fence,
-	}
-	if conn, ok := s.Directory.Connection(c.Tenant, a.State.Connection); ok {
-		body.NoTalking = !conn.Provider.Can.Talking
+		Session: a.State.Session, Fence: fence, NoTalking: s.noTalking(c.Tenant, a.State.Connection),
 	}
 	d, err := log.NextOfCall(c, events.Orchestrator, events.Assigned, s.Now(), body)
 	if d != nil {
@@ -321,7 +318,7 @@ func (s *Service) quarantineLast(ctx context.Context, ref log.Ref) error {
 		return err
 	}
 	last := lastAssigned(c)
-	if last == nil {
+	if last == nil || last.Agent == "" {
 		return nil
 	}
 	agent := log.Ref{Tenant: c.Tenant, ID: last.Agent}

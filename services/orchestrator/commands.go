@@ -71,6 +71,7 @@ type CallView struct {
 	Number    events.Number     `json:"number"`
 	Agent     string            `json:"agent,omitempty"`
 	HuntGroup string            `json:"huntGroup,omitempty"`
+	Queue     string            `json:"queue,omitempty"`
 	Campaign  string            `json:"campaign,omitempty"`
 	Reference string            `json:"reference,omitempty"`
 	Source    string            `json:"requestSource"`
@@ -101,7 +102,7 @@ func (s *Service) onGet(ctx context.Context, tenant string, body []byte) (any, e
 func View(c *lifecycle.Call) CallView {
 	v := CallView{Call: c.ID, Tenant: c.Tenant, State: string(c.State), Number: c.Request.Number,
 		Campaign: c.Request.Campaign, Reference: c.Request.Reference, ExpiresAt: c.Request.ExpiresAt,
-		HuntGroup: c.Request.Request.HuntGroup, Source: c.Request.RequestSource, RequestID: c.Request.RequestID}
+		HuntGroup: c.Request.Request.HuntGroup, Queue: c.Request.Request.Queue, Source: c.Request.RequestSource, RequestID: c.Request.RequestID}
 	if a := lastAssigned(c); a != nil {
 		v.Agent = a.Agent
 	}
@@ -123,6 +124,9 @@ func Summary(r events.Record) string {
 		}
 		return b.Reason
 	case *events.CallAssigned:
+		if b.Queued() {
+			return "queue " + b.Queue
+		}
 		return "agent " + b.Agent
 	case *events.CallFailed:
 		var codes []string

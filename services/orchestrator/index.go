@@ -160,7 +160,7 @@ func (x *Index) settle(e *entry) {
 // due reports whether there is something to be done about a call now.
 func (x *Index) due(e *entry, m Action) bool {
 	switch m.Do {
-	case Cancel, Close, Wait:
+	case Cancel, Close, Wait, Enqueue:
 		return true
 	case Claim:
 		return e.call.State == lifecycle.Waiting && e.call.Waiting.Until != nil

@@ -18,7 +18,8 @@ type Deed string
 // The deeds.
 const (
 	Nothing Deed = "nothing"
-	Claim   Deed = "claim" // find an agent and take it
+	Claim   Deed = "claim"   // find an agent and take it
+	Enqueue Deed = "enqueue" // give it to a queue of the provider's
 	Wait    Deed = "wait"
 	Cancel  Deed = "cancel" // ask for the call to be withdrawn
 	Close   Deed = "close"
@@ -111,6 +112,9 @@ func planWaiting(c *lifecycle.Call, now time.Time) Action {
 	}
 	if attempts(c) >= maxAttempts {
 		return Action{Do: Close, Outcome: events.OutcomeFailed, Reason: "too_many_attempts"}
+	}
+	if c.Request.Request.Queue != "" {
+		return Action{Do: Enqueue}
 	}
 	return Action{Do: Claim, Again: again}
 }
@@ -302,59 +306,4 @@ func presume(c *lifecycle.Call, now time.Time, d time.Duration, then Action) Act
 	}
 	then.Presumed = true
 	return then
-}
-
-// planPlaced follows a call that was, or may have been, placed.
-func planPlaced(c *lifecycle.Call, now time.Time, l Limits) Action {
-	after := func(d time.Duration, then Action) Action { return presume(c, now, d, then) }
-	lost := func(reason string) Action {
-		m := Action{Do: Close, Outcome: events.OutcomeFailed, Reason: reason, Quarantine: true}
-		if c.Talked {
-			m.Outcome = events.OutcomeCompleted
-		}
-		return m
-	}
-	switch c.State {
-	case lifecycle.Dialing: // a dialer says unknown long before, if one lives
-		return after(l.Silence, lost("outcome_unknown"))
-	case lifecycle.Started, lifecycle.PendingAgent:
-		if c.Started != nil && c.Started.Over {
-			m := lost("presumed_over")
-			m.Presumed = true
-			return m
-		}
-		return after(l.Answer, lost("no_news"))
-	case lifecycle.ResolvedS:
-		if !c.Resolved.Placed {
-			// The dialer withdraws what the provider still holds once it hears the end.
-			return Action{Do: Close, Outcome: events.OutcomeFailed, Reason: "not_placed", Quarantine: c.Touched}
-		}
-		return after(l.Answer, lost("no_news"))
-	case lifecycle.Unknown:
-		return after(l.Unknown, lost("outcome_unknown"))
-	case lifecycle.Offered, lifecycle.Ringing:
-		return after(l.Ring, lost("no_news"))
-	case lifecycle.Answered, lifecycle.Talking, lifecycle.Held, lifecycle.Consulting, lifecycle.Conferencing:
-		return after(l.Talk, lost("no_news"))
-	case lifecycle.Ended, lifecycle.WrapUp, lifecycle.WrappedUp:
-		if !c.Talked {
-			return Action{Do: Close, Outcome: events.OutcomeFailed, Reason: endReason(c)}
-		}
-		done := Action{Do: Close, Outcome: events.OutcomeCompleted, Reason: talkedReason(c)}
-		switch c.State {
-		case lifecycle.Ended:
-			return after(l.Ended, done)
-		case lifecycle.WrapUp:
-			return after(l.WrapUp, done)
-		}
-		return done
-	}
-	return Action{Do: Nothing}
-}
-
-func earlier(a, b time.Time) time.Time {
-	if a.Before(b) {
-		return a
-	}
-	return b
 }

@@ -186,7 +186,13 @@ func onceDialed() []planned {
 		{"or is presumed lost", placed(), 2 * m, Action{Do: Close, Outcome: "failed", Reason: "no_news", Presumed: true, Quarantine: true}},
 		{"one found over at once is presumed over", life(assigned, passed, dialing, happened{name: events.Unknown}, happened{events.Started, s, &events.CallStarted{Over: true}}), s,
 			Action{Do: Close, Outcome: "failed", Reason: "presumed_over", Presumed: true, Quarantine: true}},
-		{"an agent who must act has the same time", life(assigned, passed, dialing, happened{name: events.PendingAgent}), 2 * m,
+		{"an agent who must act has as long as the provider said", life(assigned, passed, dialing, happened{events.PendingAgent, 0, &events.CallPendingAgent{Until: noon.Add(30 * m)}}), 39 * m,
+			Action{Do: Nothing, Again: noon.Add(40 * m)}},
+		{"and is given up if no dialer said so before", life(assigned, passed, dialing, happened{events.PendingAgent, 0, &events.CallPendingAgent{Until: noon.Add(30 * m)}}), 40 * m,
+			Action{Do: Close, Outcome: "failed", Reason: "no_news", Presumed: true, Quarantine: true}},
+		{"but not for years", life(assigned, passed, dialing, happened{events.PendingAgent, 0, &events.CallPendingAgent{Until: noon.Add(9000 * time.Hour)}}), 4 * time.Hour,
+			Action{Do: Close, Outcome: "failed", Reason: "no_news", Presumed: true, Quarantine: true}},
+		{"nor less than anybody has", life(assigned, passed, dialing, happened{name: events.PendingAgent}), 2 * m,
 			Action{Do: Close, Outcome: "failed", Reason: "no_news", Presumed: true, Quarantine: true}},
 		{"an unknown is looked up for a while", life(assigned, passed, dialing, happened{name: events.Unknown}), 9 * m, Action{Do: Nothing, Again: noon.Add(10 * m)}},
 		{"and then given up", life(assigned, passed, dialing, happened{name: events.Unknown}), 10 * m,
@@ -219,9 +225,42 @@ func onceDialed() []planned {
 	}
 }
 
+// queued is the life of a call in a queue of its provider's.
+func queued(hs ...happened) *lifecycle.Call {
+	c := life(append([]happened{{events.Assigned, 0, &events.CallAssigned{Queue: "menu-7", NoTalking: true}}, {name: events.Passed},
+		{name: events.Dialing}}, hs...)...)
+	c.Request.Request.Agent, c.Request.Request.Queue = "", "menu-7"
+	return c
+}
+
+// inAQueue are stories of calls that no agent of ours is claimed for.
+func inAQueue() []planned {
+	const s, m = time.Second, time.Minute
+	fresh := life()
+	fresh.Request.Request.Agent, fresh.Request.Request.Queue = "", "menu-7"
+	took := happened{name: events.Started}
+	expired := happened{events.CancelRequested, time.Hour, &events.CallCancelRequested{By: "expiry"}}
+	return []planned{
+		{"nobody is looked for", fresh, s, Action{Do: Enqueue}},
+		{"it may ring until its request expires", queued(took), 59 * m, Action{Do: Nothing, Again: noon.Add(time.Hour)}},
+		{"and is withdrawn then", queued(took), time.Hour, Action{Do: Cancel, Reason: "expired"}},
+		{"which takes a moment", queued(took, expired), time.Hour + s, Action{Do: Nothing}},
+		{"withdrawn, it has expired", queued(took, expired, happened{events.Cancelled, time.Hour + s, nil}), time.Hour + s,
+			Action{Do: Close, Outcome: "expired", Reason: "expired"}},
+		{"what cannot be withdrawn is given up", queued(took, expired, happened{events.CancelFailed, time.Hour, &events.CallCancelFailed{Reason: "unsupported"}}), time.Hour + s,
+			Action{Do: Close, Outcome: "failed", Reason: "no_news", Presumed: true, Quarantine: true}},
+		{"and so is what nobody withdraws", queued(took, expired), 2 * time.Hour,
+			Action{Do: Close, Outcome: "failed", Reason: "no_news", Presumed: true, Quarantine: true}},
+		{"a conversation is over when it ends", queued(took, happened{events.Answered, m, nil}, happened{events.Ended, 2 * m, nil}), 2 * m,
+			Action{Do: Close, Outcome: "completed", Reason: "completed"}},
+		{"a wish to withdraw one that rings leaves it alone", queued(took, happened{events.Ringing, m, nil}, happened{events.CancelRequested, m, &events.CallCancelRequested{By: "operator"}}), m + s,
+			Action{Do: Nothing}},
+	}
+}
+
 func TestPlan(t *testing.T) {
 	t.Parallel()
-	for _, tc := range slices.Concat(whileItWaits(), afterANo(), whenCancelled(), onceDialed()) {
+	for _, tc := range slices.Concat(whileItWaits(), afterANo(), whenCancelled(), onceDialed(), inAQueue()) {
 		t.Run(tc.story, func(t *testing.T) {
 			t.Parallel()
 			got := Plan(tc.call, noon.Add(tc.at), config.OrDefault(Limits{}))
@@ -246,7 +285,7 @@ func TestPlan(t *testing.T) {
 // table allows.
 func TestThePlanForEveryStateIsLegal(t *testing.T) {
 	t.Parallel()
-	verbs := map[Deed]events.Name{Claim: events.Assigned, Wait: events.Waiting, Cancel: events.CancelRequested, Close: events.Closed}
+	verbs := map[Deed]events.Name{Claim: events.Assigned, Enqueue: events.Assigned, Wait: events.Waiting, Cancel: events.CancelRequested, Close: events.Closed}
 	seen := map[lifecycle.State]bool{}
 	var walk func(hs []happened, depth int)
 	walk = func(hs []happened, depth int) {

@@ -86,8 +86,11 @@ func (c *chance) newCall() {
 	}
 	c.n++
 	q := map[string]any{"agent": rapid.SampledFrom(c.agents).Draw(c.rt, "agent")}
-	if rapid.Bool().Draw(c.rt, "group") {
+	switch rapid.IntRange(0, 4).Draw(c.rt, "whom") {
+	case 0, 1:
 		q = map[string]any{"huntGroup": "sales"}
+	case 2:
+		q = map[string]any{"queue": "menu-7", "connection": "lists"}
 	}
 	q["expiresAt"] = c.Now().Add(time.Duration(rapid.IntRange(1, 30).Draw(c.rt, "min")) * time.Minute)
 	d := c.request(fmt.Sprint(c.n), q)
@@ -166,6 +169,10 @@ func (c *chance) dialer() {
 	x := c.any()
 	switch x.State {
 	case lifecycle.Cleared:
+		if x.Queued() {
+			c.try(x, events.Dialer, events.Dialing, &events.CallDialing{Attempt: "a", NotAfter: c.Now()})
+			return
+		}
 		a := c.agent(x.Assigned.Agent)
 		if a.Fence == x.Assigned.Fence && a.State.Claim != nil && a.State.Claim.Call == x.ID && a.State.Presence == events.Ready {
 			c.try(x, events.Dialer, events.Dialing, &events.CallDialing{Attempt: "a", Agent: a.ID, Fence: a.Fence, NotAfter: c.Now()})
@@ -173,8 +180,16 @@ func (c *chance) dialer() {
 			c.try(x, events.Dialer, events.Withheld, &events.CallWithheld{Reason: "claim_lost"})
 		}
 	case lifecycle.Dialing:
-		name := rapid.SampledFrom([]events.Name{events.Started, events.Refused, events.Unknown, events.Withheld}).Draw(c.rt, "answer")
-		c.try(x, events.Dialer, name, plainBody(name))
+		name := rapid.SampledFrom([]events.Name{events.Started, events.Refused, events.Unknown, events.Withheld, events.PendingAgent}).Draw(c.rt, "answer")
+		body := plainBody(name)
+		if p, ok := body.(*events.CallPendingAgent); ok {
+			p.Until = c.Now().Add(time.Duration(rapid.IntRange(-1, 100).Draw(c.rt, "acts within")) * time.Hour)
+		}
+		c.try(x, events.Dialer, name, body)
+	case lifecycle.Started: // a call in a queue that was asked to be withdrawn
+		if x.Cancel != nil && rapid.Bool().Draw(c.rt, "withdrawn") {
+			c.try(x, events.Dialer, events.Cancelled, &events.CallCancelled{})
+		}
 	case lifecycle.Unknown:
 		name := rapid.SampledFrom([]events.Name{events.Started, events.NotPlaced}).Draw(c.rt, "lookup")
 		c.try(x, events.Dialer, name, plainBody(name))
@@ -262,7 +277,9 @@ func (c *chance) interrupt() {
 					case lifecycle.Assigned:
 						c.try(x, events.Compliance, events.Passed, &events.CallPassed{Fence: x.Assigned.Fence, ValidUntil: c.Now().Add(time.Hour)})
 					case lifecycle.Cleared:
-						if a := c.agent(x.Assigned.Agent); a.Fence == x.Assigned.Fence && a.State.Presence == events.Ready {
+						if x.Queued() {
+							c.try(x, events.Dialer, events.Dialing, &events.CallDialing{Attempt: "a", NotAfter: c.Now()})
+						} else if a := c.agent(x.Assigned.Agent); a.Fence == x.Assigned.Fence && a.State.Presence == events.Ready {
 							c.try(x, events.Dialer, events.Dialing, &events.CallDialing{Attempt: "a", NotAfter: c.Now()})
 						}
 					}
@@ -297,7 +314,10 @@ func (c *chance) check(rt *rapid.T) {
 		if count[events.Dialing] > 1 || count[events.Closed] > 1 || count[events.Requested] != 1 {
 			rt.Fatalf("%s: %s", id, names(x.Log))
 		}
-		if !x.Open() || x.Dialing == nil {
+		if q := x.Request.Request.Queue; x.Assigned != nil && (x.Queued() != (q != "") || x.Assigned.Queue != q || x.Queued() && x.Assigned.Fence != 0) {
+			rt.Fatalf("%s asks for the queue %q and is assigned %+v", id, q, x.Assigned)
+		}
+		if !x.Open() || x.Dialing == nil || x.Queued() {
 			continue
 		}
 		agent := lastAssigned(x).Agent

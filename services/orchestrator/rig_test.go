@@ -64,7 +64,8 @@ func (w *world) Ops(_ context.Context, o events.Ops) error {
 }
 
 // newWorld makes a world with one orchestrator, the tenants acme and globex,
-// and acme's connections tcn (reports talking) and desk (does not).
+// and acme's connections tcn (reports talking), desk (does not) and lists (takes
+// queues, and does not).
 func newWorld(t testing.TB) *world {
 	t.Helper()
 	key := events.Key(strings.Repeat("k", 32))
@@ -76,6 +77,7 @@ func newWorld(t testing.TB) *world {
 		[]tenants.Connection{
 			{Name: "tcn", Tenant: "acme", Kind: providers.TCN, Provider: providers.Provider{Can: providers.Capabilities{Talking: true}}},
 			{Name: "desk", Tenant: "acme", Kind: providers.WebexCC, Provider: providers.Provider{Can: providers.Capabilities{Presence: providers.PresenceDesktop}}},
+			{Name: "lists", Tenant: "acme", Provider: providers.Provider{Can: providers.Capabilities{Queues: true}}},
 		})
 	if err != nil {
 		t.Fatal(err)

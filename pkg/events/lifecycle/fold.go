@@ -24,6 +24,7 @@ type Call struct {
 	Dialing   *events.CallDialing
 	Started   *events.CallStarted
 	Refused   *events.CallRefused
+	Pending   *events.CallPendingAgent
 	Unknown   *events.CallUnknown
 	Cancel    *events.CallCancelRequested
 	Resolved  *events.CallResolved
@@ -85,6 +86,10 @@ func (c *Call) Open() bool { return c.State != None && c.State != Closed }
 
 // Since is when the call came into its present state, by the event's own time.
 func (c *Call) Since() time.Time { return c.since }
+
+// Queued reports whether the call stands in a queue of its provider's and is no
+// agent's of ours.
+func (c *Call) Queued() bool { return c.Assigned != nil && c.Assigned.Queued() }
 
 // AfterIntent is the log after the intent that stands, nil without one.
 func (c *Call) AfterIntent() []events.Record {
@@ -221,6 +226,8 @@ func (c *Call) noteAnswer(r events.Record) {
 		c.Started, c.Touched, c.Instants.Started = b, false, &at
 	case *events.CallRefused:
 		c.Refused = b
+	case *events.CallPendingAgent:
+		c.Pending = b
 	case *events.CallUnknown:
 		c.Unknown = b
 	}
