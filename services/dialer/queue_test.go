@@ -67,3 +67,18 @@ func TestWhoWasToActHasAsLongAsTheProviderSaid(t *testing.T) {
 	}
 	w.want("requested assigned waiting assigned passed dialing pending_agent unknown")
 }
+
+// An assignment with neither an agent nor a queue is a mistake of somebody's,
+// and nobody may dial by it.
+func TestAnAssignmentToNobodyIsDialedByNobody(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, providers.Capabilities{})
+	w.say(events.Orchestrator, events.Waiting, &events.CallWaiting{Reason: events.WaitAgentNotReady})
+	w.say(events.Orchestrator, events.Assigned, &events.CallAssigned{Connection: "lists"})
+	if err := w.hears(w.s, w.passed()); err == nil {
+		w.want("requested assigned waiting assigned passed withheld")
+	} else {
+		w.want("requested assigned waiting assigned passed")
+	}
+	w.wantStarts(0)
+}

@@ -67,7 +67,7 @@ func controls() []control {
 		},
 		{
 			invariant: "I4", guard: "MayDial wants the claim", file: start,
-			old: "case a.State.Claim == nil || a.State.Claim.Call != c.ID || a.Fence != as.Fence:",
+			old: "case a == nil || a.State.Claim == nil || a.State.Claim.Call != c.ID || a.Fence != as.Fence:",
 			new: "case a == nil:",
 			pkg: e2e, test: "TestAnAgentWhoseClaimIsLostIsNotDialed", says: "dialed, want withheld (claim_lost)",
 		},

@@ -33,7 +33,7 @@ func groups() []group {
 	)
 	return []group{
 		{"./services/orchestrator", []cut{
-			{"I3", "an intent that nobody speaks of has a deadline", orchestratorPlan,
+			{"I3", "an intent that nobody speaks of has a deadline", "services/orchestrator/placed.go",
 				`return after(l.Silence, lost("outcome_unknown"))`, "return Action{Do: Nothing}",
 				"TestEveryStateHasADeadline", "dialing has no deadline"},
 			{"I4", "undone closes with quarantine", orchestratorPlan,
@@ -56,6 +56,9 @@ func groups() []group {
 				"TestAStoppedProcessDoesNotGiveBackAnothersClaim", "enrolled claimed released claimed released"},
 		}},
 		{"./services/dialer", []cut{
+			{"I4", "an assignment to nobody is no queue", "pkg/events/call.go",
+				`return a.Queue != "" && a.Agent == ""`, `return a.Agent == ""`,
+				"TestAnAssignmentToNobodyIsDialedByNobody", "dialing"},
 			{"I2", "a shutdown does not cut the answer", start,
 				"s.Within(context.WithoutCancel(ctx), s.Answer)", "s.Within(ctx, s.Answer)",
 				"TestAShutdownDoesNotCutTheAnswer", "the start was cut off"},
