@@ -16,7 +16,7 @@ func simulationControls() []control {
 		},
 		{
 			invariant: "I4", guard: "the leader is asked for the agent right before the intent", file: start,
-			old: "a, err := s.Log.LatestAgent(ctx, agentOf(c))", new: "a, err := s.Log.Agent(ctx, agentOf(c))",
+			old: "a, err := orders.Lent(ctx, c, s.Log.LatestAgent)", new: "a, err := orders.Lent(ctx, c, s.Log.Agent)",
 			pkg: pkg, test: must + "agents_leave_right_before_the_intent", says: "for an agent who had not been free for it",
 		},
 		{
