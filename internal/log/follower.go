@@ -13,8 +13,8 @@ import (
 const lately = 1024
 
 // A Follower is a View that is fed with every event of both streams, once and
-// in order. It holds the calls that are open, those that closed lately, and
-// every agent. What it hands out is never changed: an event makes a new call
+// in order. It holds the calls that are open, those whose customer was handed
+// on and is on a line of ours still, those that closed lately, and every agent. What it hands out is never changed: an event makes a new call
 // of the old one.
 //
 // It decides nothing and asks nobody; whoever reads the streams feeds it with
@@ -28,6 +28,9 @@ type Follower struct {
 	// asks for one is sent to the leader, and hears there what is wrong.
 	unread map[events.Family]map[Ref]uint64
 	closed []Ref // in the order in which they closed
+	// handed are the closed calls whose customer was handed on and is on a line
+	// of ours still.
+	handed map[Ref]struct{}
 	of     map[events.Family]*hearing
 }
 
@@ -48,7 +51,7 @@ func (f *Follower) forget(family events.Family) {
 		f.agents = map[Ref]*lifecycle.Agent{}
 		return
 	}
-	f.calls, f.closed = map[Ref]*lifecycle.Call{}, nil
+	f.calls, f.closed, f.handed = map[Ref]*lifecycle.Call{}, nil, map[Ref]struct{}{}
 }
 
 // Take hears the next event of its stream.
@@ -87,53 +90,6 @@ func (f *Follower) Unreadable(family events.Family, ref Ref, seq uint64, first b
 	h.folded = seq
 	f.mu.Unlock()
 	f.tell(h, seq, "")
-}
-
-// Load begins with calls that were read from the leader instead of hearing the
-// stream from its beginning: all that were open at a sequence, as they stand
-// there or later; the logs of unread cannot be read. What is stored after the
-// sequence is heard then.
-func (f *Follower) Load(logs [][]events.Record, unread []Ref, seq uint64, id string) {
-	h := f.of[events.CallFamily]
-	h.turn.Lock()
-	defer h.turn.Unlock()
-	f.mu.Lock()
-	for _, log := range logs {
-		c := lifecycle.Fold(log)
-		f.hold(Ref{c.Tenant, c.ID}, c)
-	}
-	for _, ref := range unread {
-		f.unread[events.CallFamily][ref] = seq
-	}
-	h.folded = seq
-	f.mu.Unlock()
-	for _, s := range h.subs {
-		tell(slices.Concat(logs...), seq, s)
-	}
-	f.tell(h, seq, id)
-}
-
-// Open lists the calls that are open at a place of the stream, and the id of
-// the event there. Those that cannot be read are among them: a later version
-// of this program may know how; and those that are known to have gone on after
-// the place, be they closed by now: in a store that ends there they are open.
-func (f *Follower) Open() (calls []Ref, seq uint64, id string) {
-	h := f.of[events.CallFamily]
-	h.turn.Lock()
-	defer h.turn.Unlock()
-	f.mu.RLock()
-	defer f.mu.RUnlock()
-	for ref, c := range f.calls {
-		if c.Open() || c.Seq() > h.told {
-			calls = append(calls, ref)
-		}
-	}
-	for ref := range f.unread[events.CallFamily] {
-		if f.calls[ref] == nil {
-			calls = append(calls, ref)
-		}
-	}
-	return calls, h.told, h.id
 }
 
 // CaughtUp says that everything stored at the start has been heard. Before,
@@ -216,14 +172,28 @@ func (f *Follower) confirm(ref Ref, c *lifecycle.Call, r events.Record) {
 // closed ones are kept.
 func (f *Follower) hold(ref Ref, c *lifecycle.Call) {
 	was := f.calls[ref]
+	_, handed := f.handed[ref]
 	f.calls[ref] = c
-	if c.Open() || was != nil && !was.Open() {
+	switch {
+	case c.Open():
+	case c.HandedOn():
+		f.handed[ref] = struct{}{}
+	case handed || was == nil || was.Open():
+		f.over(ref)
+	}
+}
+
+// over puts a call among those that closed lately.
+func (f *Follower) over(ref Ref) {
+	delete(f.handed, ref)
+	if f.closed = append(f.closed, ref); len(f.closed) <= lately {
 		return
 	}
-	if f.closed = append(f.closed, ref); len(f.closed) > lately {
-		delete(f.calls, f.closed[0])
-		delete(f.unread[events.CallFamily], f.closed[0])
-		f.closed = f.closed[1:]
+	first := f.closed[0]
+	f.closed = f.closed[1:]
+	if _, handed := f.handed[first]; !handed { // not by news that came after it had closed
+		delete(f.calls, first)
+		delete(f.unread[events.CallFamily], first)
 	}
 }
 

@@ -289,19 +289,60 @@ func TestFollowerStories(t *testing.T) {
 				}
 			}
 			w.f.Unreadable(events.CallFamily, first, 5000, true)
-			if calls, _, _ := w.f.Open(); !slices.Contains(calls, one) || !slices.Contains(calls, first) || len(calls) != 2 {
-				t.Errorf("open are %v", calls)
+			if s := w.f.Snapshot(); !slices.Contains(s.Open, one) || !slices.Contains(s.Open, first) || len(s.Open) != 2 {
+				t.Errorf("open are %v", s.Open)
 			}
 		},
 		"what closed after the place that is kept is open there": func(t *testing.T, w *world) {
 			at := w.f.Heard(events.CallFamily)
 			must(t, log.New(w.store, w.f), draft("one", events.Orchestrator, events.Closed, "x", at, &events.CallClosed{}))
-			if calls, seq, _ := w.f.Open(); seq != at || !slices.Equal(calls, []log.Ref{one}) {
-				t.Errorf("before it was heard, at %d: %v", seq, calls)
+			if s := w.f.Snapshot(); s.Seq != at || !slices.Equal(s.Open, []log.Ref{one}) {
+				t.Errorf("before it was heard, at %d: %v", s.Seq, s.Open)
 			}
 			hear(t, w)
-			if calls, seq, _ := w.f.Open(); seq == at || len(calls) > 0 {
-				t.Errorf("at %d: %v", seq, calls)
+			if s := w.f.Snapshot(); s.Seq == at || len(s.Open) > 0 {
+				t.Errorf("at %d: %v", s.Seq, s.Open)
+			}
+		},
+		"a customer who was handed on is held until they end, or for long enough": func(t *testing.T, w *world) {
+			var last []log.Appended
+			for i := range 2000 {
+				call := fmt.Sprint("c", i)
+				var a log.Appended
+				if i < 2 {
+					a = handOn(t, w.store, call)
+				} else {
+					a = must(t, w.store, requested(call))
+				}
+				last = append(last, must(t, w.store, draft(call, events.Orchestrator, events.Closed, "y", a.Record.Seq, &events.CallClosed{})))
+			}
+			hear(t, w)
+			ended, never := log.Ref{Tenant: "acme", ID: "c0"}, log.Ref{Tenant: "acme", ID: "c1"}
+			told := map[string]bool{}
+			w.f.Hear(events.CallFamily, func(r events.Record) { told[r.Key] = true }, func() {})()
+			if s := w.f.Snapshot(); len(s.Handed) != 2 || !slices.Equal(s.Open, []log.Ref{one}) || !told["c0"] || !told["c1"] || len(told) != 3 {
+				t.Errorf("%+v, told of %v", s, told)
+			}
+			must(t, w.store, draft("c0", events.Bridge, events.Ended, "z", last[0].Record.Seq, &events.CallProgress{Reason: events.EndCompleted}))
+			hear(t, w)
+			if s := w.f.Snapshot(); !slices.Equal(s.Handed, []log.Ref{never}) || w.f.Held(ended).HandedOn() {
+				t.Errorf("after one's end: %+v", s)
+			}
+			w.f.Forget(noon)
+			if s := w.f.Snapshot(); len(s.Handed) != 1 {
+				t.Error("forgotten too early")
+			}
+			w.f.Forget(noon.Add(1))
+			if s := w.f.Snapshot(); len(s.Handed) > 0 {
+				t.Errorf("held for ever: %+v", s)
+			}
+			for i := range 2000 {
+				a := must(t, w.store, requested(fmt.Sprint("d", i)))
+				must(t, w.store, draft(fmt.Sprint("d", i), events.Orchestrator, events.Closed, "x", a.Record.Seq, &events.CallClosed{}))
+			}
+			hear(t, w)
+			if w.f.Held(ended) != nil || w.f.Held(never) != nil {
+				t.Error("kept when it is over")
 			}
 		},
 		"what is loaded is told up to its place, and the rest when it comes": func(t *testing.T, w *world) {
@@ -319,12 +360,12 @@ func TestFollowerStories(t *testing.T) {
 			var got []uint64
 			w.f.Hear(events.CallFamily, func(r events.Record) { got = append(got, r.Seq) }, func() {})
 			w.f.Load([][]events.Record{two, one}, []log.Ref{{Tenant: "acme", ID: "bad"}}, a.Record.Seq, a.Record.ID)
-			calls, seq, id := w.f.Open()
-			if seq != a.Record.Seq || id != a.Record.ID || len(got) != 2 {
-				t.Errorf("at %d, told %v", seq, got)
+			s := w.f.Snapshot()
+			if s.Seq != a.Record.Seq || s.ID != a.Record.ID || len(got) != 2 {
+				t.Errorf("at %d, told %v", s.Seq, got)
 			}
-			if !slices.Contains(calls, log.Ref{Tenant: "acme", ID: "bad"}) {
-				t.Errorf("a call that a later version may read is forgotten: %v", calls)
+			if !slices.Contains(s.Open, log.Ref{Tenant: "acme", ID: "bad"}) {
+				t.Errorf("a call that a later version may read is forgotten: %v", s.Open)
 			}
 			w.f.CaughtUp(events.CallFamily)
 			w.f.Take(two[1])

@@ -7,7 +7,6 @@ import (
 	"sync"
 
 	"github.com/outdial/outdial/pkg/events"
-	"github.com/outdial/outdial/pkg/events/lifecycle"
 )
 
 // A hearing is how far the events of a family were heard.
@@ -55,15 +54,22 @@ func tell(records []events.Record, seq uint64, s *hearer) {
 	s.after = seq
 }
 
-// Hear adds a hearer that has heard nothing: it is told of the open calls, or
-// of every agent's last event, and then of what is stored after them.
+// Hear adds a hearer that has heard nothing: it is told of the open calls and
+// of those whose customer was handed on, or of every agent's last event, and
+// then of what is stored after them.
 func (f *Follower) Hear(family events.Family, take func(events.Record), reset func()) (leave func()) {
 	h := f.of[family]
 	h.turn.Lock()
 	defer h.turn.Unlock()
 	var known []events.Record
 	if family == events.CallFamily {
-		f.OpenCalls(func(c *lifecycle.Call) { known = append(known, c.Log...) })
+		f.mu.RLock()
+		for ref, c := range f.calls {
+			if _, handed := f.handed[ref]; handed || c.Open() {
+				known = append(known, c.Log...)
+			}
+		}
+		f.mu.RUnlock()
 	} else {
 		for _, a := range f.Agents() {
 			known = append(known, a.Last)

@@ -3,6 +3,7 @@ package log_test
 import (
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"testing"
 	"time"
@@ -127,47 +128,79 @@ func BenchmarkStillOpenAmongMany(b *testing.B) {
 	must(b, log.NewJetStream(r.JS, log.Options{}), requested("open"))
 	b.ResetTimer()
 	for b.Loop() {
-		open, _, _, err := log.StillOpen(b.Context(), r.JS, nil, 0)
-		if err != nil || len(open) != 1 {
-			b.Fatal(open, err)
+		now, err := log.Snapshot{}.Forward(b.Context(), r.JS)
+		if err != nil || len(now.Open) != 1 {
+			b.Fatal(now, err)
 		}
 	}
 }
 
-// BenchmarkEndedAmongMany is the look of a start for customers who were handed on.
-func BenchmarkEndedAmongMany(b *testing.B) {
+// BenchmarkHandedOnAmongMany is the look of a start, for which nothing was kept,
+// for customers who were handed on.
+func BenchmarkHandedOnAmongMany(b *testing.B) {
 	r := natstest.New(b)
 	provisioned(b, r)
 	roomy(b, r, func(c *jetstream.StreamConfig) { c.MaxBytes = -1 })
-	n := many(b)
-	kept(b, r, n)
+	kept(b, r, many(b))
 	b.ResetTimer()
 	for b.Loop() {
-		told := 0
-		if err := log.Ended(b.Context(), r.JS, time.Now().Add(-time.Hour), func(events.Record) { told++ }); err != nil || told != n {
-			b.Fatal(told, err)
+		if up, err := log.HandedOn(b.Context(), r.JS, time.Now().Add(-time.Hour)); err != nil || len(up) > 0 {
+			b.Fatal(up, err)
 		}
 	}
 }
 
-func TestWhichLegsEndedSinceATime(t *testing.T) {
+func TestWhoMayHaveBeenHandedOn(t *testing.T) {
 	t.Parallel()
 	r := rig(t)
-	for _, tc := range []struct {
-		since time.Duration
-		kept  int
-		want  int
-	}{{-time.Hour, 0, 0}, {-time.Hour, 3, 3}, {time.Hour, 0, 0}} {
-		kept(t, r, tc.kept)
-		told := 0
-		err := log.Ended(t.Context(), r.JS, time.Now().Add(tc.since), func(r events.Record) {
-			if told++; r.Name != events.Ended || r.Seq == 0 || r.Tenant != "acme" {
-				t.Errorf("told of %s", r.Name)
-			}
-		})
-		if err != nil || told != tc.want {
-			t.Errorf("since %v: told of %d, %v; want %d", tc.since, told, err, tc.want)
+	l, before := log.NewJetStream(r.JS, log.Options{}), log.Snapshot{}
+	find := func(since time.Duration) []log.Ref {
+		t.Helper()
+		up, err := log.HandedOn(t.Context(), r.JS, time.Now().Add(since))
+		if err != nil {
+			t.Fatal(err)
 		}
+		return up
+	}
+	if up := find(-time.Hour); len(up) > 0 {
+		t.Errorf("in an empty log: %v", up)
+	}
+	for i, tc := range []struct {
+		call    string
+		reasons []string // of what ended, in this order
+	}{
+		{"still with somebody", []string{events.EndTransferred}},
+		{"gone meanwhile", []string{events.EndTransferred, events.EndCompleted}},
+		{"gone before the agent's part was told", []string{events.EndCompleted, events.EndTransferred}},
+		{"talked, and over", []string{events.EndCompleted}},
+	} {
+		call := fmt.Sprint("c", i)
+		seq := must(t, l, requested(call)).Record.Seq
+		if i == 0 {
+			s, err := before.Forward(t.Context(), r.JS)
+			if err != nil || s.Seq != seq || s.ID == "" || len(s.Open) != 1 {
+				t.Fatalf("%+v, %v", s, err)
+			}
+			before = s
+		}
+		for n, reason := range tc.reasons {
+			seq = must(t, l, draft(call, events.Bridge, events.Ended, fmt.Sprint(n), seq, &events.CallProgress{Reason: reason})).Record.Seq
+		}
+		must(t, l, draft(call, events.Orchestrator, events.Closed, "x", seq, &events.CallClosed{}))
+	}
+	up, out := log.Ref{Tenant: "acme", ID: "c0"}, log.Ref{Tenant: "acme", ID: "c3"}
+	if all := find(-time.Hour); !slices.Contains(all, up) || slices.Contains(all, log.Ref{Tenant: "acme", ID: "c1"}) || slices.Contains(all, out) {
+		t.Errorf("by what ended: %v", all)
+	}
+	if all := find(time.Hour); len(all) > 0 {
+		t.Errorf("of another time: %v", all)
+	}
+	s, err := before.Forward(t.Context(), r.JS)
+	if err != nil || len(s.Open) > 0 || !slices.Contains(s.Handed, up) || slices.Contains(s.Handed, out) {
+		t.Errorf("after a place: %+v, %v", s, err)
+	}
+	if s, err = s.Forward(t.Context(), r.JS); err != nil || !slices.Contains(s.Handed, up) || s.ID == "" {
+		t.Errorf("with nothing after it: %+v, %v", s, err)
 	}
 }
 

@@ -1,8 +1,11 @@
 package log
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -48,39 +51,73 @@ func walk(ctx context.Context, js jetstream.JetStream, c jetstream.OrderedConsum
 	return meta.Sequence.Stream, nil
 }
 
-// StillOpen finds the calls that are not closed: of those that were open at a
-// place of CALLS, and those that were requested after it. It walks through what
-// is stored after the place and looks at headers alone, so what it costs is how
-// old the place is. It says up to which event it looked; 0: nothing came after.
-func StillOpen(ctx context.Context, js jetstream.JetStream, were []Ref, after uint64) (open []Ref, seq uint64, id string, err error) {
-	held := map[Ref]struct{}{}
-	for _, ref := range were {
-		held[ref] = struct{}{}
+// Forward brings a snapshot to the end of what is stored now, by a walk through
+// what came after its place: what that costs is how old it is. From nothing, the
+// zero Snapshot, it looks at the headers of the whole stream, and they do not tell
+// who was handed on: HandedOn does. Handed may list more than were.
+func (s Snapshot) Forward(ctx context.Context, js jetstream.JetStream) (Snapshot, error) {
+	open, handed := map[Ref]struct{}{}, map[Ref]struct{}{}
+	for _, ref := range s.Open {
+		open[ref] = struct{}{}
+	}
+	for _, ref := range s.Handed {
+		handed[ref] = struct{}{}
 	}
 	var last jetstream.Msg
-	c := jetstream.OrderedConsumerConfig{HeadersOnly: true, DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: after + 1}
-	seq, err = walk(ctx, js, c, func(m jetstream.Msg) bool {
+	c := jetstream.OrderedConsumerConfig{HeadersOnly: s.Seq == 0, DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: s.Seq + 1}
+	through, err := walk(ctx, js, c, func(m jetstream.Msg) bool {
 		last = m
 		_, tenant, call, role, name, _ := events.ParseLogSubject(m.Subject())
+		ref := Ref{tenant, call}
 		_, known := events.Lookup(events.CallFamily, role, name)
 		switch {
 		case name == events.Closed:
-			delete(held, Ref{tenant, call})
+			delete(open, ref)
 		case name == events.Requested || !known: // who reads it says what is wrong with it
-			held[Ref{tenant, call}] = struct{}{}
+			open[ref] = struct{}{}
+		case mayHandOn(name, m):
+			handed[ref] = struct{}{} // its end is not looked for: who reads the log sees it
 		}
 		return true
 	})
 	if err != nil {
-		return nil, 0, "", err
+		return Snapshot{}, transient("look through the log", CodeUnavailable, err)
 	}
+	s.Open, s.Handed = slices.Collect(maps.Keys(open)), slices.Collect(maps.Keys(handed))
 	if last != nil {
-		id = EventIDOf(events.Header(last.Headers()))
+		s.Seq, s.ID = through, EventIDOf(events.Header(last.Headers()))
 	}
-	for ref := range held {
-		open = append(open, ref)
+	return s, nil
+}
+
+// HandedOn finds the calls whose customer may have been handed on since a moment
+// of the server's clock and is on a line of ours still, where no snapshot tells:
+// it looks at all that ended since.
+func HandedOn(ctx context.Context, js jetstream.JetStream, since time.Time) ([]Ref, error) {
+	up := map[Ref]struct{}{}
+	_, err := walk(ctx, js, jetstream.OrderedConsumerConfig{
+		FilterSubjects: []string{events.LogSubject(events.CallFamily, "*", "*", events.Bridge, events.Ended)},
+		DeliverPolicy:  jetstream.DeliverByStartTimePolicy, OptStartTime: &since,
+	}, func(m jetstream.Msg) bool {
+		_, tenant, call, _, name, _ := events.ParseLogSubject(m.Subject())
+		if mayHandOn(name, m) {
+			up[Ref{tenant, call}] = struct{}{}
+		} else {
+			delete(up, Ref{tenant, call})
+		}
+		return true
+	})
+	if err != nil {
+		return nil, transient("look through the log", CodeUnavailable, err)
 	}
-	return open, seq, id, nil
+	return slices.Collect(maps.Keys(up)), nil
+}
+
+// mayHandOn says that an event ends the agent's part alone, or something in it
+// only sounds so: whoever is told of it reads the log. It is asked of every call
+// that ended for hours, so nothing is decoded for it.
+func mayHandOn(name events.Name, m jetstream.Msg) bool {
+	return name == events.Ended && bytes.Contains(m.Data(), []byte(events.EndTransferred))
 }
 
 // span is how many messages of CALLS History looks at at once.

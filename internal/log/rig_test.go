@@ -47,6 +47,24 @@ func requested(call string) log.Draft {
 	return draft(call, events.Orchestrator, events.Requested, "request", 0, &events.CallRequested{})
 }
 
+// handOn has a call talk, and its customer handed on to somebody else.
+func handOn(t testing.TB, l log.Leader, call string) log.Appended {
+	t.Helper()
+	a := must(t, l, requested(call))
+	for _, e := range []struct {
+		role events.Role
+		name events.Name
+		body any
+	}{
+		{events.Orchestrator, events.Assigned, &events.CallAssigned{Agent: "a1"}}, {events.Compliance, events.Passed, &events.CallPassed{}},
+		{events.Dialer, events.Dialing, &events.CallDialing{Attempt: "x"}}, {events.Dialer, events.Started, &events.CallStarted{}},
+		{events.Bridge, events.Talking, &events.CallProgress{}}, {events.Bridge, events.Ended, &events.CallProgress{Reason: events.EndTransferred}},
+	} {
+		a = must(t, l, draft(call, e.role, e.name, "h", a.Record.Seq, e.body))
+	}
+	return a
+}
+
 func must(t testing.TB, l log.Leader, d log.Draft) log.Appended {
 	t.Helper()
 	a, err := l.Append(t.Context(), d)

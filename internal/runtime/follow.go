@@ -175,63 +175,84 @@ func (f *Following) tail(ctx context.Context, h *Host, family events.Family) (*w
 	return worker.Tail(ctx, h.JS, stream, nil, seq+1, take)
 }
 
-// load has the view begin with the open calls, and says up to which event they
-// stand.
+// load has the view begin with the open calls, and those whose customer was
+// handed on, and says up to which event they stand.
 func (f *Following) load(ctx context.Context, h *Host) (uint64, error) {
 	began := time.Now()
-	calls, seq, id, from, err := f.open(ctx, h)
+	s, from, err := f.begin(ctx, h)
 	if err != nil {
 		return 0, err
 	}
-	logs, unread, err := log.ReadAll(ctx, f.leader, calls)
+	logs, unread, err := log.ReadAll(ctx, f.leader, s.Open)
 	if err != nil {
 		return 0, err
 	}
-	f.view.Load(logs, unread, seq, id)
+	closed := slices.DeleteFunc(s.Handed, func(ref log.Ref) bool { return slices.Contains(s.Open, ref) })
+	handed, _, err := log.ReadAll(ctx, f.leader, closed) // nobody is told of one that is over and cannot be read
+	if err != nil {
+		return 0, err
+	}
+	f.view.Load(append(logs, handed...), unread, s.Seq, s.ID)
 	for _, ref := range unread {
 		_, err := f.leader.Read(ctx, events.CallFamily, ref.Tenant, ref.ID, 0)
-		unreadable(ctx, h, events.CallFamily, ref, seq, fault.Code(err))
+		unreadable(ctx, h, events.CallFamily, ref, s.Seq, fault.Code(err))
 	}
-	if seq > 0 {
-		h.Logger.Info("the open calls are known", "by", from, "calls", len(calls), "through", seq, "took", time.Since(began).Round(time.Millisecond).String())
+	if s.Seq > 0 {
+		h.Logger.Info("the open calls are known", "by", from, "calls", len(s.Open), "handedOn", len(handed), "through", s.Seq,
+			"took", time.Since(began).Round(time.Millisecond).String())
 	}
-	return seq, nil
+	return s.Seq, nil
 }
 
-// open lists the calls that are open: from what was kept on, or else by a walk
-// through the whole stream.
-func (f *Following) open(ctx context.Context, h *Host) (calls []log.Ref, seq uint64, id, from string, err error) {
+// begin lists the calls to begin with: from what was kept on, or else by a walk
+// through the whole stream. Nothing is dialed before it has ended: who was
+// handed on is not called meanwhile.
+func (f *Following) begin(ctx context.Context, h *Host) (s log.Snapshot, from string, err error) {
 	kept, why, err := h.past.opened(ctx)
 	if err != nil {
-		return nil, 0, "", "", err
+		return s, "", err
 	}
 	if why != "" {
 		h.Logger.Warn("which calls are open was kept and is thrown away; the whole log is looked through", "why", why)
 	}
 	from = "a walk through the log"
 	if kept != nil {
-		from, seq, id = "what was kept", kept.Seq, kept.ID
-		for _, c := range kept.Calls {
-			calls = append(calls, log.Ref{Tenant: c[0], ID: c[1]})
-		}
+		from = "what was kept"
+		s = log.Snapshot{Open: refs(kept.Calls), Handed: refs(kept.Handed), Seq: kept.Seq, ID: kept.ID}
 	}
-	open, through, last, err := log.StillOpen(ctx, h.JS, calls, seq)
-	if through > 0 {
-		seq, id = through, last
+	s, err = s.Forward(ctx, h.JS)
+	if err != nil || s.Seq == 0 || kept != nil && kept.Handed != nil {
+		return s, from, err
 	}
-	return open, seq, id, from, err
+	h.Logger.Info("who was handed on was not kept; what ended lately is looked through", "for", h.talk.String())
+	s.Handed, err = log.HandedOn(ctx, h.JS, h.Now().Add(-h.Clock.Offset()-h.talk))
+	return s, from, err
 }
 
-// keep writes down which calls are open.
+func refs(pairs [][2]string) (refs []log.Ref) {
+	for _, p := range pairs {
+		refs = append(refs, log.Ref{Tenant: p[0], ID: p[1]})
+	}
+	return refs
+}
+
+func pairs(refs []log.Ref) [][2]string {
+	pairs := make([][2]string, len(refs))
+	for i, ref := range refs {
+		pairs[i] = [2]string{ref.Tenant, ref.ID}
+	}
+	return pairs
+}
+
+// keep writes down which calls are open, and whose customer was handed on.
 func (f *Following) keep(h *Host, family events.Family) {
 	if family != events.CallFamily || !f.view.Live(family) || h.Held() {
 		return
 	}
-	calls, seq, id := f.view.Open()
-	o := marks.Open{Created: h.past.book.Marks()[events.StreamCalls].Created, Epoch: h.past.epoch(), Seq: seq, ID: id, Calls: make([][2]string, len(calls))}
-	for i, c := range calls {
-		o.Calls[i] = [2]string{c.Tenant, c.ID}
-	}
+	f.view.Forget(h.Now().Add(-h.talk))
+	s := f.view.Snapshot()
+	o := marks.Open{Created: h.past.book.Marks()[events.StreamCalls].Created, Epoch: h.past.epoch(), Seq: s.Seq, ID: s.ID,
+		Calls: pairs(s.Open), Handed: pairs(s.Handed)}
 	if err := h.past.keepOpen(o); err != nil {
 		h.Logger.Warn("which calls are open cannot be kept; the next start looks through the whole log", "error", err.Error())
 	}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/outdial/outdial/internal/log"
+	"github.com/outdial/outdial/internal/log/marks"
 	"github.com/outdial/outdial/internal/runtime"
 	"github.com/outdial/outdial/internal/telemetry"
 	"github.com/outdial/outdial/pkg/events"
@@ -98,19 +99,7 @@ func TestAStartKnowsTheOpenCalls(t *testing.T) {
 			r, dir := provisioned(t), t.TempDir()
 			h, _, _ := started(t, r, dir)
 			requested(t, h, "open-one")
-			closed := func(call string) {
-				c, err := h.Log.LatestCall(t.Context(), log.Ref{Tenant: "acme", ID: call})
-				if err != nil {
-					t.Fatal(err)
-				}
-				d, err := log.NextOfCall(c, events.Orchestrator, events.Closed, time.Now(), &events.CallClosed{})
-				if err != nil {
-					t.Fatal(err)
-				}
-				if _, err := h.Log.Append(t.Context(), *d); err != nil {
-					t.Fatal(err)
-				}
-			}
+			closed := func(call string) { say(t, h, call, events.Orchestrator, events.Closed, &events.CallClosed{}) }
 			requested(t, h, "over")
 			closed("over")
 			seq := requested(t, h, "open-two")
@@ -142,6 +131,109 @@ func TestAStartKnowsTheOpenCalls(t *testing.T) {
 			c, err := again.Log.Call(t.Context(), log.Ref{Tenant: "acme", ID: "open-one"})
 			if err != nil || c.State != lifecycle.Closed {
 				t.Errorf("a call that closed meanwhile is %v, %v", c, err)
+			}
+		})
+	}
+}
+
+// say puts the next event of a call on record.
+func say(t *testing.T, h *runtime.Host, call string, role events.Role, name events.Name, body any) {
+	t.Helper()
+	c, err := h.Log.LatestCall(t.Context(), log.Ref{Tenant: "acme", ID: call})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := log.NextOfCall(c, role, name, time.Now(), body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, err := h.Log.Append(t.Context(), *d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := h.Log.Reach(t.Context(), events.CallFamily, a.Record.Seq); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A start knows whose customer was handed on and is on a line of ours still,
+// though the call is closed, whatever was kept of it, and whoever heard the end.
+func TestAStartKnowsWhoWasHandedOn(t *testing.T) {
+	t.Parallel()
+	leaves := func(t *testing.T, h *runtime.Host) {
+		say(t, h, "handed", events.Bridge, events.Ended, &events.CallProgress{Reason: events.EndTransferred})
+	}
+	closes := func(t *testing.T, h *runtime.Host) {
+		say(t, h, "handed", events.Orchestrator, events.Closed, &events.CallClosed{})
+	}
+	hangsUp := func(t *testing.T, h *runtime.Host) {
+		say(t, h, "handed", events.Bridge, events.Ended, &events.CallProgress{Reason: events.EndCompleted})
+	}
+	change := func(to func(*marks.Open)) func(*testing.T, string) {
+		return func(t *testing.T, dir string) {
+			o, err := marks.LoadOpen(dir)
+			if err != nil || o == nil {
+				t.Fatal(o, err)
+			}
+			to(o)
+			if err := marks.SaveOpen(dir, *o); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	type does []func(*testing.T, *runtime.Host)
+	const walks = "who was handed on was not kept"
+	for _, tc := range []struct {
+		story     string
+		kept      does // before the process ends
+		spoil     func(t *testing.T, dir string)
+		meanwhile does // while it is away
+		up, walks bool
+	}{
+		{"it was kept", does{leaves, closes}, nil, nil, true, false},
+		{"closed after what was kept", does{leaves}, nil, does{closes}, true, false},
+		{"handed on after what was kept, as before a kill -9", nil, nil, does{leaves, closes}, true, false},
+		{"gone after what was kept", does{leaves, closes}, nil, does{hangsUp}, false, false},
+		{"gone before", does{leaves, closes, hangsUp}, nil, nil, false, false},
+		{"nobody was handed on", does{closes}, nil, nil, false, false},
+		{"an earlier version kept it", does{leaves, closes}, change(func(o *marks.Open) { o.Handed = nil }), nil, true, true},
+		{"what was kept is lost", does{leaves, closes}, func(_ *testing.T, dir string) { _ = os.Remove(filepath.Join(dir, "open.json")) }, nil, true, true},
+		{"what was kept fits no more", does{leaves, closes}, change(func(o *marks.Open) { o.ID = "x" }), nil, true, true},
+	} {
+		t.Run(tc.story, func(t *testing.T) {
+			t.Parallel()
+			r, dir := provisioned(t), t.TempDir()
+			h, _, _ := started(t, r, dir)
+			requested(t, h, "handed")
+			say(t, h, "handed", events.Orchestrator, events.Assigned, &events.CallAssigned{Agent: "a1"})
+			say(t, h, "handed", events.Compliance, events.Passed, &events.CallPassed{})
+			say(t, h, "handed", events.Dialer, events.Dialing, &events.CallDialing{Attempt: "x"})
+			say(t, h, "handed", events.Dialer, events.Started, &events.CallStarted{})
+			say(t, h, "handed", events.Bridge, events.Talking, &events.CallProgress{})
+			for _, does := range tc.kept {
+				does(t, h)
+			}
+			h.Close()
+			if tc.spoil != nil {
+				tc.spoil(t, dir)
+			}
+			other, _, _ := started(t, r, t.TempDir())
+			for _, does := range tc.meanwhile {
+				does(t, other)
+			}
+			for _, again := range []bool{false, true} { // and so does the start after it
+				h, words, told := started(t, r, dir)
+				c := h.Log.Held(log.Ref{Tenant: "acme", ID: "handed"})
+				if up := c != nil && c.HandedOn(); up != tc.up {
+					t.Errorf("on our line: %v, want %v (again: %v)", up, tc.up, again)
+				}
+				if tc.up && !slices.Contains(told, "handed ended") {
+					t.Errorf("it is not told: %v", told)
+				}
+				if words.says(walks) != (tc.walks && !again) {
+					t.Errorf("again: %v; it says\n%s", again, words.text.String())
+				}
+				h.Close()
 			}
 		})
 	}

@@ -42,6 +42,9 @@ type Options struct {
 	Telemetry *telemetry.Telemetry
 	Worker    config.WorkerTiming // zero: the worker's own defaults
 	Limits    config.Limits       // likewise
+	// Talk is how long a customer who was handed on may be on a line of ours;
+	// zero: the orchestrator's own default.
+	Talk time.Duration
 	// State is a folder of this service's own where it keeps what it knows of
 	// the store; empty: nowhere, and a restart believes any store.
 	State string
@@ -68,6 +71,7 @@ type Host struct {
 	role        events.Role
 	timing      config.WorkerTiming
 	limits      config.Limits
+	talk        time.Duration
 	past        *past
 	following   *Following
 	ready       atomic.Bool
@@ -78,6 +82,7 @@ type Host struct {
 // the clock.
 func Open(ctx context.Context, o Options) (*Host, error) {
 	h := &Host{Service: o.Service, Version: o.Version, role: o.Role, timing: o.Worker, limits: o.Limits, Telemetry: o.Telemetry,
+		talk:   config.OrDefault(config.OrchestratorTiming{Talk: o.Talk}).Talk,
 		Logger: o.Telemetry.Logger.With("role", string(o.Role))}
 	o.Connect.Name, o.Connect.Logger, o.Connect.Meter = "outdial-"+o.Service, h.Logger, o.Telemetry.Meter
 	var err error

@@ -101,7 +101,7 @@ func (s Setup) Keys() []keycheck.Tenant {
 func (s Setup) open(ctx context.Context, service string) (*Host, error) {
 	return Open(ctx, Options{
 		Service: service, Role: Roles()[service], Version: s.Version, Connect: s.Connect("outdial-" + service),
-		Embedded: s.Embedded, Monitor: s.Config.NATS.Monitor, Unsafe: s.Unsafe, Telemetry: s.Telemetry, Worker: s.Config.Timing.Worker, Limits: s.Config.Limits,
+		Embedded: s.Embedded, Monitor: s.Config.NATS.Monitor, Unsafe: s.Unsafe, Telemetry: s.Telemetry, Worker: s.Config.Timing.Worker, Limits: s.Config.Limits, Talk: s.Config.Timing.Orchestrator.Talk,
 		Following: s.Following,
 		State:     filepath.Join(s.Config.NATS.State, string(Roles()[service])),
 		Directory: func(now func() time.Time, desktop providers.Desktop) (*tenants.Directory, error) {

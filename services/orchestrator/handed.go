@@ -1,12 +1,9 @@
 package orchestrator
 
 import (
-	"context"
 	"time"
 
 	"github.com/outdial/outdial/internal/log"
-	"github.com/outdial/outdial/pkg/events"
-	"github.com/outdial/outdial/pkg/events/fault"
 	"github.com/outdial/outdial/pkg/events/lifecycle"
 )
 
@@ -17,26 +14,20 @@ const lookAtLine = 15 * time.Second
 const onOurLine = "number_on_our_line"
 
 // handed are the calls whose customer was handed on to somebody else and is on
-// a line of ours still, be the call itself closed.
+// a line of ours still, be the call itself closed. The view holds them as it
+// holds the open ones, and begins with them at a start.
 type handed map[log.Ref]*lifecycle.Call
 
-// take hears an event of a call, which is held as c or not any more, because it
-// closed long ago.
-func (h handed) take(ref log.Ref, c *lifecycle.Call, r events.Record) {
+// take hears of a call as it stands after an event of it; nil: the view holds it
+// no more.
+func (h handed) take(ref log.Ref, c *lifecycle.Call) {
 	switch {
-	case c != nil && c.Transferred && c.CustomerUp() && c.Request != nil:
+	case c == nil:
+	case c.HandedOn():
 		h[ref] = c
-	case c != nil || customerLeft(r):
+	default:
 		delete(h, ref)
 	}
-}
-
-// customerLeft says that an event ends the customer's leg, not the agent's alone.
-func customerLeft(r events.Record) bool { return r.Name == events.Ended && !handsOn(r) }
-
-func handsOn(r events.Record) bool {
-	p, ok := r.Body.(*events.CallProgress)
-	return ok && r.Name == events.Ended && p.Reason == events.EndTransferred
 }
 
 // OnLine reports whether the customer of a call is on our line by another call
@@ -53,36 +44,4 @@ func (x *Index) OnLine(c *lifecycle.Call, now time.Time, most time.Duration) boo
 		}
 	}
 	return false
-}
-
-// recallHanded finds again who was handed on before this process heard the log:
-// the view begins with open calls, and theirs are closed. The log is followed by
-// then, so that nothing falls between what is looked through and what is heard.
-func (s *Service) recallHanded(ctx context.Context) error {
-	up := map[log.Ref]bool{}
-	err := s.Ended(ctx, s.Now().Add(-s.Offset-s.Limits.Talk), func(r events.Record) {
-		if ref := log.RefOf(r); handsOn(r) {
-			up[ref] = true
-		} else if customerLeft(r) {
-			delete(up, ref)
-		}
-	})
-	for ref := range up {
-		if err != nil {
-			break
-		}
-		var c *lifecycle.Call
-		if c, err = s.Log.LatestCall(ctx, ref); err == nil {
-			s.index.recall(ref, c)
-		} else if fault.Of(err) == fault.Permanent {
-			err = nil // nobody can read it
-		}
-	}
-	return err
-}
-
-func (x *Index) recall(ref log.Ref, c *lifecycle.Call) {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	x.handed.take(ref, c, events.Record{})
 }

@@ -109,7 +109,7 @@ func (x *Index) Take(r events.Record) {
 	}
 	ref := log.RefOf(r)
 	c, e := x.held(ref), x.open[ref]
-	x.handed.take(ref, c, r)
+	x.handed.take(ref, c)
 	if e != nil {
 		x.states[e.call.State]--
 	}

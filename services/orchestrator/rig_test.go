@@ -135,15 +135,6 @@ func (w *world) join() *Service {
 			}
 			return all[len(all)-1].Seq, err
 		},
-		Ended: func(_ context.Context, since time.Time, take func(events.Record)) error {
-			all, err := w.log.From(events.CallFamily, 0)
-			for _, r := range all {
-				if r.Name == events.Ended && !r.Stored.Before(since) {
-					take(r)
-				}
-			}
-			return err
-		},
 	})
 	w.crew, w.views[s] = append(w.crew, s), view
 	w.heard[s], w.told[s] = map[events.Family]uint64{}, map[events.Family]uint64{}
@@ -154,15 +145,17 @@ func (w *world) join() *Service {
 // the open calls as runtime.Following has it.
 func (w *world) restart() *Service {
 	w.t.Helper()
-	calls, seq, id := w.views[w.s].Open()
-	logs, unread, err := log.ReadAll(w.t.Context(), w.log, calls)
-	if err != nil {
+	begin := w.views[w.s].Snapshot()
+	logs, unread, err := log.ReadAll(w.t.Context(), w.log, begin.Open)
+	handed, _, e := log.ReadAll(w.t.Context(), w.log, begin.Handed)
+	if err := errors.Join(err, e); err != nil {
 		w.t.Fatal(err)
 	}
 	w.crew, w.s = nil, nil
 	w.s = w.join()
-	w.views[w.s].Load(logs, unread, seq, id)
-	w.told[w.s][events.CallFamily] = seq
+	w.views[w.s].Load(append(logs, handed...), unread, begin.Seq, begin.ID)
+	w.told[w.s][events.CallFamily] = begin.Seq
+	w.views[w.s].Hear(events.CallFamily, w.s.Follow, func() {})()
 	return w.s
 }
 

@@ -11,7 +11,6 @@ import (
 	"github.com/outdial/outdial/internal/sessions"
 	"github.com/outdial/outdial/internal/tenants"
 	"github.com/outdial/outdial/pkg/events"
-	"github.com/outdial/outdial/pkg/events/fault"
 )
 
 // Run runs the orchestrator on a host until ctx ends. Of the configuration, the
@@ -26,9 +25,6 @@ func Run(ctx context.Context, h *runtime.Host, c Config) error {
 	}
 	c.LastAgent = func(ctx context.Context) (uint64, error) {
 		return log.LastSequence(ctx, h.JS, events.StreamAgents, ">")
-	}
-	c.Ended = func(ctx context.Context, since time.Time, take func(events.Record)) error {
-		return log.Ended(ctx, h.JS, since, take)
 	}
 	if k, ok := c.Sessions.(runtime.Keeper); ok {
 		h.Keep(ctx, k) // before anything is decided: it may know better than our own folder
@@ -58,7 +54,6 @@ func Run(ctx context.Context, h *runtime.Host, c Config) error {
 		return err
 	}
 	live.Store(true)
-	s.recall(ctx)
 	s.pending = pendingOf(h.Directory, c.Roster)
 	s.enrolPending(ctx)
 	if err := h.Serve("accepts requests, claims agents, closes calls", s.Endpoints()); err != nil {
@@ -79,27 +74,6 @@ func Run(ctx context.Context, h *runtime.Host, c Config) error {
 	stop()
 	wg.Wait()
 	return err
-}
-
-// recallFor is how long a start waits until it is known whose customers were
-// handed on: some hundred thousand calls of the last hours are looked through by
-// then. Nobody else's call waits longer for the sake of their numbers.
-const recallFor = 3 * time.Second
-
-// recall waits for recallHanded, which goes on by itself if it takes too long.
-func (s *Service) recall(ctx context.Context) {
-	known := make(chan struct{})
-	go func() {
-		defer close(known)
-		if err := s.recallHanded(ctx); err != nil && ctx.Err() == nil {
-			s.Logger.WarnContext(ctx, "who was handed on before this start is not known; their numbers may be dialed", "code", fault.Code(err))
-		}
-	}()
-	select {
-	case <-known:
-	case <-time.After(recallFor):
-		s.Logger.WarnContext(ctx, "who was handed on before this start is still being looked for")
-	}
 }
 
 // turn is the least time between two looks at what is due.

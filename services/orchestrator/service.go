@@ -38,8 +38,6 @@ type Config struct {
 	Incarnation string
 	// History tells what is kept of a tenant's calls, see log.History.
 	History func(ctx context.Context, tenant string, before uint64, more func([]events.Record) bool) (rest uint64, err error)
-	// Ended tells which legs ended since a time of the log's clock, see log.Ended.
-	Ended func(ctx context.Context, since time.Time, take func(events.Record)) error
 	// LastAgent is the last sequence of AGENTS by its leader, or log.ErrNone.
 	LastAgent func(context.Context) (uint64, error)
 	// Standing says whether the store went back in time, and what was in it

@@ -16,7 +16,7 @@ const (
 	openVersion = 1
 )
 
-// An Open is which calls were open at a place of CALLS, so that a start need
+// An Open is which calls were open at a place of CALLS, and whose customer was, so that a start need
 // not hear the stream from its beginning. It is a shortcut and proves nothing:
 // one that does not fit is thrown away.
 type Open struct {
@@ -25,6 +25,9 @@ type Open struct {
 	Seq     uint64      `json:"seq"`
 	ID      string      `json:"id"`    // of the event there
 	Calls   [][2]string `json:"calls"` // tenant and call
+	// Handed are those whose customer was handed on and is on a line of ours
+	// still; nil: an earlier version wrote this, which did not know.
+	Handed [][2]string `json:"handed"`
 }
 
 // Fits says why a stream is not the one that the calls were open in, "" if it

@@ -116,8 +116,12 @@ func (c *Call) CustomerUp() bool {
 	if r := Rank(c.State); r == Rank(Answered) || r == Rank(Talking) {
 		return true
 	}
-	return c.Transferred && !c.gone
+	return c.HandedOn()
 }
+
+// HandedOn reports whether the customer was handed on to somebody else and is
+// on a line of ours still, as far as anybody said.
+func (c *Call) HandedOn() bool { return c.Transferred && !c.gone }
 
 // Fold reads a log in the order of its sequences.
 func Fold(log []events.Record) *Call {
