@@ -24,6 +24,7 @@ type OrchestratorTiming struct {
 	WrapUp   time.Duration `yaml:"wrapUp" default:"30m" help:"After-call work."`
 	Retry    time.Duration `yaml:"retry" default:"2s" help:"After preparing was impossible."`
 	ClaimAge time.Duration `yaml:"claimAge" default:"15s" help:"A claim on an agent that no call knows of."`
+	Prepared time.Duration `yaml:"prepared" default:"1m" help:"An agent whom the provider shows in a preparation that no call owns; afterwards it is withdrawn. Longer than compliance.prepare and dialer.answer together."`
 	Lease    time.Duration `yaml:"lease" default:"10s" help:"How long a bridge may be silent before the sessions of the desktops it holds are ended."`
 }
 

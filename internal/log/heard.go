@@ -40,3 +40,13 @@ func (l *Log) OpenCalls(show func(*lifecycle.Call)) {
 		all.OpenCalls(show)
 	}
 }
+
+// Agents shows every agent that this process has heard of; none without a view
+// that holds them. Nobody changes what is shown.
+func (l *Log) Agents(show func(*lifecycle.Agent)) {
+	if all, ok := l.view.(interface{ Agents() []*lifecycle.Agent }); ok {
+		for _, a := range all.Agents() {
+			show(a)
+		}
+	}
+}

@@ -97,6 +97,11 @@ func (b *Book) Forget() {
 	clear(b.tokens)
 }
 
+// WithdrawFor is how long after the leader was asked about an agent what she
+// stands prepared for may be withdrawn. Who is held for it is not set free before
+// every withdrawal that was allowed is over.
+const WithdrawFor = 3 * time.Second
+
 // ErrNoConnection says that the connection a call was assigned to is not
 // configured here.
 var ErrNoConnection = errors.New("connection is not configured")

@@ -44,6 +44,14 @@ const (
 	Gone    Name = "removed"
 )
 
+// ReasonPrepared is why an agent is not ready whom the provider shows in a
+// preparation that no call of ours explains. Services act on it.
+const ReasonPrepared = "manual_dial_prepared"
+
+// ReasonLeftover is why an agent is held back in whose session the provider
+// holds such a preparation: while that is the reason it may be withdrawn.
+const ReasonLeftover = "left_prepared"
+
 // AgentClaim says which call holds the agent, or why it is held back.
 type AgentClaim struct {
 	Call   string    `json:"call"`

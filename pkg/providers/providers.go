@@ -181,6 +181,7 @@ type Poller interface {
 type View struct {
 	Now       time.Time
 	Presence  events.Name // of the agent
+	Reason    string      // of that presence, as an Observation said it
 	Session   string
 	CallState events.Name // last event that moved the claiming call; "" without a claim
 	Dialed    bool        // the claiming call has an intent on record

@@ -42,6 +42,14 @@ func Elsewhere(a *lifecycle.Agent, c *lifecycle.Call) bool {
 	return a != nil && a.State.Claim != nil && a.State.Claim.Call != c.ID
 }
 
+// Leftover says that the provider shows an agent in a preparation which is no
+// call's, and that she was held back for it before it was last seen: only then may
+// it be withdrawn, since by session it could as well be her next call's.
+func Leftover(a *lifecycle.Agent) bool {
+	q := a.State.Quarantine
+	return a.Enrolled() && a.Last.Name == events.NotReady && a.Prepared() && q != nil && q.Reason == events.ReasonLeftover
+}
+
 // Overdue says why an outcome that has not come by now will not come any more,
 // as an unknown's code; "" where there is still time. An intent's sender has
 // had time enough to send, to hear the answer and to record it; a desktop that

@@ -54,7 +54,7 @@ type Service struct {
 	Config
 	book orders.Book
 
-	late, left worker.Patience // of Turn
+	late, left, held worker.Patience // of Turn
 }
 
 // New makes a service from its parts.
@@ -83,7 +83,8 @@ func New(c Config) *Service {
 		c.NewID = events.RandomID
 	}
 	return &Service{Config: c, book: orders.Book{Log: c.Log, Directory: c.Directory},
-		late: worker.Patience{First: time.Second, Now: c.Now}, left: worker.Patience{First: worker.LeftAfter, Now: c.Now}}
+		late: worker.Patience{First: time.Second, Now: c.Now}, left: worker.Patience{First: worker.LeftAfter, Now: c.Now},
+		held: worker.Patience{First: stillThere, Now: c.Now}}
 }
 
 // Forget lets go of what was read: the store went back in time.

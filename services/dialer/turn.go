@@ -12,6 +12,10 @@ import (
 	"github.com/outdial/outdial/pkg/events/lifecycle"
 )
 
+// stillThere is how long after a withdrawal of a leftover it is tried again, while
+// the agent is still shown prepared.
+const stillThere = 5 * time.Second
+
 // leftTime is what picking one up may take, the provider's answers included.
 const leftTime = time.Minute
 
@@ -25,7 +29,8 @@ const leftTime = time.Minute
 // several find the same one, and that its delivery is on its way after all or in
 // another's hands, does no harm: the intent is an append on the call,
 // compare-and-set, and only who won it sends; looking up makes nothing ring, and
-// before anything is withdrawn the leader is asked whether it still stands.
+// before anything is withdrawn the leader is asked whether it still stands. What an
+// agent is left prepared for, by no call, is withdrawn by the same turns.
 func (s *Service) Turn(ctx context.Context) error {
 	var late, left []log.Ref
 	now := s.Now()
@@ -37,8 +42,15 @@ func (s *Service) Turn(ctx context.Context) error {
 			left = append(left, ref)
 		}
 	})
+	var held []log.Ref
+	s.Log.Agents(func(a *lifecycle.Agent) {
+		if Leftover(a) {
+			held = append(held, log.Ref{Tenant: a.Tenant, ID: a.ID})
+		}
+	})
 	err := s.late.Each(ctx, late, s.giveUp)
-	return errors.Join(err, s.left.Each(ctx, left, s.pickUp))
+	err = errors.Join(err, s.left.Each(ctx, left, s.pickUp))
+	return errors.Join(err, s.held.Each(ctx, held, s.withdrawLeftover))
 }
 
 // giveUp writes unknown over an outcome that is overdue.

@@ -159,7 +159,40 @@ func (s *Service) withdraw(ctx context.Context, conn tenants.Connection, o provi
 	}
 	ctx, cancel := s.Within(ctx, s.Answer)
 	defer cancel()
+	o.NotAfter = s.Now().Add(s.Answer)
 	return conn.Provider.Withdrawer.Withdraw(ctx, o)
+}
+
+// withdrawLeftover withdraws what an agent is held back for, not while people
+// have stopped the dialer. How it ended is said by the provider, the next time
+// that she is polled: nothing is recorded here, and nobody has her before.
+func (s *Service) withdrawLeftover(ctx context.Context, ref log.Ref) error {
+	if paused, err := s.Paused(ctx); paused || err != nil {
+		return err
+	}
+	// Whatever has not left by then would reach one whom a call may have. So the
+	// time begins before the leader says that nobody has her.
+	by := s.Now().Add(orders.WithdrawFor)
+	a, err := s.Log.LatestAgent(ctx, ref)
+	if err != nil || !Leftover(a) {
+		return err
+	}
+	conn, ok := s.Directory.Connection(a.Tenant, a.State.Connection)
+	if !ok || conn.Provider.Withdrawer == nil {
+		return nil
+	}
+	who, err := s.book.Agent(ctx, a)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := s.Within(ctx, by.Sub(s.Now()))
+	defer cancel()
+	evidence, err := conn.Provider.Withdrawer.Withdraw(ctx, providers.Order{Agent: who, NotAfter: by})
+	if err != nil {
+		return worker.Snooze(stillThere, fault.Code(err))
+	}
+	s.Logger.InfoContext(ctx, "what an agent was left prepared for is withdrawn", "tenant", ref.Tenant, "agent", ref.ID, "status", evidence)
+	return nil
 }
 
 // recordCancel puts on record how a withdrawal ended.

@@ -103,7 +103,7 @@ func Repeat(c *lifecycle.Call, o providers.Observation, rawSeq uint64) bool {
 
 // ViewOf is what a Reader may know of the record.
 func ViewOf(a *lifecycle.Agent, c *lifecycle.Call, home string) providers.View {
-	v := providers.View{Presence: a.State.Presence, Session: a.State.Session, HomeRegion: home}
+	v := providers.View{Presence: a.State.Presence, Reason: a.State.Reason, Session: a.State.Session, HomeRegion: home}
 	if c == nil {
 		return v
 	}

@@ -218,6 +218,39 @@ func TestQuarantineIsAskedAboutOnce(t *testing.T) {
 	}
 }
 
+// What stands prepared and is no call's is on record whatever she was not ready
+// for before, once more when she is held back for it, and so is its end.
+func TestWhoIsLeftPreparedIsOnRecord(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.p.status = "MANUAL_DIAL_PREPARED"
+	want := func(story, on string) {
+		t.Helper()
+		for range 3 {
+			w.poll()
+			w.pass(time.Second)
+		}
+		w.wantAgent("ann", on)
+		if !w.agent("ann").Prepared() {
+			t.Errorf("%s: %+v", story, w.agent("ann").State)
+		}
+	}
+	w.poll()
+	want("since she signed in", "session_started not_ready")
+	since := w.agent("ann").State.Since
+	after, _ := w.agent("ann").After(events.Quarantined, "", events.ReasonLeftover, w.Now())
+	w.agentSays("ann", events.Orchestrator, events.Quarantined, &events.AgentQuarantined{State: after})
+	want("since she is held back for it", "session_started not_ready not_ready")
+	if !w.agent("ann").State.Since.Equal(since) {
+		t.Error("since when, is forgotten")
+	}
+	w.p.status = "PAUSED"
+	w.poll()
+	if a := w.agent("ann"); a.Prepared() || a.State.Reason != "paused" || a.State.Quarantine == nil {
+		t.Errorf("when it is gone: %+v", a.State)
+	}
+}
+
 func TestARefusedCredentialLosesTheSession(t *testing.T) {
 	t.Parallel()
 	unauthorized := fault.New(fault.Permanent, "poll", "unauthorized", nil)

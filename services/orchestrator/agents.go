@@ -64,13 +64,14 @@ func (s *Service) endProven(ctx context.Context, r events.Record, p *events.Agen
 }
 
 // unquarantine frees an agent whom the provider has proved free: shows ready.
-// Who is not ready may be amid a call, or hold what we prepared.
+// Who is not ready may be amid a call, or hold what we prepared. Who is held for
+// what is prepared takes longer to prove: see letGo.
 func (s *Service) unquarantine(ctx context.Context, r events.Record, p *events.AgentPresence) error {
 	if r.Name != events.Ready {
 		return nil
 	}
 	_, err := s.Log.UpdateAgent(ctx, log.RefOf(r), func(a *lifecycle.Agent) (*log.Draft, error) {
-		if a.State.Quarantine == nil || a.Fence > r.Seq {
+		if a.State.Quarantine == nil || a.Fence > r.Seq || heldForLeftover(a) {
 			return nil, nil
 		}
 		return s.released(a, events.AgentReleased{Call: a.State.Quarantine.Call, Cause: "proved_free"}), nil

@@ -274,6 +274,9 @@ func (s *Service) onReleaseAgent(ctx context.Context, tenant string, body []byte
 		switch a = now; {
 		case a.Fence != fence, a.State.Claim == nil && a.State.Quarantine == nil:
 			return nil, nil // free, or another call's by now
+		case withdrawing(a, s.Now()):
+			return nil, api.Conflict("what the provider holds prepared in the agent's session is being withdrawn; " +
+				"the agent is set free as soon as the provider shows it ready")
 		case unreadable:
 			return s.quarantined(a, a.State.Claim.Call, in.Reason), nil
 		}

@@ -75,7 +75,7 @@ func newWorld(t testing.TB) *world {
 			{Name: "globex", Countries: []string{"US"}, Key: events.Key(strings.Repeat("g", 32))},
 		},
 		[]tenants.Connection{
-			{Name: "tcn", Tenant: "acme", Kind: providers.TCN, Provider: providers.Provider{Can: providers.Capabilities{Talking: true}}},
+			{Name: "tcn", Tenant: "acme", Kind: providers.TCN, Provider: providers.Provider{Can: providers.Capabilities{Talking: true, Prepares: true}}},
 			{Name: "desk", Tenant: "acme", Kind: providers.WebexCC, Provider: providers.Provider{Can: providers.Capabilities{Presence: providers.PresenceDesktop}}},
 			{Name: "lists", Tenant: "acme", Provider: providers.Provider{Can: providers.Capabilities{Queues: true}}},
 		})

@@ -65,6 +65,7 @@ type Service struct {
 	pending []unenrolled // of the configuration; the timers' own
 	rebuilt uint64       // the acceptance that Redis was rebuilt after; the timers' own
 	swept   uint64       // how far AGENTS was known at the last sweep; likewise
+	proofs  map[log.Ref]proof
 }
 
 // New makes a service from its parts.

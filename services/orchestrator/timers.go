@@ -46,11 +46,14 @@ func (s *Service) Turn(ctx context.Context) time.Time {
 // turns that nobody was given. It also rebuilds Redis when it finds it empty.
 func (s *Service) Sweep(ctx context.Context) {
 	s.enrolPending(ctx)
-	for _, a := range s.index.Agents("") {
+	agents := s.index.Agents("")
+	for _, a := range agents {
 		var err error
 		switch {
 		case a.State.Claim != nil:
 			err = s.sweepClaim(ctx, a)
+		case leftover(a, s.Now(), s.Limits.Prepared):
+			err = s.holdLeftover(ctx, a)
 		case a.Claimable():
 			err = s.serve(ctx, agentRef(a))
 		}
@@ -58,6 +61,7 @@ func (s *Service) Sweep(ctx context.Context) {
 			s.Logger.WarnContext(ctx, "sweep", "agent", a.ID, "code", fault.Code(err))
 		}
 	}
+	s.letGo(ctx, agents)
 	s.holdBack(ctx)
 	s.rebuild(ctx)
 }

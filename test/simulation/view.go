@@ -41,3 +41,10 @@ func (v view) OpenCalls(show func(*lifecycle.Call)) {
 		show(c)
 	}
 }
+
+// Agents lists the agents in an order, for the same reason.
+func (v view) Agents() []*lifecycle.Agent {
+	return slices.SortedFunc(slices.Values(v.Follower.Agents()), func(a, b *lifecycle.Agent) int {
+		return cmp.Or(cmp.Compare(a.Tenant, b.Tenant), cmp.Compare(a.ID, b.ID))
+	})
+}

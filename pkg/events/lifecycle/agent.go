@@ -130,6 +130,12 @@ func (a *Agent) ClaimState() State {
 	return Free
 }
 
+// Prepared reports whether the provider shows the agent in a preparation that no
+// call of ours explained when it was asked.
+func (a *Agent) Prepared() bool {
+	return a.State.Presence == events.NotReady && a.State.Reason == events.ReasonPrepared
+}
+
 // PresenceState is the agent's place in the Presence table.
 func (a *Agent) PresenceState() State {
 	if a.Last.Seq == 0 {
@@ -148,6 +154,13 @@ func (a *Agent) After(on events.Name, call, reason string, at time.Time) (events
 	}
 	s := a.State
 	s.Fence = a.Fence
+	// The same for another reason is news.
+	if pv == Known && on == events.NotReady && s.Presence == on && s.Reason != reason {
+		pv = Move
+	}
+	if cv == Known && on == events.Quarantined && s.Quarantine != nil && s.Quarantine.Reason != reason {
+		cv = Move
+	}
 	if pv == Move {
 		s.Presence, s.Since, s.Reason = events.Name(presence), at, reason
 	}

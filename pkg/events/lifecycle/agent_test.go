@@ -113,6 +113,22 @@ func TestNobodyIsClaimedTwice(t *testing.T) {
 	}
 }
 
+// The same for another reason is news: who acts on the reason must hear of it.
+func TestAnotherReasonIsNews(t *testing.T) {
+	t.Parallel()
+	a := follow(t, events.Enrolled, events.NotReady, events.Quarantined)
+	for _, on := range []events.Name{events.NotReady, events.Quarantined} {
+		if s, v := a.After(on, "call-2", "because", noon.Add(time.Hour)); v != Known || !s.Since.Equal(a.State.Since) || s.Quarantine.Call != "call-1" {
+			t.Errorf("%s for the same reason is %s", on, v)
+		}
+		s, v := a.After(on, "call-2", "another", noon.Add(time.Hour))
+		if v != Move || on == events.NotReady && (s.Reason != "another" || s.Since.Equal(a.State.Since)) ||
+			on == events.Quarantined && (s.Quarantine.Reason != "another" || s.LastCall != "call-1") {
+			t.Errorf("%s for another is %s: %+v", on, v, s)
+		}
+	}
+}
+
 // Presence and claim are independent: what the provider says changes no claim,
 // and what we decide changes no presence.
 func TestPresenceAndClaimAreIndependent(t *testing.T) {

@@ -197,7 +197,7 @@ func notReady(s statusAnswer, session string) string {
 	case phaseOf(s.StatusDesc) != ready:
 		return "agent_not_ready"
 	case s.CurrentSessionID.sid() != session:
-		return "session_mismatch"
+		return sessionMismatch
 	}
 	return ""
 }
@@ -271,7 +271,7 @@ func (c *Client) awaitPrepared(ctx context.Context, a providers.AgentRef, sessio
 			return err
 		case err != nil: // ask again
 		case p == prepared && s.CurrentSessionID.sid() != session:
-			return fail("session_mismatch")
+			return fail(sessionMismatch)
 		case p == prepared:
 			return nil
 		case p.onCall(), p == wrapping, p == gone, p == elsewhere:

@@ -122,7 +122,10 @@ func (r *reading) attrs() map[string]string {
 }
 
 func (r *reading) presence(n events.Name, reason string) {
-	if samePresence(r.v.Presence, n) {
+	// What is prepared is withdrawn by others, once and for all; so why an agent
+	// is not ready is news where that is, or was, the reason.
+	told := reason == r.v.Reason || reason != events.ReasonPrepared && r.v.Reason != events.ReasonPrepared
+	if samePresence(r.v.Presence, n) && (n != events.NotReady || told) {
 		return
 	}
 	o := r.base()
@@ -177,16 +180,24 @@ func (r *reading) readPresence() {
 	}
 }
 
+// sessionMismatch is why an agent is of no use who is in another session.
+const sessionMismatch = "session_mismatch"
+
+// inOtherSession says that the agent is not in the session that is on record.
+func (r *reading) inOtherSession() bool {
+	session := r.s.CurrentSessionID.sid()
+	return session == "" || r.v.Session != "" && session != r.v.Session
+}
+
 // readReady takes an agent for ready only when nothing about it is doubtful.
 func (r *reading) readReady() {
-	session := r.s.CurrentSessionID.sid()
 	switch {
 	case r.s.Paused.on:
 		r.presence(events.NotReady, "paused")
 	case r.s.Disabled.on:
 		r.presence(events.NotReady, "disabled")
-	case session == "" || (r.v.Session != "" && session != r.v.Session):
-		r.presence(events.NotReady, "session_mismatch")
+	case r.inOtherSession():
+		r.presence(events.NotReady, sessionMismatch)
 	default:
 		r.presence(events.Ready, "")
 	}
@@ -195,14 +206,17 @@ func (r *reading) readReady() {
 // readReserved reads a manual dial before anybody answered. With our dial on
 // record it is our call; with our claim alone it is our preparation and
 // changes nothing; without a claim it is the agent's own doing, or what is
-// left of a call that was given up, and the agent must not pass for ready.
+// left of a call that was given up, and the agent must not pass for ready. TCN
+// does not tell the two apart, but for one that is in another session than ours.
 func (r *reading) readReserved() {
 	switch {
 	case r.ours():
 		r.presence(events.OnCall, "")
 	case r.claimed() && !r.over():
+	case r.phase == prepared && r.inOtherSession():
+		r.presence(events.NotReady, sessionMismatch)
 	case r.phase == prepared:
-		r.presence(events.NotReady, reasonOf(r.s.StatusDesc))
+		r.presence(events.NotReady, events.ReasonPrepared)
 	default:
 		r.presence(events.ForeignCall, reasonOf(r.s.StatusDesc))
 	}

@@ -60,6 +60,13 @@ func idle(presence events.Name) providers.View {
 	return providers.View{Presence: presence, Session: sampleSession}
 }
 
+// restingFor is an agent who is not ready for a reason.
+func restingFor(reason string) providers.View {
+	v := idle(events.NotReady)
+	v.Reason = reason
+	return v
+}
+
 func claimedAt(state events.Name) providers.View {
 	v := idle(events.Ready)
 	v.CallState, v.To = state, sampleTo
@@ -104,6 +111,13 @@ func readerStories() []readerStory {
 		{"our preparation writes nothing", "MANUAL_DIAL_PREPARED", claimedAt(events.Preparing), ""},
 		{"nor does it once passed", "MANUAL_DIAL_PREPARED", claimedAt(events.Passed), ""},
 		{"nor its undoing", "PREPARING_AFTER_DIAL_CANCEL", claimedAt(events.Failed), ""},
+		{"a preparation that nobody claims is news of whoever was not ready before", "MANUAL_DIAL_PREPARED", restingFor(""),
+			"agent not_ready(manual_dial_prepared)"},
+		{"and said once", "MANUAL_DIAL_PREPARED", restingFor(events.ReasonPrepared), ""},
+		{"that it is gone is news of whoever is not ready after it", "PAUSED", restingFor(events.ReasonPrepared), "agent not_ready(paused)"},
+		{"another reason for the same is none", "IDLE", restingFor("paused"), ""},
+		{"in another session it is somebody else's", "MANUAL_DIAL_PREPARED",
+			providers.View{Presence: events.Ready, Session: "7"}, "agent not_ready(session_mismatch)"},
 		{"a preparation that nobody claims keeps the agent from passing for ready", "MANUAL_DIAL_PREPARED", idle(events.Ready),
 			"agent not_ready(manual_dial_prepared)"},
 		{"an agent who dials by hand is on somebody's call", "MANUAL_DIAL_STARTED", idle(events.Ready),

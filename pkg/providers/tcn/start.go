@@ -105,7 +105,7 @@ func (c *Client) Confirm(ctx context.Context, o providers.Order) error {
 	case phaseOf(s.StatusDesc) != prepared:
 		return no("agent_not_ready")
 	case s.CurrentSessionID.sid() != session:
-		return no("session_mismatch")
+		return no(sessionMismatch)
 	}
 	return nil
 }

@@ -210,6 +210,35 @@ func TestWithdraw(t *testing.T) {
 			r.wantAsked(tcn.OpCancel, 0)
 		}
 	})
+	t.Run("what is left and no call's is cancelled where it shows", func(t *testing.T) {
+		t.Parallel()
+		r := newRig(t, sim.TCNOptions{}, nil)
+		nobodys := providers.Order{Agent: agentRef(), NotAfter: time.Now().Add(time.Minute)}
+		if evidence, err := r.Withdraw(r.within(5*time.Second), nobodys); err != nil || evidence != "READY" {
+			t.Errorf("got %q, %v", evidence, err)
+		}
+		r.wantAsked(tcn.OpCancel, 0)
+		r.prepared(order())
+		if _, err := r.Withdraw(r.within(5*time.Second), nobodys); err != nil {
+			t.Error(err)
+		}
+		r.wantAsked(tcn.OpCancel, 1)
+		r.set(map[string]any{"status": "PEERED"})
+		if evidence, err := r.Withdraw(r.within(5*time.Second), nobodys); err != nil || evidence != "PEERED" {
+			t.Errorf("got %q, %v", evidence, err)
+		}
+		r.wantAsked(tcn.OpCancel, 1)
+	})
+	t.Run("nothing is cancelled after its time", func(t *testing.T) {
+		t.Parallel()
+		r := newRig(t, sim.TCNOptions{}, nil)
+		o := r.prepared(order())
+		o.NotAfter = time.Now()
+		if _, err := r.Withdraw(r.within(150*time.Millisecond), o); fault.Of(err) != fault.Transient || err == nil {
+			t.Errorf("got %v", err)
+		}
+		r.wantAsked(tcn.OpCancel, 0)
+	})
 	t.Run("still prepared at the end is to be tried again", func(t *testing.T) {
 		t.Parallel()
 		r := newRig(t, sim.TCNOptions{}, nil)

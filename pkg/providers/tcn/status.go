@@ -25,32 +25,42 @@ const (
 	elsewhere               // busy with something that is not a manual dial
 )
 
-// phases lists every status of TCN's public enum, and INCALL, which is not in
-// it but is seen. Its text of the manual prints READY and MANUAL_DIAL_PREPARED
-// alone.
-var phases = map[string]phase{
-	"UNAVALIABLE": away, "UNAVAILABLE": away, "GUI_BUSY": away, "IDLE": resting, "PAUSED": resting,
-	"READY": ready, "HUNGUP": gone, "DESTROYED": gone,
-	"MANUAL_DIAL_PREPARED": prepared, "MANUAL_DIAL_STARTED": dialing, "OUTBOUND_LOCKED": dialing,
-	"PREPARED_TO_PEER": answered, "PEERED": talking, "INCALL": talking, "SECURE_FORM_HANDLING": talking,
-	"PEERED_WITH_CALL_ON_HOLD": held, "WRAPUP": wrapping,
-	"PREPARING_AFTER_WRAPUP": wrapped, "PREPARING_AFTER_DIAL_CANCEL": undone,
-	"PREPARING_AFTER_IDLE": preparing, "PREPARING_AFTER_PAUSE": preparing,
-	"PREPARING_AFTER_PBX_REJECT": preparing, "PREPARING_AFTER_PBX_HANGUP": preparing,
-	"PREPARING_AFTER_PBX_WAS_TAKEN": preparing, "PREPARING_AFTER_GUI_BUSY": preparing,
-	"PREVIEW_DIAL_PREPARED": elsewhere, "PREVIEW_DIAL_STARTED": elsewhere,
-	"PBX_POPUP_LOCKED": elsewhere, "CALLBACK_RESUMING": elsewhere,
-}
-
 // cold is how TCN's words for a blind transfer begin.
 const cold = "COLD_"
 
-// phaseOf understands a statusDesc. The families of transfers and intercom are
-// known by their first word: TCN keeps adding to them.
+// phaseOf understands a statusDesc: every status of TCN's public enum, and
+// INCALL, which is not in it but is seen. Its text of the manual prints READY and
+// MANUAL_DIAL_PREPARED alone. The families of transfers and intercom are known by
+// their first word: TCN keeps adding to them.
 func phaseOf(desc text) phase {
 	word := strings.ToUpper(strings.TrimSpace(string(desc)))
-	if p, ok := phases[word]; ok {
-		return p
+	switch word {
+	case "UNAVALIABLE", "UNAVAILABLE", "GUI_BUSY":
+		return away
+	case "IDLE", "PAUSED":
+		return resting
+	case "READY":
+		return ready
+	case "HUNGUP", "DESTROYED":
+		return gone
+	case "MANUAL_DIAL_PREPARED":
+		return prepared
+	case "MANUAL_DIAL_STARTED", "OUTBOUND_LOCKED":
+		return dialing
+	case "PREPARED_TO_PEER":
+		return answered
+	case "PEERED", "INCALL", "SECURE_FORM_HANDLING":
+		return talking
+	case "PEERED_WITH_CALL_ON_HOLD":
+		return held
+	case "WRAPUP":
+		return wrapping
+	case "PREPARING_AFTER_WRAPUP":
+		return wrapped
+	case "PREPARING_AFTER_DIAL_CANCEL":
+		return undone
+	case "PREVIEW_DIAL_PREPARED", "PREVIEW_DIAL_STARTED", "PBX_POPUP_LOCKED", "CALLBACK_RESUMING":
+		return elsewhere
 	}
 	for _, family := range []string{"WARM_", cold, "CALLER_TRANSFER_", "INTERCOM"} {
 		if strings.HasPrefix(word, family) {

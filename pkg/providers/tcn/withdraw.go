@@ -3,7 +3,6 @@ package tcn
 import (
 	"context"
 	"errors"
-	"time"
 
 	"github.com/outdial/outdial/pkg/events/fault"
 	"github.com/outdial/outdial/pkg/providers"
@@ -21,13 +20,16 @@ const looksBeforeAgain = 8
 // It is withdrawn in the session it was made in or, where TCN says that one is
 // over, in a fresh one.
 //
+// An order of no call is for what shows in the agent's session and is nobody's:
+// nothing is on its way, and nothing is cancelled that does not show.
+//
 // A call that is under way is never hung up: Permanent answered. If the order
 // was never dialed it is somebody else's, and the end of the preparation, which
 // is one status of the agent. Also Permanent: unauthorized, wrong credentials
 // need a person. Everything else that stands in the way is Transient:
 // still_prepared, on_call, provider_down, session_lost, status_unclear.
 func (c *Client) Withdraw(ctx context.Context, o providers.Order) (string, error) {
-	coming, wait, code := o.Scrub == nil, 0, "still_prepared"
+	coming, wait, code := o.Scrub == nil && o.Call != "", 0, "still_prepared"
 	session := sessionOf(o)
 	for {
 		var s statusAnswer
@@ -69,10 +71,10 @@ func (c *Client) Withdraw(ctx context.Context, o providers.Order) (string, error
 	}
 }
 
-// cancel sends one cancellation. It names the session alone, so saying it
-// twice does no harm.
+// cancel sends one cancellation, not after the order's time. It names the session
+// alone: saying it twice does no harm, saying it late may undo another's work.
 func (c *Client) cancel(ctx context.Context, o providers.Order, session string) error {
-	a, err := c.post(ctx, c.once, OpCancel, o.Agent.Token, sessionRequest{session}, time.Time{})
+	a, err := c.post(ctx, c.once, OpCancel, o.Agent.Token, sessionRequest{session}, o.NotAfter)
 	if err != nil {
 		return fault.New(fault.Transient, verb(OpCancel), "provider_down", err)
 	}
