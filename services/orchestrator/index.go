@@ -26,6 +26,7 @@ type Index struct {
 	wake func() // called when something is to be looked at earlier than was known
 
 	mu      sync.Mutex
+	live    bool // what comes is heard as it happens
 	open    map[log.Ref]*entry
 	states  map[lifecycle.State]int64 // of the open calls
 	looks   map[string]*line[*entry]  // by tenant, the earliest first
@@ -46,6 +47,8 @@ type entry struct {
 	// queue is where the call waits, nil for nowhere.
 	queue   *line[*entry]
 	inQueue int
+	// began is when its state was heard to begin.
+	began beginning
 	// taken: somebody here is giving it an agent now.
 	taken bool
 	// known is how far whoever gave it back knew the call's log. Before that
@@ -126,6 +129,7 @@ func (x *Index) Take(r events.Record) {
 		x.open[ref] = e
 	}
 	e.call = c
+	x.begins(e)
 	x.states[c.State]++
 	x.settle(e)
 }
@@ -135,7 +139,7 @@ func (x *Index) next(e *entry, now time.Time) Action {
 	if e.aside {
 		return Action{Do: Nothing}
 	}
-	return x.plan(e.call, now)
+	return x.plan(x.byOwnClock(e, e.call, now), now)
 }
 
 // settle gives a call its place: in the queue of those whom it waits for, and

@@ -28,8 +28,9 @@ func (x heard) Take(r events.Record) {
 	x.Index.Take(r)
 }
 
-// queue feeds an index with calls that wait, in the order given; the nth has
-// the id c<n> and the sequence n.
+// queue feeds an index with calls that wait for somebody, or that are new where
+// their time has not come, in the order given; the nth has the id c<n> and the
+// sequence n.
 func queue(x heard, requests ...events.CallRequested) {
 	seq := uint64(0)
 	for i, q := range requests {
@@ -40,7 +41,10 @@ func queue(x heard, requests ...events.CallRequested) {
 		seq++
 		x.Take(events.Record{Family: events.CallFamily, Tenant: "acme", Key: id, Name: events.Requested, Seq: seq, Time: noon, Body: &q})
 	}
-	for i := range requests {
+	for i, q := range requests {
+		if q.NotBefore.After(noon) {
+			continue
+		}
 		seq++
 		x.Take(events.Record{Family: events.CallFamily, Tenant: "acme", Key: "c" + string(rune('1'+i)), Name: events.Waiting, Seq: seq, Time: noon,
 			Body: &events.CallWaiting{Reason: events.WaitAgentNotReady}})

@@ -44,8 +44,14 @@ func forsaken(c *lifecycle.Call) Action {
 		Presumed: c.Dialing != nil, Quarantine: lastAssigned(c) != nil}
 }
 
-// plan decides about a call, by the life it leads or by the store it was in.
+// plan decides about a call, whose times are counted as they are heard here.
 func (s *Service) plan(c *lifecycle.Call, now time.Time) Action {
+	return s.planned(s.index.ByOwnClock(c, now), now)
+}
+
+// planned is the decision itself, by the life the call leads or by the store it
+// was in.
+func (s *Service) planned(c *lifecycle.Call, now time.Time) Action {
 	if s.Standing().Forsakes(c) {
 		return Forsake(c, now, s.Limits)
 	}

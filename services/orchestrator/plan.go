@@ -100,12 +100,17 @@ func planWaiting(c *lifecycle.Call, now time.Time) Action {
 		return Action{Do: Close, Outcome: expiredOutcome(c), Reason: expiredReason(c)}
 	}
 	again := c.Request.ExpiresAt
-	if c.Request.NotBefore.After(now) {
-		until := c.Request.NotBefore
-		if c.State == lifecycle.Waiting && c.Waiting.Reason == events.WaitNotBefore {
+	// A request that names no time is due whatever this process's clock says of
+	// the broker's, by which it was received.
+	if until := c.Request.NotBefore; until.After(now) && until.After(c.Request.ReceivedAt) {
+		switch {
+		case c.State == lifecycle.Requested:
+			return Action{Do: Wait, Reason: events.WaitNotBefore, Until: &until, Again: until}
+		case c.Waiting.Reason == events.WaitNotBefore:
 			return Action{Do: Nothing, Again: until}
 		}
-		return Action{Do: Wait, Reason: events.WaitNotBefore, Until: &until, Again: until}
+		// By somebody else's clock the time had come. Were it said to wait again,
+		// two whose clocks are apart would go on contradicting each other.
 	}
 	if c.State == lifecycle.Waiting && c.Waiting.Until != nil && c.Waiting.Until.After(now) {
 		return Action{Do: Nothing, Again: earlier(again, *c.Waiting.Until)}
@@ -216,6 +221,10 @@ func planRefused(c *lifecycle.Call, now time.Time, l Limits) Action {
 			outcome = events.OutcomeFailed // preparing was impossible; nothing forbade the call
 		}
 		if at := c.Failed.NextAllowedAt; at != nil {
+			if !at.After(now) { // compliance's clock is behind: not at once again
+				later := now.Add(backoff(c, l))
+				at = &later
+			}
 			wait = Action{Do: Wait, Reason: events.WaitWindow, Until: at}
 		}
 	}

@@ -120,13 +120,17 @@ func (w *world) history(ctx context.Context, tenant string, before uint64, more 
 }
 
 // join adds an orchestrator, as a second process or after a crash.
-func (w *world) join() *Service {
+func (w *world) join() *Service { return w.joinApart(0) }
+
+// joinApart adds one whose clock is ahead of the world's, or behind it.
+func (w *world) joinApart(ahead time.Duration) *Service {
+	now := func() time.Time { return w.Now().Add(ahead) }
 	view := log.NewFollower()
 	view.CaughtUp(events.CallFamily)
 	view.CaughtUp(events.AgentFamily)
 	s := New(Config{
-		Log: log.New(w.log, view), Notes: w, Sessions: sessions.NewMemory(w.Now), Directory: w.dir,
-		Incarnation: sessions.Incarnation(noon), Now: w.Now, Logger: slog.New(slog.DiscardHandler),
+		Log: log.New(w.log, view), Notes: w, Sessions: sessions.NewMemory(now), Directory: w.dir,
+		Incarnation: sessions.Incarnation(noon), Now: now, Logger: slog.New(slog.DiscardHandler),
 		History: w.history,
 		LastAgent: func(context.Context) (uint64, error) {
 			all, err := w.log.From(events.AgentFamily, 0)

@@ -53,6 +53,7 @@ func Run(ctx context.Context, h *runtime.Host, c Config) error {
 	if err := h.Follow(ctx, events.StreamCalls, take, again); err != nil {
 		return err
 	}
+	s.CaughtUp()
 	live.Store(true)
 	s.pending = pendingOf(h.Directory, c.Roster)
 	s.enrolPending(ctx)

@@ -88,7 +88,7 @@ func New(c Config) *Service {
 	c.CallsAge = cmp.Or(c.CallsAge, 72*time.Hour)
 	c.Limits = config.OrDefault(c.Limits)
 	s := &Service{Config: c, leases: newLeases(c.Limits.Lease), wake: make(chan struct{}, 1)}
-	s.index = NewIndex(s.plan, func(ref log.Ref) *lifecycle.Call { return s.Log.Held(ref) }, c.Now, s.hurry)
+	s.index = NewIndex(s.planned, func(ref log.Ref) *lifecycle.Call { return s.Log.Held(ref) }, c.Now, s.hurry)
 	return s
 }
 

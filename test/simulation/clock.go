@@ -5,10 +5,26 @@ import (
 	"unsafe"
 )
 
-// Now is the process's clock. Its wall may have been set, forward or back; its
-// monotonic part runs as the world's time does, whether the process is stopped
-// or not.
-func (p *process) Now() time.Time { return reading(p.w.now.Add(p.skew), p.w.now.Sub(begin)) }
+// Now is the process's clock. Its wall may have been set, forward or back, or
+// be off for good; its monotonic part runs as the world's time does, whether the
+// process is stopped or not.
+func (p *process) Now() time.Time { return reading(p.w.now.Add(p.off+p.skew), p.w.now.Sub(begin)) }
+
+// offFor is how far the clock of an orchestrator that is a process of its own is
+// off in every third world, less than the watchdogs' times; of two such
+// orchestrators the one is ahead and the other behind. It draws nothing, so that
+// the other worlds are as they would be.
+func (w *World) offFor(p *process) time.Duration {
+	if w.seed%3 != 2 || len(p.roles) != 1 || p.roles[0] != "orchestrator" {
+		return 0
+	}
+	w.count("orchestrators' clocks apart")
+	off := []time.Duration{3 * time.Second, 8 * time.Second, 15 * time.Second}[w.seed/3%3]
+	if (w.seed/9+uint64(len(w.processes)))%2 == 0 {
+		return -off
+	}
+	return off
+}
 
 // setClock has somebody set the wall of the process's clock, and put it right
 // later. Two bridges whose clocks are apart take each other's answers for late

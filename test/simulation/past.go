@@ -268,6 +268,9 @@ func (p *process) begin() {
 		p.hear(f, ^uint64(0))
 		p.view.CaughtUp(f)
 	}
+	if p.orch != nil {
+		p.orch.CaughtUp()
+	}
 	if p.brid != nil {
 		p.raws = p.w.ackFloor()
 		p.brid.HearAfter(p.raws)

@@ -32,7 +32,8 @@ type process struct {
 	frozen  time.Time                 // it is stopped until then, and does not know
 	halted  time.Time                 // since when, where it is stopped
 	mute    time.Time                 // nobody hears that it lives until then
-	skew    time.Duration             // how far its clock's wall is off
+	off     time.Duration             // how far its clock's wall is off for good
+	skew    time.Duration             // and how far it is set beside that
 	linked  uint64                    // how often it was connected
 	waits   map[string]bool           // durables that wait while the store is in question
 

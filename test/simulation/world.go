@@ -204,7 +204,9 @@ func (w *World) begin() {
 			continue
 		}
 		for _, role := range all {
-			w.processes = append(w.processes, &process{w: w, roles: []string{role}})
+			p := &process{w: w, roles: []string{role}}
+			p.off = w.offFor(p)
+			w.processes = append(w.processes, p)
 		}
 	}
 	for _, p := range w.processes {

@@ -91,6 +91,14 @@ func (c *Call) Since() time.Time { return c.since }
 // agent's of ours.
 func (c *Call) Queued() bool { return c.Assigned != nil && c.Assigned.Queued() }
 
+// Dated is the call as if it had come into its present state at another time:
+// the same moment, by the clock of who asks.
+func (c *Call) Dated(since time.Time) *Call {
+	at := *c
+	at.since = since
+	return &at
+}
+
 // AfterIntent is the log after the intent that stands, nil without one.
 func (c *Call) AfterIntent() []events.Record {
 	if c.Dialing == nil {
