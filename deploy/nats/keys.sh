@@ -43,6 +43,12 @@ if [ ! -s "$secrets/valkey.password" ]; then
 fi
 [ -s "$secrets/valkey.conf" ] || printf 'requirepass %s\n' "$(cat "$secrets/valkey.password")" >"$secrets/valkey.conf"
 [ -s "$secrets/valkey.url" ] || printf 'redis://:%s@valkey:6379/0' "$(cat "$secrets/valkey.password")" >"$secrets/valkey.url"
+# Dialer, compliance and bridge ask for the pace of providers there, and may do
+# nothing else: the sessions are the orchestrator's.
+[ -s "$secrets/valkey-pace.password" ] || random | tr '+/' '-_' | tr -d = >"$secrets/valkey-pace.password"
+grep -q '^user pace ' "$secrets/valkey.conf" || printf 'user pace on >%s resetkeys ~outdial:*:pace:* resetchannels -@all +hello +ping +eval +evalsha +time +type +del +hmget +hset +pexpire\n' \
+	"$(cat "$secrets/valkey-pace.password")" >>"$secrets/valkey.conf"
+[ -s "$secrets/valkey-pace.url" ] || printf 'redis://pace:%s@valkey:6379/0' "$(cat "$secrets/valkey-pace.password")" >"$secrets/valkey-pace.url"
 [ -s "$secrets/grafana.password" ] || random >"$secrets/grafana.password"
 
 # The containers that read these files through bind mounts run as whoever made

@@ -140,6 +140,9 @@ func (l *loader) checkConnection(name string, regions map[string]bool) {
 	if c.MinVersion != "" && !versionShape.MatchString(c.MinVersion) {
 		l.judge(at("minVersion"), "is not a version such as 3.21.2410")
 	}
+	if c.PerSecond < 0 {
+		l.judge(at("perSecond"), "is negative")
+	}
 	for field, d := range map[string]time.Duration{
 		"timeout": c.Timeout, "pollEvery": c.PollEvery, "readyWait": c.ReadyWait, "settingsFor": c.SettingsFor,
 	} {

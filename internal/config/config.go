@@ -17,7 +17,7 @@ import "time"
 // once, in main, and passes its parts down.
 type Config struct {
 	NATS        NATS                  `yaml:"nats" help:"The log."`
-	Redis       Redis                 `yaml:"redis" help:"The agents' sessions, a projection that may be lost."`
+	Redis       Redis                 `yaml:"redis" help:"The agents' sessions, a projection that may be lost, and the pace of connections that have a rate."`
 	HTTP        HTTP                  `yaml:"http" help:"The doors of events-bridge, or of everything when it runs in one process."`
 	Rulesets    Rulesets              `yaml:"rulesets" help:"The rules that compliance decides by."`
 	CallsAge    time.Duration         `yaml:"callsAge" default:"72h" help:"How long the log keeps a call. A request may not expire later than this less a day. Memory: some 2 KB a call for as long."`
@@ -26,6 +26,7 @@ type Config struct {
 	Agents      []Agent               `yaml:"agents,omitempty" help:"The roster. Agents can also be enrolled while outdial runs, by the command agent.put."`
 	Workspace   Workspace             `yaml:"workspace,omitempty" help:"The sockets of agents' desktops (Acqueon Workspace)."`
 	Ingress     Ingress               `yaml:"ingress,omitempty" help:"Dial requests over HTTP."`
+	Pace        Pace                  `yaml:"pace" help:"What all processes together ask of a provider account that has a rate: see perSecond of a connection."`
 	Limits      Limits                `yaml:"limits" help:"How much of outdial one tenant, connection or agent may take. Each holds for one process of a service."`
 	Timing      Timing                `yaml:"timing" help:"Limits and timeouts. The defaults are good for production."`
 
@@ -65,6 +66,11 @@ type Redis struct {
 	URL Private `yaml:"url" secret:"url" help:"A redis://, rediss:// or unix:// address. Empty: a redis-server found on the machine, else memory. A password may stand in it only when it comes from the environment or from the file that OUTDIAL_REDIS_URL_FILE names."`
 }
 
+// Pace says how a rate is kept where nobody can be asked about it.
+type Pace struct {
+	Processes int `yaml:"processes" default:"4" help:"How many processes of dialer, compliance and bridge there are. While Redis does not answer, or where none is configured for services of their own, each of them keeps this part of every rate."`
+}
+
 // HTTP says where the doors are.
 type HTTP struct {
 	Listen string `yaml:"listen" default:"127.0.0.1:8080" help:"host:port."`
@@ -100,6 +106,7 @@ type Connection struct {
 	PollEvery       time.Duration     `yaml:"pollEvery,omitempty" help:"At most this long between looks at the status while waiting for the provider; the first ones follow sooner; default 250ms."`
 	ReadyWait       time.Duration     `yaml:"readyWait,omitempty" help:"How long a preparation waits for the agent to be READY; default not at all."`
 	SettingsFor     time.Duration     `yaml:"settingsFor,omitempty" help:"How long the provider's settings may be reused; default 1m."`
+	PerSecond       int               `yaml:"perSecond,omitempty" help:"How often the provider may be asked in a second, by all processes together: dials first, then preparations, then looks at agents. One of each counts as one, however many requests it takes. Dialer, compliance and bridge then share the account's budget in redis.url. Default: no rate, and no Redis for them."`
 	Hook            Hook              `yaml:"hook,omitempty" help:"What a sender of this connection's webhooks has to show: one of bearer, basic and hmac. None: webhooks from this machine only, and not through a proxy."`
 }
 

@@ -34,7 +34,7 @@ type Kind struct {
 }
 
 // ofEveryKind are the settings that any connection has.
-func ofEveryKind() []string { return []string{"kind", "tenant", "hook"} }
+func ofEveryKind() []string { return []string{"kind", "tenant", "perSecond", "hook"} }
 
 // Kinds are all that is known, by name. Package kinds has the table.
 type Kinds map[providers.Kind]Kind

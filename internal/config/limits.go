@@ -20,6 +20,9 @@ func (l *loader) checkLimits() {
 	if s := l.cfg.NATS.MaxStore; s != 0 && s < leastStore {
 		l.judge("nats.maxStore", "must be at least %s", leastStore)
 	}
+	if l.cfg.Pace.Processes <= 0 {
+		l.judge("pace.processes", "must be more than nothing")
+	}
 	v := reflect.ValueOf(l.cfg.Limits)
 	for name, i := range fieldsOf(v.Type()) {
 		if v.Field(i).Int() <= 0 {

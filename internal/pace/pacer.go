@@ -44,17 +44,18 @@ func NewPacer(store Store, rates map[Account]int, processes int, now func() time
 	return &Pacer{store: store, rates: rates, processes: max(processes, 1), now: now, accounts: map[Account]*account{}}
 }
 
-// Tell has f called when the store stops answering, and when it does again. Who
-// said so first is told; false says that somebody is told already.
-func (p *Pacer) Tell(f func(ctx context.Context, alone bool)) bool {
+// Tell has f called when the store stops answering, and when it does again. Of
+// several who want to be told, the first is.
+func (p *Pacer) Tell(f func(ctx context.Context, alone bool)) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.tell != nil {
-		return false
+	if p.tell == nil {
+		p.tell = f
 	}
-	p.tell = f
-	return true
 }
+
+// Rates are the connections that have one, in slots a second.
+func (p *Pacer) Rates() map[Account]int { return p.rates }
 
 // Ask asks for one slot of a connection. It never fails, and a nil Pacer grants
 // everything at once.

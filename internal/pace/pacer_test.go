@@ -61,10 +61,8 @@ func TestAloneEachProcessKeepsItsShare(t *testing.T) {
 	t.Parallel()
 	p, store, pass := paced()
 	var told []bool
-	tell := func(_ context.Context, alone bool) { told = append(told, alone) }
-	if !p.Tell(tell) || p.Tell(tell) {
-		t.Error("two are told")
-	}
+	p.Tell(func(_ context.Context, alone bool) { told = append(told, alone) })
+	p.Tell(func(context.Context, bool) { t.Error("two are told") })
 	for range 6 { // the last of them in a second
 		ask(t, p, pace.Dial)
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/outdial/outdial/internal/config"
 	"github.com/outdial/outdial/internal/config/kinds"
 	"github.com/outdial/outdial/internal/door"
+	"github.com/outdial/outdial/internal/pace"
 	"github.com/outdial/outdial/internal/runtime/keycheck"
 	"github.com/outdial/outdial/internal/telemetry"
 	"github.com/outdial/outdial/internal/tenants"
@@ -33,6 +34,7 @@ type Setup struct {
 	Telemetry *telemetry.Telemetry
 	Embedded  broker.Local // nil: the server is elsewhere
 	Following *Following   // of all services of this process; nil: each its own
+	Pace      *pace.Pacer  // likewise; nil: no connection has a rate
 }
 
 // Roles are the services and the role each writes as.
@@ -86,6 +88,7 @@ func (s Setup) Host(ctx context.Context, service string) (*Host, error) {
 		h.Close()
 		return nil, err
 	}
+	h.tellPace(s.Pace)
 	return h, nil
 }
 

@@ -24,6 +24,7 @@ type Solo struct {
 	Service string
 	Listen  string // default HTTP address; "" is the configuration's http.listen
 	Version string
+	Paced   bool // it asks providers something, at a pace
 	// Run runs the service until ctx ends. HTTP paths of its own go on mux.
 	Run func(ctx context.Context, s Setup, h *Host, mux *http.ServeMux) error
 }
@@ -99,6 +100,14 @@ func (s Solo) run(ctx context.Context, cfg *config.Config, listen string, unsafe
 // work opens the host, which waits for NATS, and runs the service on it.
 func (s Solo) work(ctx context.Context, setup Setup, addr string, mux *http.ServeMux, host *atomic.Pointer[Host]) error {
 	logger := setup.Telemetry.Logger
+	if s.Paced {
+		pacer, let, err := setup.Pacer(logger)
+		if err != nil {
+			return err
+		}
+		defer let()
+		setup.Pace = pacer
+	}
 	waiting := time.AfterFunc(time.Second, func() {
 		logger.Warn("waiting for NATS", "url", setup.Config.NATS.URL.String(), "http", addr)
 	})

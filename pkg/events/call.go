@@ -209,8 +209,10 @@ const ProofNoResponders = "no_responders"
 // CallWithheld says that nothing was sent.
 type CallWithheld struct {
 	Common
-	Reason string `json:"reason"` // pass_expired, paused, claim_lost, agent_not_ready, connection_down, not_after, nothing_sent
+	Reason string `json:"reason"` // pass_expired, paused, claim_lost, agent_not_ready, connection_down, rate_limited, not_after, nothing_sent
 	Detail string `json:"detail,omitempty"`
+	// Until is when the provider may be asked again, of rate_limited.
+	Until *time.Time `json:"until,omitempty"`
 	// Attempt is the intent's; "" where there was none.
 	Attempt string `json:"attempt,omitempty"`
 	// Proof is how it is known that the intent placed nothing: no_responders,

@@ -43,6 +43,13 @@ func (s *Service) onAssigned(ctx context.Context, r events.Record) error {
 		if err := worker.Aside(ctx, conn.Tenant, conn.Name); err != nil {
 			return err
 		}
+		later, err := s.slot(ctx, conn)
+		if err != nil {
+			return err
+		}
+		if later != nil {
+			return s.notPrepared(ctx, r, fault.New(fault.Transient, "prepare", rateLimited, nil), false, later)
+		}
 	}
 	d, err := s.demands(ctx, conn, o)
 	if err != nil {

@@ -30,7 +30,7 @@ func Options(s runtime.Setup) (Config, error) {
 	if err != nil {
 		return Config{}, err
 	}
-	return Config{Rulesets: sets, Zones: table, Prepare: s.Config.Timing.Compliance.Prepare}, nil
+	return Config{Rulesets: sets, Zones: table, Prepare: s.Config.Timing.Compliance.Prepare, Pace: s.Pace.Ask}, nil
 }
 
 // checkTenants refuses a tenant whose rule set is not there, or is others', and

@@ -101,11 +101,16 @@ func (s *Service) answerPreparation(ctx context.Context, r events.Record, d dema
 // preparationFailed says that preparing could not be done. The call is not
 // blocked: it waits, unless the provider said that it never will.
 func (s *Service) preparationFailed(ctx context.Context, r events.Record, cause error, touched bool) error {
+	return s.notPrepared(ctx, r, cause, touched, nil)
+}
+
+// notPrepared says so, and when the next try may be where that is known.
+func (s *Service) notPrepared(ctx context.Context, r events.Record, cause error, touched bool, next *time.Time) error {
 	return s.answerOwed(ctx, r, func(c *lifecycle.Call) (*log.Draft, error) {
 		code, retry := Impossible(cause)
 		dec := s.judge(ctx, c, demands{loopback: true})
 		dec.Reasons = []events.Reason{{Code: code, Rule: "provider", Detail: fault.Code(cause)}}
-		dec.NextAllowedAt = nil
+		dec.NextAllowedAt = next
 		return s.failed(c, dec, nil, retry, touched)
 	})
 }
@@ -125,12 +130,18 @@ func (s *Service) answerOwed(ctx context.Context, r events.Record, say func(*lif
 	return err
 }
 
+// rateLimited says that the provider has been asked often enough, by us or in
+// its own words.
+const rateLimited = "rate_limited"
+
 // Impossible names the reason of a preparation that failed, and whether the
 // call may try again.
 func Impossible(err error) (code string, retry bool) {
 	switch fault.Code(err) {
 	case "agent_not_ready", "session_mismatch", "session_lost", "claim_lost", "unauthorized":
 		return "AGENT_NOT_READY", true
+	case rateLimited:
+		return "RATE_LIMITED", true
 	case "metadata_missing":
 		return rules.MetadataMissing, false
 	case "manual_dial_disabled":

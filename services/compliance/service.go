@@ -10,6 +10,7 @@ import (
 	"github.com/outdial/outdial/internal/clock"
 	"github.com/outdial/outdial/internal/log"
 	"github.com/outdial/outdial/internal/orders"
+	"github.com/outdial/outdial/internal/pace"
 	"github.com/outdial/outdial/internal/tenants"
 	"github.com/outdial/outdial/internal/worker"
 	"github.com/outdial/outdial/pkg/events"
@@ -49,6 +50,8 @@ type Config struct {
 	Within func(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) // default context.WithTimeout
 	Go     func(func())                                                                     // goes on beside a command; default a goroutine
 	NewID  func() string                                                                    // of a preparation; default events.RandomID
+	// Pace asks for a slot of a connection's rate; default: there is always one.
+	Pace   func(ctx context.Context, tenant, connection string, class pace.Class) pace.Answer
 	Logger *slog.Logger
 	// Paused says that somebody has paused the deliveries, and so what Turn
 	// does in their place; default never.
@@ -68,6 +71,9 @@ type Service struct {
 func New(c Config) *Service {
 	c.Prepare = cmp.Or(c.Prepare, 20*time.Second)
 	c.Logger = cmp.Or(c.Logger, slog.Default())
+	if c.Pace == nil {
+		c.Pace = (*pace.Pacer)(nil).Ask
+	}
 	if c.Paused == nil {
 		c.Paused = func(context.Context) (bool, error) { return false, nil }
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/outdial/outdial/internal/log"
 	"github.com/outdial/outdial/internal/log/marks"
 	"github.com/outdial/outdial/internal/orders"
+	"github.com/outdial/outdial/internal/pace"
 	"github.com/outdial/outdial/internal/tenants"
 	"github.com/outdial/outdial/internal/worker"
 	"github.com/outdial/outdial/pkg/events"
@@ -43,6 +44,8 @@ type Config struct {
 	Sleep  func(ctx context.Context, d time.Duration) error                                 // default clock.Sleep
 	Within func(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) // default context.WithTimeout
 	NewID  func() string                                                                    // of an attempt; default events.RandomID
+	// Pace asks for a slot of a connection's rate; default: there is always one.
+	Pace   func(ctx context.Context, tenant, connection string, class pace.Class) pace.Answer
 	Logger *slog.Logger
 	// Paused says that somebody has paused the deliveries, and so what Turn
 	// does in their place; default never.
@@ -66,6 +69,9 @@ func New(c Config) *Service {
 	}
 	if c.Paused == nil {
 		c.Paused = func(context.Context) (bool, error) { return false, nil }
+	}
+	if c.Pace == nil {
+		c.Pace = (*pace.Pacer)(nil).Ask
 	}
 	if c.Standing == nil {
 		c.Standing = func() marks.Standing { return marks.Standing{} }

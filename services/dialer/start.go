@@ -24,6 +24,7 @@ const (
 	ClaimLost      = "claim_lost"
 	AgentNotReady  = "agent_not_ready"
 	ConnectionDown = "connection_down"
+	RateLimited    = "rate_limited"
 	OtherNumber    = "other_number"
 	TooLate        = "not_after"
 	NothingSent    = "nothing_sent"
@@ -81,7 +82,10 @@ func (s *Service) onPassed(ctx context.Context, r events.Record) error {
 	if err := aside(ctx, c); err != nil {
 		return err
 	}
-	unfit, err := s.confirm(ctx, c)
+	unfit, err := s.slot(ctx, c)
+	if err == nil && unfit == nil {
+		unfit, err = s.confirm(ctx, c)
+	}
 	if err != nil {
 		return err
 	}

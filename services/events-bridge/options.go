@@ -11,7 +11,7 @@ import (
 // Options are what the configuration says about the bridge.
 func Options(s runtime.Setup, mux *http.ServeMux) RunOptions {
 	return RunOptions{
-		Config:    Config{PollEvery: s.Config.Timing.Bridge.PollEvery, Alive: s.Config.Timing.Bridge.Alive, Quotas: quotasOf(s.Config.Limits)},
+		Config:    Config{PollEvery: s.Config.Timing.Bridge.PollEvery, Alive: s.Config.Timing.Bridge.Alive, Pace: s.Pace.Ask, Quotas: quotasOf(s.Config.Limits)},
 		Mux:       mux,
 		Authorize: s.DesktopToken(desktop.SameToken),
 		Origins:   s.Config.Workspace.Origins,

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/outdial/outdial/internal/log"
+	"github.com/outdial/outdial/internal/pace"
 	"github.com/outdial/outdial/internal/tenants"
 	"github.com/outdial/outdial/pkg/events"
 	"github.com/outdial/outdial/pkg/events/fault"
@@ -57,7 +58,13 @@ const unreachable = 3
 // then. A failure slows it down and is said once; when it lasts, the agent's
 // session counts as lost, and OPS says that the connection is down, and later
 // that it is up again.
+//
+// A look that gets no slot of the connection's rate is left out: who waited
+// longest is first to ask for the next one.
 func (s *Service) PollOnce(ctx context.Context, ref log.Ref) (pause time.Duration) {
+	if slot := s.Pace(ctx, ref.Tenant, s.connectionOf(ref), pace.Poll); !slot.Granted {
+		return slot.Wait
+	}
 	busy, err := s.pollOnce(ctx, ref.Tenant, ref.ID)
 	if err != nil && ctx.Err() != nil {
 		return s.PollEvery

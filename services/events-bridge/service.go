@@ -7,6 +7,7 @@ import (
 
 	"github.com/outdial/outdial/internal/log"
 	"github.com/outdial/outdial/internal/orders"
+	"github.com/outdial/outdial/internal/pace"
 	"github.com/outdial/outdial/internal/tenants"
 	"github.com/outdial/outdial/internal/worker"
 	"github.com/outdial/outdial/pkg/events"
@@ -36,7 +37,9 @@ type Config struct {
 	// Turn lets the messages of one agent be carried out one after the other
 	// in this process, which spares races with itself. nil: all at once, which
 	// is as right.
-	Turn   func(ctx context.Context, key string) (leave func(), err error)
+	Turn func(ctx context.Context, key string) (leave func(), err error)
+	// Pace asks for a slot of a connection's rate; default: there is always one.
+	Pace   func(ctx context.Context, tenant, connection string, class pace.Class) pace.Answer
 	Logger *slog.Logger
 }
 
@@ -76,6 +79,9 @@ func New(c Config) *Service {
 	}
 	if c.Turn == nil {
 		c.Turn = func(context.Context, string) (func(), error) { return func() {}, nil }
+	}
+	if c.Pace == nil {
+		c.Pace = (*pace.Pacer)(nil).Ask
 	}
 	if c.Logger == nil {
 		c.Logger = slog.Default()

@@ -209,11 +209,11 @@ func planRefused(c *lifecycle.Call, now time.Time, l Limits) Action {
 		return undone(c, now, l, wait)
 	case cause(c) == events.Withheld:
 		outcome, reason = events.OutcomeFailed, c.Withheld.Reason
-		until := now.Add(backoff(c, l))
+		until := notBefore(now.Add(backoff(c, l)), c.Withheld.Until)
 		wait = Action{Do: Wait, Reason: withheldWait(reason), Until: &until}
 	case c.Failed.Retry:
 		outcome, reason = events.OutcomeFailed, primary(c.Failed)
-		until := now.Add(backoff(c, l))
+		until := notBefore(now.Add(backoff(c, l)), c.Failed.NextAllowedAt)
 		wait = Action{Do: Wait, Reason: retryWait(reason), Until: &until}
 	default:
 		reason = primary(c.Failed)
@@ -262,6 +262,8 @@ func retryWait(code string) string {
 	switch code {
 	case "PROVIDER_DOWN", "PREPARATION_LOST", "DNC_LIST_UNAVAILABLE":
 		return events.WaitConnectionDown
+	case "RATE_LIMITED":
+		return events.WaitRateLimited
 	}
 	return events.WaitAgentNotReady
 }
@@ -272,6 +274,8 @@ func withheldWait(reason string) string {
 		return events.WaitPaused
 	case "connection_down":
 		return events.WaitConnectionDown
+	case "rate_limited":
+		return events.WaitRateLimited
 	}
 	return events.WaitAgentNotReady
 }
@@ -315,4 +319,12 @@ func presume(c *lifecycle.Call, now time.Time, d time.Duration, then Action) Act
 	}
 	then.Presumed = true
 	return then
+}
+
+// notBefore is the time, or a later one that was named.
+func notBefore(t time.Time, named *time.Time) time.Time {
+	if named != nil && named.After(t) {
+		return *named
+	}
+	return t
 }

@@ -10,9 +10,14 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/compose-spec/compose-go/v2/loader"
 	"github.com/compose-spec/compose-go/v2/types"
+
+	"github.com/outdial/outdial/internal/pace"
+	"github.com/outdial/outdial/internal/sessions"
+	"github.com/outdial/outdial/test/exams/redistest"
 )
 
 const composeFile = "docker-compose.yml"
@@ -313,6 +318,62 @@ func TestComposeMistakesAreSeen(t *testing.T) {
 			t.Errorf("%s: %v", says, err)
 		} else if len(unsound(tc.service, p.Services[tc.service])) == 0 {
 			t.Errorf("%s: not seen", says)
+		}
+	}
+}
+
+// Whoever opens Redis for the pace of providers alone can do nothing else there:
+// the sessions are the orchestrator's.
+func TestRedisLetsPaceBePaceAlone(t *testing.T) {
+	t.Parallel()
+	p := project(t, "tools")
+	for name, want := range map[string]string{"orchestrator": "valkey_url", "operator": "valkey_url",
+		"compliance": "valkey_pace_url", "dialer": "valkey_pace_url", "events-bridge": "valkey_pace_url", "provision": ""} {
+		got := ""
+		for _, s := range p.Services[name].Secrets {
+			if strings.HasPrefix(s.Source, "valkey") {
+				got += s.Source
+			}
+		}
+		if file := p.Services[name].Environment["OUTDIAL_REDIS_URL_FILE"]; got != want || (file != nil) != (want != "") {
+			t.Errorf("%s has %q, want %q", name, got, want)
+		}
+	}
+	_, rule, ok := strings.Cut(string(read(t, "deploy", "nats", "keys.sh")), "'user pace on >%s ")
+	rule, _, end := strings.Cut(rule, `\n'`)
+	if !ok || !end {
+		t.Fatal("keys.sh makes no such user")
+	}
+	url := redistest.Start(t)
+	full, err := sessions.Dial(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = full.Close() }()
+	args := []any{"ACL", "SETUSER", "pace", "on", ">secret"}
+	for word := range strings.FieldsSeq(rule) {
+		args = append(args, word)
+	}
+	if err := full.Do(t.Context(), args...).Err(); err != nil {
+		t.Fatal(err)
+	}
+	if err := full.Set(t.Context(), "outdial:{acme}:agent:ann", "x", 0).Err(); err != nil {
+		t.Fatal(err)
+	}
+	narrow, err := sessions.Dial(strings.Replace(url, "unix://", "unix://pace:secret@", 1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = narrow.Close() }()
+	for _, class := range []pace.Class{pace.Dial, pace.Check, pace.Check} {
+		if _, err := pace.NewRedis(narrow).Take(t.Context(), pace.Ask{Tenant: "acme", Connection: "tcn-main", Every: time.Second, Class: class}); err != nil {
+			t.Errorf("class %d: %v", class, err)
+		}
+	}
+	for _, forbidden := range [][]any{{"GET", "outdial:{acme}:agent:ann"}, {"EVAL", "return redis.call('DEL', KEYS[1])", 1, "outdial:{acme}:agent:ann"},
+		{"HSET", "outdial:{acme}:hint:ann", "a", "b"}, {"FLUSHALL"}, {"KEYS", "*"}, {"CONFIG", "GET", "*"}, {"ACL", "LIST"}, {"INFO"}} {
+		if err := narrow.Do(t.Context(), forbidden...).Err(); err == nil || !strings.Contains(err.Error(), "NOPERM") {
+			t.Errorf("%v: %v", forbidden, err)
 		}
 	}
 }

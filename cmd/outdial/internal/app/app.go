@@ -91,6 +91,12 @@ func (a *App) start(ctx context.Context, o Options) error {
 	if err := a.prepare(ctx, o); err != nil {
 		return err
 	}
+	pacer, let, err := a.Setup.Pacer(a.Logger)
+	if err != nil {
+		return err
+	}
+	a.defers(let)
+	a.Setup.Pace = pacer
 	store, what, stop, err := a.Setup.Sessions(ctx, a.Logger)
 	if err != nil {
 		return err

@@ -11,7 +11,7 @@ import (
 )
 
 func main() {
-	os.Exit(runtime.Solo{Service: "dialer", Listen: "127.0.0.1:8083", Version: runtime.Version(), Run: run}.
+	os.Exit(runtime.Solo{Service: "dialer", Listen: "127.0.0.1:8083", Version: runtime.Version(), Paced: true, Run: run}.
 		Main(os.Args[1:], os.Getenv, os.Stderr))
 }
 

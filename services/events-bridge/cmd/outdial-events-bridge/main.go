@@ -11,7 +11,7 @@ import (
 )
 
 func main() {
-	os.Exit(runtime.Solo{Service: "events-bridge", Version: runtime.Version(), Run: run}.
+	os.Exit(runtime.Solo{Service: "events-bridge", Version: runtime.Version(), Paced: true, Run: run}.
 		Main(os.Args[1:], os.Getenv, os.Stderr))
 }
 
