@@ -62,7 +62,11 @@ func Decode[T any](body []byte) (T, error) {
 	}
 	var says []string
 	for _, f := range faults {
-		says = append(says, strings.TrimSpace(f.Pointer+" "+f.Message))
+		at := f.Pointer
+		if f.Code == events.FaultUnknownField { // its name is no word of ours
+			at = at[:max(strings.LastIndexByte(at, '/'), 0)]
+		}
+		says = append(says, strings.TrimSpace(at+" "+f.Message))
 	}
 	return v, BadRequest(strings.Join(says, "; "), faults...)
 }

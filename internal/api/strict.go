@@ -23,15 +23,14 @@ const (
 // everything that does not fit by JSON pointer. encoding/json alone keeps the
 // last of two members of one name, takes names in any case, replaces broken
 // UTF-8 and stops at the first fault: a command that can be read in two ways
-// would be carried out in one. Nothing that was sent is repeated, a name either:
-// a pointer ends at what the command knows.
+// would be carried out in one. Nothing that was sent is repeated but the name of
+// a field that the command does not have, and that in the pointer alone: whoever
+// asked reads it, and messages go into the service's statistics.
 type strictReader struct{ faults []events.Fault }
 
 func check(body []byte, t reflect.Type) []events.Fault {
 	r := &strictReader{}
 	switch {
-	case !utf8.Valid(body):
-		r.say("", events.FaultBadUTF8, "the body is not valid UTF-8")
 	case !json.Valid(body):
 		r.say("", events.FaultNotJSON, "the body is not one JSON value")
 	default:
@@ -57,6 +56,8 @@ func (r *strictReader) value(at string, raw json.RawMessage, t reflect.Type, dep
 	switch {
 	case first == 'n' || t == reflect.TypeFor[json.RawMessage]():
 		return // null is as good as left out
+	case first == '"' && !isText(raw):
+		r.say(at, events.FaultBadUTF8, notText)
 	case (first == '{' || first == '[') && depth >= mostDepth:
 		r.say(at, events.FaultTooDeep, "nested too deep")
 	case first == '{' && !whole && (kind == reflect.Struct || kind == reflect.Map || kind == reflect.Interface):
@@ -83,13 +84,17 @@ func (r *strictReader) object(at string, raw json.RawMessage, t reflect.Type, de
 	dec := json.NewDecoder(bytes.NewReader(raw))
 	_, _ = dec.Token() // the brace; the body is valid JSON
 	for dec.More() {
+		from := dec.InputOffset()
 		token, _ := dec.Token()
 		name, _ := token.(string)
+		if !isText(raw[from:dec.InputOffset()]) {
+			r.say(at, events.FaultBadUTF8, notText)
+		}
 		var value json.RawMessage
 		_ = dec.Decode(&value)
 		of, ok := known[name]
 		in := at + "/" + name
-		if !ok {
+		if !ok && (t.Kind() != reflect.Struct || !repeatable(name)) {
 			in = at
 		}
 		switch {
@@ -98,13 +103,22 @@ func (r *strictReader) object(at string, raw json.RawMessage, t reflect.Type, de
 		case t.Kind() != reflect.Struct:
 			r.value(at, value, elem(t), depth+1)
 		case !ok:
-			r.say(at, events.FaultUnknownField, sayUnknown(name, known))
+			r.say(in, events.FaultUnknownField, sayUnknown(name, known))
 		default:
 			r.value(in, value, of, depth+1)
 		}
 		seen[name] = true
 	}
 }
+
+const notText = "not valid UTF-8, or half of a character"
+
+// isText says that JSON holds whole characters alone, as bytes and as escapes.
+func isText(raw []byte) bool { return utf8.Valid(raw) && !events.LoneSurrogate(raw) }
+
+// repeatable says that an unknown name can be told to who wrote it: a word, and
+// nothing that could be a number.
+func repeatable(name string) bool { return events.IsToken(name) && events.Showable(name) == name }
 
 // elem is the type of what a list or a map holds.
 func elem(t reflect.Type) reflect.Type {
@@ -133,6 +147,9 @@ func sayUnknown(name string, of map[string]reflect.Type) string {
 	known := slices.Sorted(maps.Keys(of))
 	if like := events.Nearest(name, known); like != "" {
 		return "unknown field; did you mean " + like + "?"
+	}
+	if len(known) == 0 {
+		return "unknown field; it takes none"
 	}
 	return "unknown field; it takes " + strings.Join(known, ", ")
 }

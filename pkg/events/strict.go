@@ -137,7 +137,7 @@ func (r *strictReader) text(at place, s string, from int64) bool {
 		r.faults.add(at.ptr, FaultTooLong)
 		return false
 	}
-	if loneSurrogate(r.data[from:r.dec.InputOffset()]) {
+	if LoneSurrogate(r.data[from:r.dec.InputOffset()]) {
 		r.faults.add(at.ptr, FaultBadUTF8)
 		return false
 	}
@@ -209,10 +209,10 @@ func (r *strictReader) object(where place, depth int) node {
 	return n
 }
 
-// loneSurrogate finds a \u escape that is half a character. encoding/json
+// LoneSurrogate finds a \u escape that is half a character. encoding/json
 // would turn it into U+FFFD without a word. raw may begin with the comma or
 // colon before the string.
-func loneSurrogate(raw []byte) bool {
+func LoneSurrogate(raw []byte) bool {
 	unit := func(i int) (uint64, bool) {
 		if i+6 > len(raw) || raw[i] != '\\' || raw[i+1] != 'u' {
 			return 0, false

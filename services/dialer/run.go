@@ -36,7 +36,10 @@ type ConnectionView struct {
 	Can        providers.Capabilities `json:"can"`
 }
 
-func (s *Service) onConnections(_ context.Context, tenant string, _ []byte) (any, error) {
+func (s *Service) onConnections(_ context.Context, tenant string, body []byte) (any, error) {
+	if _, err := api.Decode[struct{}](body); err != nil {
+		return nil, err
+	}
 	if _, ok := s.Directory.Tenant(tenant); !ok {
 		return nil, api.NotFound("no such tenant")
 	}

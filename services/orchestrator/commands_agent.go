@@ -211,7 +211,10 @@ func (s *Service) onGetAgent(ctx context.Context, tenant string, body []byte) (a
 	return agentView(a), nil
 }
 
-func (s *Service) onListAgents(_ context.Context, tenant string, _ []byte) (any, error) {
+func (s *Service) onListAgents(_ context.Context, tenant string, body []byte) (any, error) {
+	if _, err := api.Decode[struct{}](body); err != nil {
+		return nil, err
+	}
 	if _, err := s.tenant(tenant); err != nil {
 		return nil, err
 	}
