@@ -145,6 +145,9 @@ func (m *message) view(a *lifecycle.Agent, c *lifecycle.Call) providers.View {
 	return v
 }
 
+// ofCall says whether news is about a call of ours.
+func ofCall(n news) bool { return n.about != nil && n.Call != "" }
+
 // A standing is how a poll's answer stands to the record it was asked after.
 type standing int
 
@@ -177,8 +180,10 @@ func (m *message) standing(k record) standing {
 func (m *message) agentStanding(a *lifecycle.Agent) standing {
 	p, ok := a.Last.Body.(*events.AgentPresence)
 	switch {
-	case a.Last.Seq == m.raw.AgentSeq, a.Last.Cause == m.id:
+	case a.Last.Seq == m.raw.AgentSeq, a.Last.Cause == m.id && a.Last.After == m.raw.AgentSeq:
 		return fresh
+	case a.Last.Cause == m.id:
+		return trailing // as it was when the answer itself moved the log
 	case a.Last.Seq < m.raw.AgentSeq:
 		return behind
 	case ok && p.RawSeq > 0 && p.RawSeq < m.seq && a.Fence <= m.raw.AgentSeq && a.State.Session == m.raw.Session && !m.at.Before(a.State.Since):
@@ -294,7 +299,9 @@ func (m *message) body(o providers.Observation) *events.CallProgress {
 }
 
 // presence drafts what the message says of the agent, nil: nothing that is news.
-func (m *message) presence(k record, now time.Time) (*log.Draft, error) {
+// Ahead of what it says of a call she is not said to be ready, and what is said
+// proves nothing of the call: how that ended comes after it.
+func (m *message) presence(k record, ahead bool, now time.Time) (*log.Draft, error) {
 	a, stands := k.agent, m.standing(k)
 	switch {
 	case stands > trailing:
@@ -311,11 +318,12 @@ func (m *message) presence(k record, now time.Time) (*log.Draft, error) {
 	var o providers.Observation // where the agent is after all of it
 	var c *lifecycle.Call
 	for _, n := range all {
-		if p := presenceFrom(n.Observation, n.about); p.Presence != "" {
+		over := n.about == nil && lifecycle.Rank(lifecycle.State(n.Call)) >= lifecycle.Rank(lifecycle.Ended)
+		if p := presenceFrom(n.Observation, n.about); p.Presence != "" || over { // nobody is on a call that is over
 			o, c = p, n.about
 		}
 	}
-	if o.Presence == "" || stands == trailing && !busy(o.Presence) {
+	if o.Presence == "" || ahead && o.Presence == events.Ready || stands == trailing && !busy(o.Presence) {
 		return nil, nil
 	}
 	after, v := a.After(o.Presence, "", o.Reason, m.at)
@@ -327,7 +335,9 @@ func (m *message) presence(k record, now time.Time) (*log.Draft, error) {
 	}
 	after.RawSeq = m.seq
 	body := &events.AgentPresence{Reason: o.Reason, Event: o.Event, Evidence: m.raw.Via, RawSeq: m.seq, State: after}
-	body.Call, body.CallSeq = m.knew(k, c)
+	if !ahead {
+		body.Call, body.CallSeq = m.knew(k, c)
+	}
 	d := log.NextOfAgent(a, events.Bridge, o.Presence, now, body)
 	d.Cause = m.id
 	if c != nil {
@@ -355,20 +365,6 @@ func (m *message) knew(k record, c *lifecycle.Call) (call string, seq uint64) {
 		}
 	}
 	return c.ID, 0
-}
-
-// presenceFrom is what an observation says of the agent: a call that is not
-// ours is a foreign one.
-func presenceFrom(o providers.Observation, c *lifecycle.Call) providers.Observation {
-	switch {
-	case c == nil && NotOurs(o):
-		o.Presence, o.Reason = events.ForeignCall, ""
-	case c != nil && o.Presence == events.ForeignCall:
-		o.Presence = events.OnCall
-	case c != nil && !c.Open() && o.Presence == events.OnCall:
-		o.Presence = events.ForeignCall // a call we gave up: not to be dialed meanwhile
-	}
-	return o
 }
 
 func merged(a, b map[string]string) map[string]string {

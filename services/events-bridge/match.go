@@ -78,6 +78,20 @@ func NotOurs(o providers.Observation) bool {
 	return false
 }
 
+// presenceFrom is what an observation says of the agent: a call that is not
+// ours is a foreign one.
+func presenceFrom(o providers.Observation, c *lifecycle.Call) providers.Observation {
+	switch {
+	case c == nil && NotOurs(o):
+		o.Presence, o.Reason = events.ForeignCall, ""
+	case c != nil && o.Presence == events.ForeignCall:
+		o.Presence = events.OnCall
+	case c != nil && !c.Open() && o.Presence == events.OnCall:
+		o.Presence = events.ForeignCall // a call we gave up: not to be dialed meanwhile
+	}
+	return o
+}
+
 // Repeat says whether a call's log has this very news already: from the same
 // raw message, or of the same name and moment. News without a moment is a
 // repeat only of the last thing said, because a conversation goes to and fro.
@@ -118,8 +132,13 @@ func ViewOf(a *lifecycle.Agent, c *lifecycle.Call, home string) providers.View {
 
 // PresenceStale says whether the agent's presence on record is too old to prove
 // anything, so that even the same presence is news: the agent is quarantined,
-// or its call was placed since.
+// or its call was placed since. One that is busy proves nothing however new it
+// is.
 func PresenceStale(a *lifecycle.Agent, c *lifecycle.Call) bool {
+	switch a.State.Presence {
+	case events.OnCall, events.ForeignCall, events.WrapUp:
+		return false
+	}
 	if a.State.Quarantine != nil {
 		p, ok := a.Last.Body.(*events.AgentPresence)
 		return !ok || p.State.Quarantine == nil

@@ -163,14 +163,20 @@ const (
 	maxSaid  = 16 // events that one message can say of one call
 )
 
-// say appends what a message owes the calls and then the agent: one who is
-// ready ends what is still open. Each event is judged by the log as it is when
-// it is appended.
+// say appends what a message owes the agent and the calls, each event judged by
+// the log as it is when it is appended. What keeps others away from the agent
+// comes first, for what is said of a call may let her go, and everybody hears
+// the one before the other. That she is ready comes last: it ends what is open.
 func (s *Service) say(ctx context.Context, m *message, k record) (said bool, err error) {
 	all, err := m.read(k)
 	if err != nil {
 		return false, err
 	}
+	ahead, err := s.sayOfAgent(ctx, m, &k, slices.ContainsFunc(all, ofCall))
+	if err != nil {
+		return false, err
+	}
+	said = ahead
 	for _, n := range all {
 		for i := 0; n.about != nil && i < maxSaid; i++ {
 			done, err := s.Log.Update(ctx, log.Ref{Tenant: n.about.Tenant, ID: n.about.ID}, func(c *lifecycle.Call) (*log.Draft, error) {
@@ -186,15 +192,28 @@ func (s *Service) say(ctx context.Context, m *message, k record) (said bool, err
 			said = true
 		}
 	}
+	if ahead {
+		return said, nil
+	}
+	last, err := s.sayOfAgent(ctx, m, &k, false)
+	return said || last, err
+}
+
+// sayOfAgent appends what a message owes the agent; ahead of what it says of a
+// call all but that she is ready.
+func (s *Service) sayOfAgent(ctx context.Context, m *message, k *record, ahead bool) (said bool, err error) {
 	calls := callIDs(k.agent)
 	done, err := s.Log.UpdateAgent(ctx, log.Ref{Tenant: k.agent.Tenant, ID: k.agent.ID}, func(a *lifecycle.Agent) (*log.Draft, error) {
 		if !slices.Equal(calls, callIDs(a)) && !m.polled() {
 			return nil, errMoved
 		}
 		k.agent = a
-		return m.presence(k, s.Now())
+		return m.presence(*k, ahead, s.Now())
 	})
-	return said || done.Record.Seq > 0, err
+	if said = done.Record.Seq > 0; said {
+		k.agent = lifecycle.FoldAgent(done.Record.Tenant, done.Record.Key, done.Record)
+	}
+	return said, err
 }
 
 // known is what is on record of an agent, by what this process has heard or by

@@ -36,6 +36,11 @@ func simulationControls() []control {
 			pkg: pkg, test: test, says: "released before its call let the agent go",
 		},
 		{
+			invariant: "I4", guard: "that an agent is busy is said before what may let her go", file: "services/events-bridge/normalise.go",
+			old: "ahead, err := s.sayOfAgent(ctx, m, &k, slices.ContainsFunc(all, ofCall))", new: "ahead, err := false, error(nil)",
+			pkg: pkg, test: must + "a_bridge_stops_amid_a_message", says: "when half of what a message says was on record",
+		},
+		{
 			invariant: "I3", guard: "news is judged inside the update", file: "services/events-bridge/normalise.go",
 			old: "				k = k.with(c)\n				return m.progress(k, c, s.Now())\n",
 			new: "				if n.about.Seq() > 0 {\n					c.State = n.about.State\n				}\n				return m.progress(k, c, s.Now())\n",

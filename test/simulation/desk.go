@@ -90,6 +90,13 @@ func (p *page) dial(d *dial) {
 		w.after(at, func() { p.say(p.event(d, event, state, agent, customer, wrap)) })
 	}
 	do := func(f func()) { w.after(at, f) }
+	if w.chance(12) || w.opts.plot == halved { // after-call work is all that is heard of it
+		do(func() { d.Until = w.now })
+		tell(0, "eAgentWrapup", "wrapUp", true, false, true)
+		tell(w.between(0, 4*time.Second), "AgentWrappedUp", "wrapUp", true, false, false)
+		do(p.ready)
+		return
+	}
 	tell(0, "eAgentOfferContact", "new", false, false, false)
 	ring := w.between(0, 5*time.Second)
 	switch {

@@ -90,6 +90,7 @@ func (w *World) judge(r *Result) {
 		}
 	}
 	w.findsLost(r, keys)
+	w.judgeHalves(r)
 	attempts := map[string]*lifecycle.Call{}
 	for _, ref := range w.calls {
 		c := w.fold(ref)
@@ -167,6 +168,33 @@ func (w *World) findsLost(r *Result, keys map[string]events.Key) {
 	for _, d := range w.ledger {
 		if w.lost[d.Correlation] && !found[d.At] {
 			r.broken("", "the audit does not find a dial whose intent the store has lost")
+		}
+	}
+}
+
+// judgeHalves wants nobody claimed who was busy by a message of which the record
+// held only what it says of a call.
+func (w *World) judgeHalves(r *Result) {
+	said := map[uint64]events.Record{} // the first that a message says of a call
+	for _, e := range w.since(events.CallFamily, 0) {
+		if p, ok := e.Body.(*events.CallProgress); ok && p.RawSeq > 0 && said[p.RawSeq].Seq == 0 {
+			said[p.RawSeq] = e
+		}
+	}
+	came, claimed := map[log.Ref]time.Time{}, map[log.Ref]time.Time{}
+	for _, e := range w.since(events.AgentFamily, 0) {
+		ref := log.RefOf(e)
+		switch b := e.Body.(type) {
+		case *events.AgentClaimed:
+			claimed[ref] = e.Stored
+		case *events.AgentPresence:
+			if e.Name == events.SessionStarted {
+				came[ref] = e.Stored // what was heard while she had none counts later
+			}
+			c, ok := said[b.RawSeq]
+			if ok && w.age == 0 && e.Name != events.Ready && c.Stored.After(came[ref]) && claimed[ref].After(c.Stored) {
+				r.broken(c.Key, "an agent was claimed when half of what a message says was on record: %s, and not yet %s", c.Name, e.Name)
+			}
 		}
 	}
 }

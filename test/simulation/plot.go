@@ -17,6 +17,7 @@ const (
 	leaving      // agents leave between their assignment and the intent, and are heard to late
 	asleep       // the dialer is stopped once its intent is won, and its clock set back meanwhile
 	older        // the store is put back from a copy
+	halved       // a bridge is stopped once it has appended half of what a message says
 	silent       // one bridge after the other is stopped for longer than a lease
 )
 
@@ -25,7 +26,7 @@ const (
 	leavesAfter = 2 * time.Second         // an agent, its assignment
 	passLate    = 4500 * time.Millisecond // a dialer hears of a pass
 	agentsLate  = 3 * time.Second         // it hears of agents: of the claim in time, of the leaving not
-	sleeps      = 6 * time.Second         // more than an intent may wait to be sent
+	sleeps      = 6 * time.Second         // more than an intent may wait to be sent, and a message for its bridge
 	setBack     = 10 * time.Second        // enough that the wall says it may
 	stopped     = 25 * time.Second        // a bridge
 )
@@ -53,6 +54,18 @@ func (w *World) stored(p *process, a log.Appended) {
 			p.skew = -setBack
 			w.after(2*sleeps, func() { p.skew = 0 })
 		}
+	case *events.CallProgress:
+		w.halve(p, b.RawSeq > 0 && a.Record.Name == events.Ended)
+	case *events.AgentPresence:
+		w.halve(p, b.RawSeq > 0 && a.Record.Name == events.WrapUp)
+	}
+}
+
+// halve stops a bridge after one of the two events that a failed call's end is.
+func (w *World) halve(p *process, one bool) {
+	if w.opts.plot == halved && one {
+		w.count("reached")
+		p.freeze(sleeps)
 	}
 }
 

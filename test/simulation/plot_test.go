@@ -14,12 +14,13 @@ func TestAWorldThatMustReachTheCase(t *testing.T) {
 		"no acknowledgement of an intent arrives":                 unheard,
 		"agents leave right before the intent":                    leaving,
 		"the dialer sleeps over its intent, and its clock is set": asleep,
+		"a bridge stops amid a message":                           halved,
 		"bridges fall silent":                                     silent,
 		"the store goes back":                                     older,
 	} {
 		t.Run(name, func(t *testing.T) {
 			calls := 12
-			if of == older {
+			if of == older || of == halved {
 				calls = 60
 			}
 			for seed := range uint64(min(worlds, 3)) {
