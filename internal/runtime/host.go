@@ -9,6 +9,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -75,6 +77,7 @@ type Host struct {
 	past        *past
 	following   *Following
 	ready       atomic.Bool
+	paused      sync.Map // the consumers that somebody has paused
 	services    []micro.Service
 }
 
@@ -141,6 +144,22 @@ func (h *Host) Ready() bool { return h.Working() && (h.role != events.Dialer || 
 // Working reports whether the service runs, be it that it holds back.
 func (h *Host) Working() bool { return h.ready.Load() && h.NC.IsConnected() }
 
+// Pauses lists the service's consumers that somebody has paused. It is ready
+// all the same: nothing is gained by starting it again, or by leaving it out.
+func (h *Host) Pauses() (names []string) {
+	h.paused.Range(func(name, _ any) bool { names = append(names, name.(string)); return true })
+	slices.Sort(names)
+	return names
+}
+
+func (h *Host) pause(consumer string, is bool) {
+	if is {
+		h.paused.Store(consumer, is)
+	} else {
+		h.paused.Delete(consumer)
+	}
+}
+
 // Held reports whether the store went back in time and nobody has accepted it
 // yet: nothing is claimed, prepared or dialed meanwhile.
 func (h *Host) Held() bool { return h.past.book.Held() != nil }
@@ -176,7 +195,7 @@ func (h *Host) Run(ctx context.Context, routes ...worker.Route) error {
 	rt, err := worker.New(worker.Config{
 		NC: h.NC, Name: h.Service, Rejecter: worker.NewRejecter(h.JS, h.role, h.key),
 		Meter: h.Telemetry.Meter, Tracer: h.Telemetry.Tracer, Logger: h.Logger, Clock: h.Clock,
-		Seen: h.past.book.Seen, Heard: h.following.view.Event, Held: h.Held,
+		Seen: h.past.book.Seen, Heard: h.following.view.Event, Held: h.Held, Paused: h.pause,
 		StallAfter: h.timing.StallAfter, HoldDelay: h.timing.HoldDelay, Grace: h.timing.Grace, Backoff: h.timing.Backoff,
 		PerConnection: h.limits.PerConnection,
 	})

@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"runtime/debug"
+	"strings"
 	"time"
 )
 
@@ -29,6 +30,9 @@ func Health(mux *http.ServeMux, metrics http.Handler, version string, hosts func
 			out[h.Service] = "ready"
 			switch {
 			case h.Ready():
+				if p := h.Pauses(); len(p) > 0 {
+					out[h.Service] = "ready, paused: " + strings.Join(p, ", ")
+				}
 			case h.Working():
 				out[h.Service], status = "stopped: the store went back in time", http.StatusServiceUnavailable
 			default:

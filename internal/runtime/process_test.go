@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/outdial/outdial/internal/broker"
+	"github.com/outdial/outdial/internal/config"
 	"github.com/outdial/outdial/internal/log"
 	"github.com/outdial/outdial/internal/runtime"
 	"github.com/outdial/outdial/internal/telemetry"
@@ -52,7 +53,7 @@ func options(t *testing.T, r *natstest.Rig) runtime.Options {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = tele.Shutdown(context.Background()) })
-	o := runtime.Options{Service: "dialer", Role: events.Dialer, Version: "1.2.3", Embedded: r.Server, Unsafe: true, Telemetry: tele,
+	o := runtime.Options{Service: "dialer", Role: events.Dialer, Version: "1.2.3", Embedded: r.Server, Unsafe: true, Telemetry: tele, Worker: config.WorkerTiming{StallAfter: 100 * time.Millisecond},
 		Directory: func(func() time.Time, providers.Desktop) (*tenants.Directory, error) {
 			return tenants.New([]tenants.Tenant{{Name: "acme", Key: events.Key(strings.Repeat("k", 32))}}, nil)
 		}}
@@ -169,17 +170,25 @@ func TestHealth(t *testing.T) {
 	go func() {
 		done <- h.Run(ctx, worker.Route{Stream: events.StreamCalls, Durable: "dialer", Handle: func(context.Context, worker.Delivery) error { return nil }})
 	}()
-	await := func(want int) {
+	await := func(want int, says ...string) {
 		t.Helper()
 		code, out := 0, map[string]string(nil)
 		for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
-			if code, out = get("/readyz"); code == want {
+			if code, out = get("/readyz"); code == want && (len(says) == 0 || out["dialer"] == says[0]) {
 				return
 			}
 		}
 		t.Errorf("%d %v, want %d", code, out, want)
 	}
 	await(200)
+	if _, err := r.JS.PauseConsumer(t.Context(), events.StreamCalls, "dialer", time.Now().Add(time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	await(200, "ready, paused: dialer on CALLS")
+	if _, err := r.JS.ResumeConsumer(t.Context(), events.StreamCalls, "dialer"); err != nil {
+		t.Fatal(err)
+	}
+	await(200, "ready")
 	r.Server.Stop()
 	await(503)
 	if code, _ := get("/healthz"); code != 200 {

@@ -50,6 +50,7 @@ type consumer struct {
 	lanes    *lanes
 	wg       sync.WaitGroup // messages held
 	arrived  atomic.Uint64  // messages taken, so that a stall is seen
+	paused   bool           // somebody has paused it, as far as consume has seen
 	failures *failures
 	metrics  *routeMetrics
 	log      *slog.Logger
@@ -121,11 +122,11 @@ func (c *consumer) consume(pull context.Context) error {
 			return err
 		case <-tick.C:
 			now := c.arrived.Load()
-			if now == before {
-				if err := c.stalled(pull); err != nil {
-					cc.Stop()
-					return err
-				}
+			if now != before {
+				c.pause(false, 0)
+			} else if err := c.stalled(pull); err != nil {
+				cc.Stop()
+				return err
 			}
 			before = now
 		}
@@ -145,6 +146,9 @@ func (c *consumer) stalled(ctx context.Context) error {
 	if err != nil {
 		return nil // no word: the connection looks after itself
 	}
+	if c.pause(info.Paused, info.PauseRemaining); info.Paused {
+		return nil // it delivers nothing because somebody wants it so
+	}
 	if info.NumWaiting == 0 { // our pull got lost, or is just being renewed
 		sleep(ctx, 250*time.Millisecond)
 		if info, err = c.cons.Info(ctx); err == nil && info.NumWaiting == 0 {
@@ -156,6 +160,21 @@ func (c *consumer) stalled(ctx context.Context) error {
 		return nil // nothing waiting, or the server holds back by itself
 	}
 	return errStalled
+}
+
+// pause notes whether somebody has paused the consumer, and for how long still,
+// and says so once.
+func (c *consumer) pause(is bool, left time.Duration) {
+	if is == c.paused {
+		return
+	}
+	c.paused = is
+	c.rt.cfg.Paused(c.route.name(), is)
+	if is {
+		c.log.Warn("somebody has paused this consumer: nothing is delivered until it is resumed", "for", left.Round(time.Second).String())
+	} else {
+		c.log.Info("the consumer is not paused any more")
+	}
 }
 
 // take queues a message for its turn, and never waits: what waits in the

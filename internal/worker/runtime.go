@@ -62,6 +62,9 @@ func New(c Config) (*Runtime, error) {
 	if c.Held == nil {
 		c.Held = func() bool { return false }
 	}
+	if c.Paused == nil {
+		c.Paused = func(string, bool) {}
+	}
 	c.StallAfter = cmp.Or(c.StallAfter, 15*time.Second)
 	c.HoldDelay = cmp.Or(c.HoldDelay, time.Minute)
 	c.Grace = cmp.Or(c.Grace, 25*time.Second)

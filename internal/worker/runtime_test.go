@@ -204,6 +204,76 @@ func TestAStalledConsumerIsBoundAnew(t *testing.T) {
 	}
 }
 
+// A watched consumer tells whoever listens that the server was asked about it.
+type watched struct {
+	jetstream.Consumer
+	looks chan struct{}
+}
+
+func (w *watched) Info(ctx context.Context) (*jetstream.ConsumerInfo, error) {
+	select {
+	case w.looks <- struct{}{}:
+	default:
+	}
+	return w.Consumer.Info(ctx)
+}
+
+// A consumer that somebody has paused is not stalled: it is left alone and said
+// to be paused, once, until it goes on.
+func TestAPausedConsumerIsNotBoundAnew(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, 30*time.Second)
+	c, out := b.config(t)
+	c.StallAfter = 50 * time.Millisecond
+	type news struct {
+		consumer string
+		is       bool
+	}
+	said := make(chan news, 8)
+	c.Paused = func(consumer string, is bool) { said <- news{consumer, is} }
+	rt, err := New(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	heard := make(chan struct{}, 8)
+	l, err := rt.bind(t.Context(), requestsTo(func(context.Context, Delivery) error { heard <- struct{}{}; return nil }).withDefaults())
+	if err != nil {
+		t.Fatal(err)
+	}
+	looks := make(chan struct{})
+	l.cons = &watched{l.cons, looks}
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- l.run(ctx, context.WithoutCancel(ctx)) }()
+	name := l.route.name()
+	for range 2 {
+		if _, err := l.rt.js.PauseConsumer(t.Context(), l.route.Stream, l.route.Durable, time.Now().Add(time.Hour)); err != nil {
+			t.Fatal(err)
+		}
+		if got := <-said; got != (news{name, true}) {
+			t.Errorf("%+v", got)
+		}
+		b.request(t, "x")
+		for range 3 { // looks, each of which would have found it stalled
+			<-looks
+		}
+		if _, err := l.rt.js.ResumeConsumer(t.Context(), l.route.Stream, l.route.Durable); err != nil {
+			t.Fatal(err)
+		}
+		<-heard
+		if got := <-said; got != (news{name, false}) {
+			t.Errorf("%+v", got)
+		}
+	}
+	stop()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+	if text := out.String(); strings.Contains(text, "bound anew") || strings.Count(text, "somebody has paused") != 2 {
+		t.Error(text)
+	}
+}
+
 func TestWorkGoesOnAfterTheServerRestarts(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, time.Second, fixedPort(t))

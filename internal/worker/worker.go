@@ -115,6 +115,9 @@ type Config struct {
 	Heard func(ctx context.Context, f events.Family, ref log.Ref, seq uint64) (*events.Record, error)
 	// Held says that the store is in question; default never.
 	Held func() bool
+	// Paused hears that somebody has paused a consumer, or resumed it, some
+	// time after they have; default: nobody hears it.
+	Paused func(consumer string, is bool)
 
 	// StallAfter is how long a consumer may have messages waiting and deliver
 	// none before it is bound anew; default 15s.
