@@ -32,6 +32,7 @@ type options struct {
 	wait   int           // requests that wait
 	kept   int           // closed calls that are kept
 	store  string        // where they are kept; "" is a folder that is removed
+	walk   bool          // a start without a snapshot too
 	burst  int           // calls of the stage without pauses between messages
 }
 
@@ -43,6 +44,7 @@ func main() {
 	flag.IntVar(&o.wait, "waiting", 10_000, "requests that wait while others are served")
 	flag.IntVar(&o.kept, "kept", 50_000, "closed calls in the store before a start")
 	flag.StringVar(&o.store, "store", "", "with -stages kept: a folder for the store, found again by the next run")
+	flag.BoolVar(&o.walk, "walk", true, "with -stages kept: start without a snapshot too, which looks through the whole log")
 	flag.IntVar(&o.burst, "burst", 1000, "calls whose messages come without a pause")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
