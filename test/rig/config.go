@@ -87,8 +87,9 @@ func (r *Rig) yaml() string {
 		lines = append(lines, fmt.Sprintf("  %s: {kind: tcn, tenant: %s, baseURL: %q, metadataAliases: {Account: \"Account Number\"}, timeout: %s, pollEvery: 25ms}", name, tenant, r.simURL, r.opts.Hang))
 	}
 	for _, kind := range []providers.Kind{providers.Five9, providers.WebexCC} {
-		lines = append(lines, fmt.Sprintf("  %s: {kind: %s, tenant: %s}", Connection(kind), kind, Acme))
+		lines = append(lines, fmt.Sprintf("  %s: {kind: %s, tenant: %s, perSecond: %d}", Connection(kind), kind, Acme, r.opts.Rate))
 	}
+	lines = append(lines, fmt.Sprintf("pace: {processes: %d}", r.opts.Copies)) // dialers alone ask desktops something
 	lines = append(lines, "agents:")
 	for i, a := range r.opts.agents() {
 		tenant, conn := Acme, "tcn-main"

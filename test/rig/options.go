@@ -50,6 +50,7 @@ type Options struct {
 	Heedless  bool                 // the telephone company does not wait until the log has seen a conversation
 	Late      bool                 // the services are started by the test
 	Unjudged  bool                 // leave out the audit at the end: the test asks itself
+	Rate      int                  // of each of acme's desktop connections, in a second; default none
 	Hang      time.Duration        // of an exchange with TCN, before it is given up; default 5 s
 	Store     int64                // bytes that all streams may hold; default 1 GiB
 	Secrets   []string             // more that must not be seen anywhere

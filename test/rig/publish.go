@@ -211,7 +211,12 @@ func (r *Rig) Dials(number string) int {
 }
 
 // FlushRedis makes Redis forget everything.
-func (r *Rig) FlushRedis() {
+func (r *Rig) FlushRedis() { r.tellRedis("FLUSHALL") }
+
+// HangRedis has Redis answer nobody for a while.
+func (r *Rig) HangRedis(d time.Duration) { r.tellRedis("CLIENT", "PAUSE", d.Milliseconds(), "ALL") }
+
+func (r *Rig) tellRedis(command ...any) {
 	r.t.Helper()
 	o, err := redis.ParseURL(r.RedisURL)
 	if err != nil {
@@ -219,7 +224,7 @@ func (r *Rig) FlushRedis() {
 	}
 	c := redis.NewClient(o)
 	defer func() { _ = c.Close() }()
-	if err := c.FlushAll(context.Background()).Err(); err != nil {
+	if err := c.Do(context.Background(), command...).Err(); err != nil {
 		r.t.Fatal(err)
 	}
 }

@@ -140,6 +140,10 @@ func (r *Rig) inProcess(name string, copy int) service {
 		tele.Tracer = r.opts.Tracer
 	}
 	setup := runtime.Setup{Config: r.cfg, Version: "0.0.0-e2e", Telemetry: tele}
+	let := func() {}
+	if setup.Pace, let, err = setup.Pacer(tele.Logger); err != nil {
+		r.t.Fatal(err)
+	}
 	host, err := setup.Host(ctx, name)
 	if err != nil {
 		cancel()
@@ -157,6 +161,7 @@ func (r *Rig) inProcess(name string, copy int) service {
 		defer close(h.done)
 		err := run(ctx, setup, host, mux)
 		cancel()
+		let()
 		h.err = errors.Join(err, wait())
 	}()
 	return h

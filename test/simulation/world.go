@@ -10,6 +10,7 @@ import (
 	"github.com/outdial/outdial/internal/audit"
 	"github.com/outdial/outdial/internal/log"
 	"github.com/outdial/outdial/internal/log/marks"
+	"github.com/outdial/outdial/internal/pace"
 	"github.com/outdial/outdial/internal/sessions"
 	"github.com/outdial/outdial/internal/tenants"
 	"github.com/outdial/outdial/internal/worker"
@@ -40,6 +41,7 @@ type Options struct {
 	odd    int // percent of the usual odds of everything else; 0 none
 	broken guard
 	plot   plot
+	rate   int // of every connection; 0: none
 }
 
 // A guard is something that holds the world together. A world without one must
@@ -72,6 +74,9 @@ type World struct {
 	rulesets  map[string]rules.RuleSet
 	zones     rules.Zones
 	sessions  *sessions.Memory
+	paces     *pace.Memory
+	slots     map[pace.Class]int // that were granted
+	sentAway  map[pace.Class]int
 	durables  []*durable
 	processes []*process
 
@@ -189,6 +194,7 @@ func newWorld(seed uint64, o Options, zones rules.Zones, sets map[string]rules.R
 		sends: map[string]int{}, won: map[string]bool{}, counts: map[string]int{}}
 	w.log = logtest.New(w.Now)
 	w.sessions = sessions.NewMemory(w.Now)
+	w.paces, w.slots, w.sentAway = pace.NewMemory(w.Now), map[pace.Class]int{}, map[pace.Class]int{}
 	w.houses = houses(w)
 	w.dir = w.directory()
 	w.begin()

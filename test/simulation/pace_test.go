@@ -1,0 +1,32 @@
+package simulation
+
+import (
+	"testing"
+
+	"github.com/outdial/outdial/internal/pace"
+)
+
+// The promises hold at a pace as well: calls wait for their slots while
+// everything else goes wrong, some are sent away, and all of them end.
+func TestAtAPaceNoPromiseIsBroken(t *testing.T) {
+	slots, sentAway := map[pace.Class]int{}, map[pace.Class]int{}
+	for seed := range uint64(6) {
+		o := unkind()
+		o.Calls, o.rate = 40, 2
+		r := play(t, seed, o)
+		if len(r.Broken) > 0 {
+			tell(t, r)
+			return
+		}
+		for class := pace.Dial; class <= pace.Poll; class++ {
+			slots[class] += r.w.slots[class]
+			sentAway[class] += r.w.sentAway[class]
+		}
+	}
+	t.Logf("slots %v, sent away %v", slots, sentAway)
+	for class := pace.Dial; class <= pace.Poll; class++ {
+		if slots[class] == 0 || class > pace.Dial && sentAway[class] == 0 {
+			t.Errorf("class %d: %d slots, %d times none", class, slots[class], sentAway[class])
+		}
+	}
+}
