@@ -173,7 +173,11 @@ func (c *upCmd) Run(e *env) error {
 	if c.UnsafeFsync {
 		fmt.Fprintln(e.out, "UNSAFE: acknowledged requests may be lost on power loss (--unsafe-fsync)")
 	}
-	return a.Wait()
+	err = a.Wait()
+	if a.Close(); err == nil {
+		fmt.Fprintln(e.out, "outdial has stopped; what was under way is on record, and goes on at the next start")
+	}
+	return err
 }
 
 type provisionCmd struct {
@@ -192,14 +196,18 @@ func (c *provisionCmd) Run(e *env) error {
 	return ops.Provision(e.ctx, cfg, ops.ProvisionOptions{DryRun: c.DryRun, At: c.At, Accept: c.accept(), Out: e.out, ErrOut: e.errOut})
 }
 
-type doctorCmd struct{ fileFlag }
+type doctorCmd struct {
+	fileFlag
+	UnsafeFsync bool `help:"Accept a NATS server that may lose acknowledged messages on power loss."`
+}
 
 func (c *doctorCmd) Run(e *env) error {
-	cfg, err := c.load(e, false)
+	cfg, err := c.load(e, c.UnsafeFsync)
 	if err != nil {
 		return err
 	}
-	return ops.Doctor(e.ctx, cfg, e.out)
+	_, roster := c.read(e, config.Options{ReadOnly: true, UnsafeFsync: c.UnsafeFsync})
+	return ops.Doctor(e.ctx, ops.DoctorOptions{Config: cfg, Roster: roster, Unsafe: c.UnsafeFsync, Getenv: e.getenv, Out: e.out})
 }
 
 type resolveCmd struct {

@@ -65,8 +65,8 @@ func (s Setup) Connect(name string) worker.ConnectOptions {
 // provider or a door of the configuration is not on this machine.
 var ErrRehearsal = errors.New("this store is a rehearsal's")
 
-// real refuses to meet real telephones with a shifted clock.
-func (s Setup) real(offset time.Duration) error {
+// Real refuses to meet real telephones with a shifted clock.
+func (s Setup) Real(offset time.Duration) error {
 	if offset == 0 || s.Config.Loopback() {
 		return nil
 	}
@@ -80,7 +80,7 @@ func (s Setup) Host(ctx context.Context, service string) (*Host, error) {
 	if err != nil {
 		return nil, err
 	}
-	err = s.real(h.Clock.Offset())
+	err = s.Real(h.Clock.Offset())
 	if err == nil {
 		err = keycheck.Check(ctx, h.JS, s.Keys())
 	}
@@ -106,12 +106,17 @@ func (s Setup) open(ctx context.Context, service string) (*Host, error) {
 		Service: service, Role: Roles()[service], Version: s.Version, Connect: s.Connect("outdial-" + service),
 		Embedded: s.Embedded, Monitor: s.Config.NATS.Monitor, Unsafe: s.Unsafe, Telemetry: s.Telemetry, Worker: s.Config.Timing.Worker, Limits: s.Config.Limits, Talk: s.Config.Timing.Orchestrator.Talk,
 		Following: s.Following,
-		State:     filepath.Join(s.Config.NATS.State, string(Roles()[service])),
+		State:     s.State(service),
 		Directory: func(now func() time.Time, desktop providers.Desktop) (*tenants.Directory, error) {
 			return config.Directory(s.Config, kinds.All(), config.Deps{Now: now, Desktop: desktop,
 				Tracer: s.Telemetry.Tracer.Tracer("outdial/providers")})
 		},
 	})
+}
+
+// State is the folder in which a service keeps what it knows of the store.
+func (s Setup) State(service string) string {
+	return filepath.Join(s.Config.NATS.State, string(Roles()[service]))
 }
 
 // DesktopToken checks a desktop's token against the configuration; nil when

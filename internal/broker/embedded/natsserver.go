@@ -11,6 +11,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net"
 	"os"
@@ -94,6 +95,25 @@ func Start(c Config) (*Server, error) {
 		return nil, errors.New("embedded nats-server: JetStream did not start")
 	}
 	return s, nil
+}
+
+// Check tells what Start refuses before it reads the store: settings, addresses
+// that are taken, a store that another process has. It makes nothing.
+func Check(c Config) error {
+	if _, err := c.options(); err != nil {
+		return err
+	}
+	if err := vacant(c.Listen, c.Monitor); err != nil {
+		return err
+	}
+	if _, err := os.Stat(c.StoreDir); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	held, err := lock(c.StoreDir)
+	if err == nil {
+		unlock(held)
+	}
+	return err
 }
 
 // vacant says at once that an address is taken, rather than after the server

@@ -76,6 +76,13 @@ func Start(ctx context.Context, o Options) (*App, error) {
 }
 
 func (a *App) start(ctx context.Context, o Options) error {
+	var refused []error
+	for _, c := range Before(ctx, o, false) {
+		refused = append(refused, c.Err)
+	}
+	if err := errors.Join(refused...); err != nil {
+		return err
+	}
 	tele, err := telemetry.Start(ctx, telemetry.Config{Service: "outdial", Version: o.Version, LogTo: o.LogTo, Level: o.Level, Getenv: o.Getenv})
 	if err != nil {
 		return err
@@ -118,7 +125,9 @@ func (a *App) server(o Options) error {
 	if n.URL.Reveal() != "" {
 		return nil
 	}
-	srv, err := embedded.Start(embedded.Config{StoreDir: n.Store, Listen: n.Listen, Monitor: n.Monitor, UnsafeFsync: o.Unsafe, Log: a.Logger})
+	c := serverConfig(o)
+	c.Log = a.Logger
+	srv, err := embedded.Start(c)
 	if err != nil {
 		return err
 	}
@@ -198,6 +207,9 @@ func Provision(ctx context.Context, js jetstream.JetStream, s runtime.Setup, acc
 func Compare(ctx context.Context, js jetstream.JetStream, s runtime.Setup) error {
 	layout, err := plan(ctx, js, s)
 	if err != nil {
+		return err
+	}
+	if err := whole(ctx, js, layout); err != nil {
 		return err
 	}
 	changes, err := broker.Diff(ctx, js, layout)

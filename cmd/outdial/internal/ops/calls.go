@@ -2,6 +2,7 @@ package ops
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -32,7 +33,7 @@ func (c *Client) CallGet(ctx context.Context, body any) error {
 				fmt.Fprintf(c.Out, "%-9s %s\n", line[0], line[1])
 			}
 		}
-		if d := v.Durations; d != nil {
+		if d := v.Durations; d != nil && *d != (events.Durations{}) {
 			fmt.Fprintf(c.Out, "durations queue %s, ring %s, talk %s, hold %s, wrap %s\n",
 				ms(d.Queue), ms(d.Ring), ms(d.Talk), ms(d.Hold), ms(d.Wrap))
 		}
@@ -118,6 +119,7 @@ func (c *Client) CallFind(ctx context.Context, body any) error {
 		Calls []orchestrator.Line `json:"calls"`
 		Count int                 `json:"count"`
 		More  bool                `json:"more"`
+		Next  uint64              `json:"next"`
 	}
 	return show(c, ctx, "call", "find", body, func(v found) {
 		for _, l := range v.Calls {
@@ -127,13 +129,20 @@ func (c *Client) CallFind(ctx context.Context, body any) error {
 			}
 			fmt.Fprintf(c.Out, "%s  %s  %-14s %-10s %s\n", l.Call, l.Requested.UTC().Format(clockForm), l.Number.Masked, l.Agent, state)
 		}
-		fmt.Fprintf(c.Out, "%d calls\n", v.Count)
+		fmt.Fprintln(c.Out, count(v.Count, "call"))
+		if v.More {
+			fmt.Fprintf(c.Out, "there may be older ones: the same with --before %d\n", v.Next)
+		}
 	})
 }
 
-// ComplianceCheck prints the decision that a request would get.
+// ErrWouldFail says that compliance would not let a request be dialed.
+var ErrWouldFail = errors.New("this request would not be dialed")
+
+// ComplianceCheck prints the decision that a request would get; ErrWouldFail if
+// it is no.
 func (c *Client) ComplianceCheck(ctx context.Context, body any) error {
-	return show(c, ctx, "compliance", "check", body, func(v compliance.CheckAnswer) {
+	v, err := judged(c, ctx, "compliance", "check", body, func(v compliance.CheckAnswer) {
 		verdict := "would FAIL: " + v.Primary
 		if v.Allowed {
 			verdict = "would PASS (" + v.Primary + "), valid until " + v.ValidUntil.UTC().Format(time.RFC3339)
@@ -144,4 +153,8 @@ func (c *Client) ComplianceCheck(ctx context.Context, body any) error {
 			fmt.Fprintln(c.Out, "  note:", v.Note)
 		}
 	})
+	if err == nil && !v.Allowed {
+		return ErrWouldFail
+	}
+	return err
 }

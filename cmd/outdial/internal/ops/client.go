@@ -36,6 +36,7 @@ func connect(ctx context.Context, cfg *config.Config, name string) (*nats.Conn, 
 	if o.URL == "" {
 		o.URL = "nats://" + cfg.NATS.Listen
 	}
+	o.Options = append(o.Options, nats.RetryOnFailedConnect(false)) // a person waits
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	nc, err := worker.Connect(ctx, o)
@@ -105,18 +106,23 @@ func (c *Client) ask(ctx context.Context, group, verb string, body any) ([]byte,
 
 // show asks, and prints the answer as it came or by print.
 func show[T any](c *Client, ctx context.Context, group, verb string, body any, print func(T)) error {
+	_, err := judged(c, ctx, group, verb, body, print)
+	return err
+}
+
+// judged is show for whoever looks at the answer, too.
+func judged[T any](c *Client, ctx context.Context, group, verb string, body any, print func(T)) (v T, err error) {
 	raw, err := c.ask(ctx, group, verb, body)
 	if err != nil {
-		return err
+		return v, err
+	}
+	if err := json.Unmarshal(raw, &v); err != nil {
+		return v, err
 	}
 	if c.JSON {
 		_, err := fmt.Fprintln(c.Out, string(raw))
-		return err
-	}
-	var v T
-	if err := json.Unmarshal(raw, &v); err != nil {
-		return err
+		return v, err
 	}
 	print(v)
-	return nil
+	return v, nil
 }

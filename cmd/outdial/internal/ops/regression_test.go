@@ -67,7 +67,7 @@ connections:
 
 	doctor := func() string {
 		var out bytes.Buffer
-		_ = Doctor(t.Context(), cfg, &out) // this machine's fsync is another matter
+		_ = Doctor(t.Context(), DoctorOptions{Config: cfg, Unsafe: true, Getenv: noEnv, Out: &out}) // this machine's fsync is another matter
 		return out.String()
 	}
 	says := func(want string) {
