@@ -2,7 +2,7 @@ package log_test
 
 import (
 	"fmt"
-	"net"
+	"net/netip"
 	"net/url"
 	"sync"
 	"testing"
@@ -15,6 +15,7 @@ import (
 	"github.com/outdial/outdial/internal/broker"
 	"github.com/outdial/outdial/internal/log"
 	"github.com/outdial/outdial/pkg/events"
+	"github.com/outdial/outdial/test/exams/natstest"
 )
 
 // cluster starts three servers and connects to each.
@@ -23,14 +24,9 @@ func cluster(t *testing.T) []jetstream.JetStream {
 	var routes []*url.URL
 	var ports []int
 	for range 3 {
-		ln, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		port := ln.Addr().(*net.TCPAddr).Port
-		_ = ln.Close()
-		ports = append(ports, port)
-		routes = append(routes, &url.URL{Scheme: "nats-route", Host: fmt.Sprintf("127.0.0.1:%d", port)})
+		at := netip.MustParseAddrPort(natstest.Vacant(t))
+		ports = append(ports, int(at.Port()))
+		routes = append(routes, &url.URL{Scheme: "nats-route", Host: at.String()})
 	}
 	var servers []*server.Server
 	for i, port := range ports {

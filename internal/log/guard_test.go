@@ -3,7 +3,6 @@ package log_test
 import (
 	"context"
 	"fmt"
-	"net"
 	"os"
 	"path/filepath"
 	"sync/atomic"
@@ -33,12 +32,7 @@ type past struct {
 
 func newPast(t *testing.T) *past {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr := ln.Addr().String()
-	_ = ln.Close()
+	addr := natstest.Vacant(t)
 	p := &past{Rig: rig(t, func(c *embedded.Config) { c.Listen = addr }), copy: filepath.Join(t.TempDir(), "copy")}
 	nc, err := nats.Connect(p.Server.ClientURL(), nats.MaxReconnects(-1), nats.ReconnectWait(10*time.Millisecond), nats.ReconnectBufSize(-1))
 	if err != nil {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"sync"
 	"testing"
 	"time"
@@ -14,17 +13,13 @@ import (
 	"github.com/outdial/outdial/internal/broker/embedded"
 	"github.com/outdial/outdial/pkg/events"
 	"github.com/outdial/outdial/pkg/events/fault"
+	"github.com/outdial/outdial/test/exams/natstest"
 )
 
 // fixedPort lets a server come back where it was.
 func fixedPort(t *testing.T) func(*embedded.Config) {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr := ln.Addr().String()
-	_ = ln.Close()
+	addr := natstest.Vacant(t)
 	return func(c *embedded.Config) { c.Listen = addr }
 }
 

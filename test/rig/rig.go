@@ -2,10 +2,7 @@ package rig
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
-	"math/rand/v2"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
@@ -26,6 +23,7 @@ import (
 	"github.com/outdial/outdial/pkg/providers"
 	"github.com/outdial/outdial/sim"
 	"github.com/outdial/outdial/sim/desktopsim"
+	"github.com/outdial/outdial/test/exams/natstest"
 	"github.com/outdial/outdial/test/exams/redistest"
 )
 
@@ -69,13 +67,13 @@ func Start(t testing.TB, o Options) *Rig {
 	r.secrets = append(r.secrets, o.Secrets...)
 	r.keys()
 	r.RedisURL = redistest.Start(t)
-	r.startNATS(free(t), free(t))
+	r.startNATS(natstest.Vacant(t), natstest.Vacant(t))
 	t.Cleanup(func() { r.nats.Stop() })
 	r.natsURL, r.monitorURL = r.nats.ClientURL(), r.nats.MonitorURL()
 	r.simulate()
 	for _, s := range Services() {
 		for range o.Copies {
-			r.addrs[s] = append(r.addrs[s], free(t))
+			r.addrs[s] = append(r.addrs[s], natstest.Vacant(t))
 		}
 	}
 	r.cfg = r.configure()
@@ -98,21 +96,6 @@ func Start(t testing.TB, o Options) *Rig {
 	r.desktops(ctx)
 	t.Cleanup(r.questions) // runs first of all cleanups
 	return r
-}
-
-// free finds a port of loopback that nobody listens on, below those that the
-// system gives away by itself, so that nobody takes it in between.
-func free(t testing.TB) string {
-	t.Helper()
-	for range 100 {
-		addr := fmt.Sprintf("127.0.0.1:%d", 15000+rand.IntN(15000))
-		if l, err := net.Listen("tcp", addr); err == nil {
-			_ = l.Close()
-			return addr
-		}
-	}
-	t.Fatal("no free port")
-	return ""
 }
 
 // startNATS runs a server that writes to disk before it acknowledges.

@@ -3,6 +3,9 @@
 package natstest
 
 import (
+	"fmt"
+	"math/rand/v2"
+	"net"
 	"testing"
 
 	"github.com/nats-io/nats.go"
@@ -10,6 +13,23 @@ import (
 
 	"github.com/outdial/outdial/internal/broker/embedded"
 )
+
+// Vacant is an address of loopback that nobody listens on, below the ports that
+// the system gives away by itself. One of those that was let go can be anybody's
+// before it is listened on, and that of a server which is down can become the
+// source of a connection that looks for it.
+func Vacant(t testing.TB) string {
+	t.Helper()
+	for range 100 {
+		addr := fmt.Sprintf("127.0.0.1:%d", 15000+rand.IntN(15000))
+		if l, err := net.Listen("tcp", addr); err == nil {
+			_ = l.Close()
+			return addr
+		}
+	}
+	t.Fatal("no port is free")
+	return ""
+}
 
 // Rig is a server and a connection to it.
 type Rig struct {

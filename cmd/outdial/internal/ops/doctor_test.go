@@ -38,7 +38,7 @@ type ward struct {
 func newWard(t *testing.T) *ward {
 	t.Helper()
 	w := &ward{t: t, dir: t.TempDir(), http: "127.0.0.1:0", ruleset: "us-federal", base: "http://127.0.0.1:9", env: map[string]string{}}
-	w.server = fmt.Sprintf("{store: %q, listen: %q}", w.store(), vacant(t))
+	w.server = fmt.Sprintf("{store: %q, listen: \"127.0.0.1:0\"}", w.store())
 	w.key()
 	return w
 }
@@ -105,13 +105,12 @@ func (w *ward) doctor() (string, error) {
 // elsewhere provisions a server that others share.
 func (w *ward) elsewhere(at time.Time) jetstream.JetStream {
 	w.t.Helper()
-	c := embedded.Config{StoreDir: w.store(), Listen: vacant(w.t), Monitor: vacant(w.t), UnsafeFsync: true}
-	srv, err := embedded.Start(c)
+	srv, err := embedded.Start(embedded.Config{StoreDir: w.store(), Listen: "127.0.0.1:0", Monitor: "127.0.0.1:0", UnsafeFsync: true})
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	w.t.Cleanup(srv.Stop)
-	w.server = fmt.Sprintf("{url: \"nats://%s\", monitor: \"http://%s\", state: %q}", c.Listen, c.Monitor, filepath.Join(w.dir, "state"))
+	w.server = fmt.Sprintf("{url: %q, monitor: %q, state: %q}", srv.ClientURL(), srv.MonitorURL(), filepath.Join(w.dir, "state"))
 	cfg, err := w.config(config.Options{Provision: true, NoRoster: true})
 	if err == nil {
 		err = Provision(w.t.Context(), cfg, ProvisionOptions{At: at, Accept: keycheck.Accept{}, Out: io.Discard, ErrOut: io.Discard})
@@ -131,14 +130,7 @@ func (w *ward) elsewhere(at time.Time) jetstream.JetStream {
 	return js
 }
 
-// vacant is an address that nobody has.
-func vacant(t *testing.T) string {
-	t.Helper()
-	ln := taken(t)
-	defer func() { _ = ln.Close() }()
-	return ln.Addr().String()
-}
-
+// taken is an address that somebody has.
 func taken(t *testing.T) net.Listener {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
