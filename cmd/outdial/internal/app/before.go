@@ -37,7 +37,7 @@ func Before(ctx context.Context, o Options, running bool) []Check {
 	checks := []Check{
 		{"rule sets", rules, "each tenant's is there"},
 		{"providers", providers, count(len(o.Config.Connections), "connection") + " can be built"},
-		{"memory of it", remembered(s), "what the services know of the store can be read"},
+		{"known past", remembered(s), "what the services know of the store can be read"},
 		{"Redis' program", program(o.Config), "found, not needed, or sessions are kept in memory"},
 		{"telemetry", exports(ctx, o), "as the environment says"},
 	}
