@@ -106,6 +106,13 @@ func (d *Directory) Connection(tenant, name string) (Connection, bool) {
 	return c, true
 }
 
+// Queues reports whether a tenant's connection takes calls that no agent of ours
+// is claimed for.
+func (d *Directory) Queues(tenant, connection string) bool {
+	c, ok := d.Connection(tenant, connection)
+	return ok && c.Provider.Can.Queues
+}
+
 // Connections lists all connections by name.
 func (d *Directory) Connections() []Connection {
 	out := make([]Connection, 0, len(d.connections))

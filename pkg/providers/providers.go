@@ -59,7 +59,13 @@ type Progress string
 const (
 	ProgressAgent   Progress = "agent"   // by the agent's status
 	ProgressDesktop Progress = "desktop" // by the messages at the agent's desktop
+	ProgressFeed    Progress = "feed"    // by what it keeps, page by page
+	ProgressHook    Progress = "hook"    // by what it posts
 )
+
+// OfCalls says that the provider tells of calls by their own names, whoever is on
+// them.
+func (p Progress) OfCalls() bool { return p == ProgressFeed || p == ProgressHook }
 
 // AgentRef is an agent as the provider knows it.
 type AgentRef struct {
@@ -92,10 +98,13 @@ type Order struct {
 
 // A Receipt is a provider's yes.
 type Receipt struct {
-	IDs     map[string]string // the provider's ids of the call, verbatim
+	IDs     map[string]string // the provider's ids of the call, verbatim; CallID is the one that its news has
 	Pending bool              // the provider waits for the agent to act
 	Until   time.Time         // for Pending
 }
+
+// CallID is the name among a provider's ids of the one that stands for the call.
+const CallID = "call"
 
 // A Verdict is what a lookup found.
 type Verdict string
@@ -176,6 +185,30 @@ type Poller interface {
 	Poll(ctx context.Context, a AgentRef) (status int, body []byte, err error)
 }
 
+// A Hook takes apart what a provider posts. Whether it may post was asked before,
+// by the connection's credential. Without one a body is one item.
+type Hook interface {
+	// Split gives the items of a body, each of one call and as the Reader reads
+	// it. It is pure; its errors are Permanent.
+	Split(body []byte) ([][]byte, error)
+}
+
+// A Page is a piece of what a provider keeps, the oldest first.
+type Page struct {
+	Items [][]byte // each of one call, as the Reader reads it; how they overlap with another page does not matter
+	Next  string   // the cursor after it
+	More  bool     // there is more already
+}
+
+// A Feeder keeps what becomes of its calls and gives it out by cursor.
+type Feeder interface {
+	// Page is what comes after a cursor; after "" it begins at since, the time of
+	// the oldest call that news is waited for. Where the provider knows times
+	// alone, since is also how far back every page must reach.
+	// Errors: Permanent unauthorized, Transient whatever stood in the way.
+	Page(ctx context.Context, cursor string, since time.Time) (Page, error)
+}
+
 // A View is what is on record when a message is read: a provider's message
 // means different things to different histories.
 type View struct {
@@ -203,6 +236,7 @@ type Observation struct {
 	State    string      // the provider's own state, verbatim
 	Legs     events.Legs
 	IDs      map[string]string // the provider's ids of the call or session, verbatim
+	Attempt  string            // the intent that the call came from, where the provider carries it back
 	CallKey  string            // the provider's id of the call, "" when it has none
 	Shared   bool              // CallKey stands for every call to this customer, one after the other
 	Agent    string            // the provider's id of the agent, "" when not said
@@ -246,5 +280,7 @@ type Provider struct {
 	Confirmer  Confirmer
 	Configured Configured
 	Poller     Poller
+	Feeder     Feeder
+	Hook       Hook
 	Reader     Reader
 }

@@ -71,9 +71,13 @@ func TestWhatAnAgentIsLeftPreparedForIsWithdrawn(t *testing.T) {
 func TestNothingIsWithdrawnFromWhomACallMayHave(t *testing.T) {
 	t.Parallel()
 	for story, then := range map[string]func(*world){
-		"ready by now":                 func(w *world) { w.becomes(events.Ready, "") },
-		"free by now":                  func(w *world) { w.becomes(events.Ready, ""); w.becomes(events.Released, "") },
-		"another call's by now":        func(w *world) { w.becomes(events.Ready, ""); w.becomes(events.Released, ""); w.becomes(events.Claimed, "") },
+		"ready by now": func(w *world) { w.becomes(events.Ready, "") },
+		"free by now":  func(w *world) { w.becomes(events.Ready, ""); w.becomes(events.Released, "") },
+		"another call's by now": func(w *world) {
+			w.becomes(events.Ready, "")
+			w.becomes(events.Released, "")
+			w.becomes(events.Claimed, "")
+		},
 		"on a break by now":            func(w *world) { w.becomes(events.NotReady, "paused") },
 		"let go, and prepared again":   func(w *world) { w.becomes(events.Released, ""); w.becomes(events.NotReady, events.ReasonPrepared) },
 		"held, and not yet seen since": func(w *world) { w.becomes(events.Released, ""); w.becomes(events.Quarantined, events.ReasonLeftover) },

@@ -242,12 +242,32 @@ func (d *HTTPAPI) webhook(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "too many messages of this connection; send it again", http.StatusTooManyRequests)
 		return
 	}
-	raw := events.ProviderRaw{Connection: conn.Name, Via: viaWebhook, ReceivedAt: d.S.Now(), Body: body}
-	if _, err := d.S.Store.Raw(r.Context(), conn.Tenant, raw, id); err != nil {
-		http.Error(w, "not stored; send it again", http.StatusServiceUnavailable)
+	items, err := split(conn, body)
+	if err != nil {
+		http.Error(w, "not understood", http.StatusBadRequest)
 		return
 	}
+	for _, item := range items {
+		raw := events.ProviderRaw{Connection: conn.Name, Via: viaWebhook, ReceivedAt: d.S.Now(), Body: item}
+		own := id
+		if len(items) > 1 && id != "" {
+			own = events.EventID(id, events.TypeProviderRaw, string(item))
+		}
+		if _, err := d.S.Store.Raw(r.Context(), conn.Tenant, raw, own); err != nil {
+			http.Error(w, "not stored whole; send it again", http.StatusServiceUnavailable)
+			return
+		}
+	}
 	w.WriteHeader(http.StatusNoContent)
+}
+
+// split takes apart what a provider posted, where it posts more than one item at
+// once.
+func split(conn tenants.Connection, body []byte) ([][]byte, error) {
+	if conn.Provider.Hook == nil {
+		return [][]byte{body}, nil
+	}
+	return conn.Provider.Hook.Split(body)
 }
 
 // sender finds for whom a request may post. id is that of the message where its

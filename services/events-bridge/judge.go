@@ -107,7 +107,7 @@ func (m *message) read(k record) ([]news, error) {
 // others says that the call was dialed for another agent. This one lost the race
 // for it, and its log still names it as the last.
 func others(c *lifecycle.Call, agent string) bool {
-	return c.Dialing != nil && c.Dialing.Agent != "" && c.Dialing.Agent != agent
+	return agent != "" && c.Dialing != nil && c.Dialing.Agent != "" && c.Dialing.Agent != agent
 }
 
 func (m *message) ask(v providers.View) ([]providers.Observation, error) {

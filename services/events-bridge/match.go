@@ -18,6 +18,9 @@ import (
 // only a poll may name nobody. An id that the next call of the number has as
 // well is that one's, once there is one.
 func Match(o providers.Observation, calls []*lifecycle.Call) *lifecycle.Call {
+	if o.Attempt != "" {
+		return byAttempt(o.Attempt, calls)
+	}
 	var shared *lifecycle.Call
 	for _, c := range calls {
 		switch {
@@ -51,18 +54,36 @@ func Match(o providers.Observation, calls []*lifecycle.Call) *lifecycle.Call {
 	return shared
 }
 
+// byAttempt is the call whose intent the provider carried back, which nothing
+// else can be.
+func byAttempt(attempt string, calls []*lifecycle.Call) *lifecycle.Call {
+	for _, c := range calls {
+		if c.Dialing != nil && c.Dialing.Attempt == attempt {
+			return c
+		}
+	}
+	return nil
+}
+
 // bound is the provider's id of a call, "" before the first event that has one.
 func bound(c *lifecycle.Call) string {
 	for _, r := range c.Log {
-		if p, ok := r.Body.(*events.CallProgress); ok && p.Provider[callKey] != "" {
-			return p.Provider[callKey]
+		var ids map[string]string
+		switch b := r.Body.(type) {
+		case *events.CallProgress:
+			ids = b.Provider
+		case *events.CallStarted:
+			ids = b.Provider
+		}
+		if ids[callKey] != "" {
+			return ids[callKey]
 		}
 	}
 	return ""
 }
 
-// callKey is where a progress event keeps the provider's id of the call.
-const callKey = "call"
+// callKey is where an event keeps the provider's id of the call.
+const callKey = providers.CallID
 
 // NotOurs says whether an observation that matches none of our calls shows the
 // agent on somebody else's.

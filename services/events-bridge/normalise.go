@@ -36,8 +36,11 @@ func (s *Service) laneOf(m *message) string {
 		return m.conn.Tenant + "/" + m.agent
 	}
 	seen, err := understand(m.conn.Provider.Reader, m.raw, providers.View{Now: m.at})
-	if err != nil || len(seen) == 0 || seen[0].Agent == "" {
+	if err != nil || len(seen) == 0 {
 		return ""
+	}
+	if seen[0].Agent == "" {
+		return callLane(m, seen)
 	}
 	return providerKey(m.conn.Tenant, m.conn.Name, seen[0].Agent)
 }
@@ -96,6 +99,9 @@ func (s *Service) onRaw(ctx context.Context, d worker.Delivery) error {
 	if agent == "" {
 		agent = s.agents.named(name)
 	}
+	if agent == "" && m.conn.Provider.Can.Progress.OfCalls() {
+		return s.onCallNews(ctx, d, m)
+	}
 	if agent == "" {
 		return fault.New(fault.Permanent, "read provider message", "no_agent", nil)
 	}
@@ -109,14 +115,10 @@ func (s *Service) onRaw(ctx context.Context, d worker.Delivery) error {
 		own := *m // several may carry it out, each with thoughts of its own
 		own.agent, own.seen = agent, nil
 		err := s.apply(ctx, &own)
-		if !earlier || err == nil {
-			return err
+		if earlier && err != nil {
+			return before(err)
 		}
-		if fault.Of(err) == fault.Permanent {
-			return nil // its own delivery parks it
-		}
-		// It is no fault of the one that waits for it.
-		return fault.New(fault.Transient, "carry out what came before", log.CodeUnavailable, err)
+		return err
 	}, names...)
 }
 
@@ -176,21 +178,9 @@ func (s *Service) say(ctx context.Context, m *message, k record) (said bool, err
 	if err != nil {
 		return false, err
 	}
-	said = ahead
-	for _, n := range all {
-		for i := 0; n.about != nil && i < maxSaid; i++ {
-			done, err := s.Log.Update(ctx, log.Ref{Tenant: n.about.Tenant, ID: n.about.ID}, func(c *lifecycle.Call) (*log.Draft, error) {
-				k = k.with(c)
-				return m.progress(k, c, s.Now())
-			})
-			if err != nil {
-				return said, err
-			}
-			if done.Record.Seq == 0 {
-				break
-			}
-			said = true
-		}
+	said, err = s.sayOfCalls(ctx, m, &k, all)
+	if said = said || ahead; err != nil {
+		return said, err
 	}
 	if ahead {
 		return said, nil

@@ -44,8 +44,23 @@ func (s *Service) polled(a *lifecycle.Agent) bool {
 }
 
 // Due lists whom PollOnce is to ask now, and says when the next ones are due;
-// zero: when the roster changes.
-func (s *Service) Due(now time.Time) (refs []log.Ref, next time.Time) { return s.agents.due(now) }
+// zero: when the roster changes. Of all bridges that live one asks an agent; the
+// others look again a moment later whether it still does.
+func (s *Service) Due(now time.Time) (mine []log.Ref, next time.Time) {
+	refs, next := s.agents.due(now)
+	own := s.peers.own(s.Now())
+	for _, ref := range refs {
+		if own(ref.Tenant + "/" + ref.ID) {
+			mine = append(mine, ref)
+			continue
+		}
+		at := now.Add(s.PollEvery)
+		if s.Later(ref, at); next.IsZero() || at.Before(next) {
+			next = at
+		}
+	}
+	return mine, next
+}
 
 // Later says that an agent was asked, and when it is due again.
 func (s *Service) Later(ref log.Ref, at time.Time) { s.agents.later(ref, at) }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/outdial/outdial/internal/door"
+	"github.com/outdial/outdial/internal/log"
 	"github.com/outdial/outdial/internal/runtime"
 	"github.com/outdial/outdial/pkg/events"
 	"github.com/outdial/outdial/pkg/providers/acqueon/desktop"
@@ -31,12 +32,20 @@ func Run(ctx context.Context, h *runtime.Host, o RunOptions) error {
 	c := o.Config
 	c.Log, c.Store, c.Directory, c.Now, c.Logger = h.Log, h, h.Directory, h.Now, h.Logger
 	c.Offset, c.Turn = h.Clock.Offset(), newTurns().take
+	c.LastCall = func(ctx context.Context) (uint64, error) {
+		return log.LastSequence(ctx, h.JS, events.StreamCalls, ">")
+	}
 	s := New(c)
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	anew := make(chan struct{}, 1)
 	if err := h.Follow(ctx, events.StreamAgents, s.Follow, func() { s.Forget(); poke(anew) }); err != nil {
 		return err
+	}
+	if s.hearsOfCalls() {
+		if err := h.Follow(ctx, events.StreamCalls, s.FollowCall, s.calls.reset); err != nil {
+			return err
+		}
 	}
 	raws, err := followRaw(ctx, h, s)
 	if err != nil {
@@ -47,6 +56,11 @@ func Run(ctx context.Context, h *runtime.Host, o RunOptions) error {
 	if err != nil {
 		return err
 	}
+	deaf, err := h.HearBeats(s.PeerLives)
+	if err != nil {
+		return err
+	}
+	defer deaf()
 	var wg sync.WaitGroup
 	wg.Go(func() { raws.keep(ctx, anew) })
 	wg.Go(func() { s.pollDue(ctx) })
@@ -172,7 +186,7 @@ func (s *Service) check(h *runtime.Host, age time.Duration) func(string, events.
 				c, ok := s.Directory.Connection(tenant, name)
 				return string(c.Kind), ok
 			},
-			SupportsQueue: func(string) bool { return false },
+			SupportsQueue: func(name string) bool { return s.Directory.Queues(tenant, name) },
 			Ruleset:       t.MayName,
 		})
 	}

@@ -30,8 +30,10 @@ type Config struct {
 	PollEvery time.Duration // an agent's status; default 1 s
 	Alive     time.Duration // between words that this process lives; default 2 s
 	Quotas    Quotas
-	Offset    time.Duration // of a rehearsal's clock, which Now keeps and a gateway does not
-	Now       func() time.Time
+	// LastCall is the last sequence of CALLS by its leader, or log.ErrNone; nil: not asked.
+	LastCall func(context.Context) (uint64, error)
+	Offset   time.Duration // of a rehearsal's clock, which Now keeps and a gateway does not
+	Now      func() time.Time
 	// After has something done later; default time.AfterFunc.
 	After func(time.Duration, func())
 	// Turn lets the messages of one agent be carried out one after the other
@@ -48,6 +50,8 @@ type Service struct {
 	Config
 	book   orders.Book
 	agents *roster
+	calls  *finder
+	peers  *peers
 	lanes  *lane.Lanes[*message]
 	// process names this run of the bridge, on the sessions it holds.
 	process  string
@@ -86,8 +90,9 @@ func New(c Config) *Service {
 	if c.Logger == nil {
 		c.Logger = slog.Default()
 	}
-	return &Service{Config: c, book: orders.Book{Log: c.Log, Directory: c.Directory}, agents: newRoster(), lanes: lane.New[*message](mostHeld),
-		process: events.RandomID(), sessions: newSessions(), quotas: newQuotas(c.Quotas)}
+	process := events.RandomID()
+	return &Service{Config: c, peers: newPeers(process), book: orders.Book{Log: c.Log, Directory: c.Directory}, agents: newRoster(), calls: newFinder(mostClosed), lanes: lane.New[*message](mostHeld),
+		process: process, sessions: newSessions(), quotas: newQuotas(c.Quotas)}
 }
 
 // Routes lists everything the bridge listens to.

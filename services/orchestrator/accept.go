@@ -96,7 +96,7 @@ func (s *Service) roster(ctx context.Context, t tenants.Tenant, d worker.Deliver
 		},
 		Ruleset:           t.MayName,
 		DefaultConnection: t.Connection,
-		SupportsQueue:     func(name string) bool { return s.queues(t.Name, name) },
+		SupportsQueue:     func(name string) bool { return s.Directory.Queues(t.Name, name) },
 		Key:               t.Key, ClockOffset: s.Offset,
 	}
 }
@@ -356,18 +356,11 @@ func (s *Service) enqueued(c *lifecycle.Call) (*log.Draft, error) {
 	switch {
 	case s.index.OnLine(c, now, s.Limits.Talk):
 		return s.waitForLine(c)
-	case !s.queues(c.Tenant, conn): // it did when the request was taken
+	case !s.Directory.Queues(c.Tenant, conn): // it did when the request was taken
 		return s.closing(c, Action{Outcome: events.OutcomeFailed, Reason: events.FaultQueueUnsupported}, now)
 	}
 	return log.NextOfCall(c, events.Orchestrator, events.Assigned, now, &events.CallAssigned{
 		Queue: c.Request.Request.Queue, Connection: conn, NoTalking: s.noTalking(c.Tenant, conn)})
-}
-
-// queues reports whether a connection takes calls that no agent of ours is
-// claimed for.
-func (s *Service) queues(tenant, connection string) bool {
-	conn, ok := s.Directory.Connection(tenant, connection)
-	return ok && conn.Provider.Can.Queues
 }
 
 // noTalking reports whether an answer counts as a conversation on a connection,

@@ -71,11 +71,11 @@ func TestWhoIsLeftPreparedIsHeldBack(t *testing.T) {
 		ago    time.Duration
 		want   bool
 	}{
-		"for long":                                   {last, events.ReasonPrepared, time.Minute, true},
-		"a moment ago":                               {last, events.ReasonPrepared, 59 * time.Second, false},
-		"who has a break":                            {last, "paused", time.Hour, false},
-		"in another session":                         {last, "session_mismatch", time.Hour, false},
-		"by herself, and never called with":          {func(*world) {}, events.ReasonPrepared, time.Hour, false},
+		"for long":                          {last, events.ReasonPrepared, time.Minute, true},
+		"a moment ago":                      {last, events.ReasonPrepared, 59 * time.Second, false},
+		"who has a break":                   {last, "paused", time.Hour, false},
+		"in another session":                {last, "session_mismatch", time.Hour, false},
+		"by herself, and never called with": {func(*world) {}, events.ReasonPrepared, time.Hour, false},
 		"who is claimed: her call says what is owed": {func(w *world) { w.ask("1", map[string]any{"agent": "ann"}); w.work(w.s) }, events.ReasonPrepared, time.Hour, false},
 		"who left the roster": {func(w *world) {
 			w.called("ann")

@@ -1,0 +1,156 @@
+package bridge
+
+import (
+	"slices"
+	"sync"
+
+	"github.com/outdial/outdial/internal/log"
+	"github.com/outdial/outdial/pkg/events"
+	"github.com/outdial/outdial/pkg/events/lifecycle"
+	"github.com/outdial/outdial/pkg/providers"
+)
+
+// mostClosed is how many closed calls are still found by name: news of a call
+// that was given up has to raise an alarm, however late.
+const mostClosed = 20_000
+
+// A finder knows of which calls of ours a provider may speak that names no agent
+// of ours: by the attempt that it was given, by its own id of the call, or by
+// the customer's number. It proves nothing: Match decides by the calls' logs.
+type finder struct {
+	most   int // closed calls remembered
+	mu     sync.Mutex
+	by     map[string][]log.Ref
+	names  map[log.Ref][]string
+	closed []log.Ref // the oldest first
+	unheld map[string]map[log.Ref]bool
+}
+
+func newFinder(most int) *finder {
+	f := &finder{most: most}
+	f.reset()
+	return f
+}
+
+// reset forgets all calls: their log is heard from its beginning again.
+func (f *finder) reset() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.by, f.names, f.closed = map[string][]log.Ref{}, map[log.Ref][]string{}, nil
+	f.unheld = map[string]map[log.Ref]bool{}
+}
+
+// A name is under what a provider knows a call, on one connection.
+func attemptName(conn, attempt string) string { return conn + "/attempt/" + attempt }
+func idName(conn, id string) string           { return conn + "/id/" + id }
+func numberName(conn, to string) string       { return conn + "/to/" + to }
+
+// namesOf are the names of a call that was dialed on a connection.
+func namesOf(conn string, c *lifecycle.Call) []string {
+	if c.Dialing == nil || c.Request == nil {
+		return nil
+	}
+	names := []string{attemptName(conn, c.Dialing.Attempt), numberName(conn, c.Request.Request.To)}
+	if id := bound(c); id != "" {
+		names = append(names, idName(conn, id))
+	}
+	return names
+}
+
+// saidNames are the names by which an observation speaks of a call, the surest
+// first; of one who names none it is nobody's.
+func saidNames(conn string, o providers.Observation) []string {
+	var names []string
+	if o.Attempt != "" {
+		names = append(names, attemptName(conn, o.Attempt))
+	}
+	if o.CallKey != "" {
+		names = append(names, idName(conn, o.CallKey))
+	}
+	if o.Customer != "" && !o.Unread {
+		names = append(names, numberName(conn, o.Customer))
+	}
+	return names
+}
+
+// take hears that a call stands so now; nil: it is held no more.
+func (f *finder) take(r events.Record, conn string, c *lifecycle.Call) {
+	ref := log.RefOf(r)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if r.Name == events.Closed {
+		f.gone(ref)
+	}
+	if c == nil || conn == "" {
+		return
+	}
+	for _, name := range namesOf(conn, c) {
+		if !slices.Contains(f.names[ref], name) {
+			f.names[ref] = append(f.names[ref], name)
+			f.by[name] = append(f.by[name], ref)
+		}
+	}
+	f.awaits(conn, ref, c.Open() && c.Dialing != nil && bound(c) == "")
+}
+
+// awaits keeps of which calls a connection's id is not known yet.
+func (f *finder) awaits(conn string, ref log.Ref, is bool) {
+	switch of := f.unheld[conn]; {
+	case is && of == nil:
+		f.unheld[conn] = map[log.Ref]bool{ref: true}
+	case is:
+		of[ref] = true
+	default:
+		delete(of, ref)
+	}
+}
+
+// gone lets the oldest closed calls go.
+func (f *finder) gone(ref log.Ref) {
+	for _, of := range f.unheld {
+		delete(of, ref)
+	}
+	if f.names[ref] == nil {
+		return
+	}
+	f.closed = append(f.closed, ref)
+	for len(f.closed) > f.most {
+		old := f.closed[0]
+		f.closed = f.closed[1:]
+		for _, name := range f.names[old] {
+			if f.by[name] = slices.DeleteFunc(f.by[name], func(r log.Ref) bool { return r == old }); len(f.by[name]) == 0 {
+				delete(f.by, name)
+			}
+		}
+		delete(f.names, old)
+	}
+}
+
+// find lists the calls that go by any of the names.
+func (f *finder) find(names []string) (refs []log.Ref) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, name := range names {
+		for _, ref := range f.by[name] {
+			if !slices.Contains(refs, ref) {
+				refs = append(refs, ref)
+			}
+		}
+	}
+	return refs
+}
+
+// known are all names of a call.
+func (f *finder) known(ref log.Ref) []string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.names[ref])
+}
+
+// waits reports whether some open call of a connection has no id yet, so that
+// one which nobody knows may be its.
+func (f *finder) waits(conn string) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return len(f.unheld[conn]) > 0
+}
