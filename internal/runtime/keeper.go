@@ -59,7 +59,8 @@ func (p *past) save() error {
 }
 
 // compare holds the store against what the keeper knew. A store in which
-// nothing was ever stored is new, whatever the keeper knew of another one.
+// nothing was ever stored is new, whatever the keeper knew of another one; what
+// another process has kept of this very store since is held against it.
 func (p *past) compare(ctx context.Context) error {
 	p.comparing.Lock()
 	defer p.comparing.Unlock()
@@ -90,7 +91,7 @@ func (p *past) against(ctx context.Context, text []byte) error {
 	case err != nil:
 		p.logger.Warn("what was kept of the store elsewhere cannot be read; it is written anew")
 		return nil
-	case p.fresh:
+	case p.fresh && !marks.OneStore(known.Marks, p.book.Marks()):
 		p.logger.Warn("another store was known; this one is new, and nothing of it was known here")
 		return nil
 	}

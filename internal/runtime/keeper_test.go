@@ -21,7 +21,7 @@ func TestAStoreIsHeldOnceAgainstWhatIsKeptElsewhere(t *testing.T) {
 	t.Parallel()
 	var said strings.Builder
 	keeper := &memory{}
-	p := &past{keeper: keeper, fresh: true, logger: slog.New(slog.NewTextHandler(&said, nil))}
+	p := &past{book: marks.NewBook(marks.Known{}), keeper: keeper, fresh: true, logger: slog.New(slog.NewTextHandler(&said, nil))}
 	if err := p.compare(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -33,7 +33,7 @@ func TestAStoreIsHeldOnceAgainstWhatIsKeptElsewhere(t *testing.T) {
 	if err := p.compare(t.Context()); err != nil || said.Len() > 0 {
 		t.Errorf("%v: %s", err, &said)
 	}
-	other := &past{keeper: keeper, fresh: true, logger: p.logger}
+	other := &past{book: marks.NewBook(marks.Known{}), keeper: keeper, fresh: true, logger: p.logger}
 	if err := other.compare(t.Context()); err != nil || !strings.Contains(said.String(), "another store was known") {
 		t.Errorf("another store's memory is met in silence: %v", err)
 	}

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -19,6 +20,7 @@ import (
 	"github.com/outdial/outdial/internal/log/marks"
 	"github.com/outdial/outdial/internal/runtime"
 	"github.com/outdial/outdial/internal/sessions"
+	"github.com/outdial/outdial/internal/telemetry"
 	"github.com/outdial/outdial/internal/worker"
 	"github.com/outdial/outdial/pkg/events"
 	"github.com/outdial/outdial/pkg/events/fault"
@@ -270,6 +272,63 @@ func TestHowAStoreIsMet(t *testing.T) {
 			})
 		})
 	}
+}
+
+// Two that begin together on a new store know of one store, whoever of them was
+// the first to keep what it knows.
+func TestAPairOnANewStoreKnowsOfNoOther(t *testing.T) {
+	t.Parallel()
+	client, err := sessions.Dial(redistest.Start(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = client.Close() })
+	r, keeper := provisioned(t), sessions.NewRedis(client)
+	var said [2]syncedText
+	var pair [2]*runtime.Host
+	for i := range pair {
+		o := options(t, r)
+		if o.Telemetry, err = telemetry.Start(t.Context(), telemetry.Config{Service: "outdial-orchestrator",
+			Getenv: func(string) string { return "" }, LogTo: &said[i]}); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = o.Telemetry.Shutdown(context.Background()) })
+		o.Service, o.Role, o.State = "orchestrator", events.Orchestrator, t.TempDir()
+		if pair[i], err = runtime.Open(t.Context(), o); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(pair[i].Close)
+	}
+	pair[0].Keep(t.Context(), keeper)
+	requested(t, pair[0], "c1")
+	await(t, "the first keeps what it knows", func() bool {
+		text, err := keeper.Kept(t.Context())
+		return err == nil && strings.Contains(string(text), events.StreamCalls)
+	})
+	pair[1].Keep(t.Context(), keeper)
+	for i := range said {
+		if said[i].contains("another store was known") || pair[i].Held() {
+			t.Errorf("%d of the pair: held %t, %s", i, pair[i].Held(), said[i].text.String())
+		}
+	}
+}
+
+// A syncedText is what several goroutines write to.
+type syncedText struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (s *syncedText) Write(b []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.text.Write(b)
+}
+
+func (s *syncedText) contains(what string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return strings.Contains(s.text.String(), what)
 }
 
 func TestAMemoryThatCannotBeReadOrKeptEndsTheStart(t *testing.T) {

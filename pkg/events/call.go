@@ -266,6 +266,10 @@ type CallCancelled struct {
 	Evidence string `json:"evidence,omitempty"` // e.g. the provider's status
 }
 
+// CancelUnsupported is the reason of a cancel_failed where the provider cannot
+// withdraw a call.
+const CancelUnsupported = "unsupported"
+
 // CallCancelFailed says that the call could not be withdrawn.
 type CallCancelFailed struct {
 	Common

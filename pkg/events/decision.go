@@ -32,6 +32,10 @@ type RuleResult struct {
 	Source string `json:"source,omitempty"`
 }
 
+// NoEntry is the version of a list that said nothing of a number: what it would
+// have said has no place in the list.
+const NoEntry = "no entry"
+
 // ListVersion names one list or table that a decision consulted.
 type ListVersion struct {
 	Name    string     `json:"name"`

@@ -34,6 +34,7 @@ type Capabilities struct {
 	Withdraw bool     `json:"withdraw"` // a started call can be withdrawn
 	LooksUp  bool     `json:"looksUp"`  // it can be asked what became of a start
 	Talking  bool     `json:"talking"`  // it reports talking; if not, answered counts as talking
+	Token    bool     `json:"token"`    // an agent is enrolled with a credential of its own, or cannot be spoken for
 	PreID    bool     `json:"preId"`    // the call has an id of the provider's before it is dialed
 	Presence Presence `json:"presence"` // how it is known whether an agent is ready
 	Progress Progress `json:"progress"` // how it is known what becomes of a call

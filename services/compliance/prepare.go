@@ -18,7 +18,7 @@ import (
 
 func listVersion(seq uint64) string {
 	if seq == 0 {
-		return "no entry"
+		return events.NoEntry
 	}
 	return "facts@" + strconv.FormatUint(seq, 10)
 }

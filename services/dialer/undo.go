@@ -85,7 +85,7 @@ func (s *Service) onCancelRequested(ctx context.Context, r events.Record) error 
 		return s.cancelPreparation(ctx, r)
 	}
 	if conn, ok := s.Directory.Connection(c.Tenant, c.Assigned.Connection); ok && !conn.Provider.Can.Withdraw {
-		return s.recordCancel(ctx, r, "", fault.New(fault.Permanent, "withdraw", "unsupported", nil))
+		return s.recordCancel(ctx, r, "", fault.New(fault.Permanent, "withdraw", events.CancelUnsupported, nil))
 	}
 	if c.State == lifecycle.Dialing {
 		// The start is on its way: withdrawing now could cross with it.
@@ -155,7 +155,7 @@ func (s *Service) withdrawable(ctx context.Context, r events.Record, needed need
 // withdraw gives the provider as long as it has for an answer.
 func (s *Service) withdraw(ctx context.Context, conn tenants.Connection, o providers.Order) (string, error) {
 	if conn.Provider.Withdrawer == nil {
-		return "", fault.New(fault.Permanent, "withdraw", "unsupported", nil)
+		return "", fault.New(fault.Permanent, "withdraw", events.CancelUnsupported, nil)
 	}
 	ctx, cancel := s.Within(ctx, s.Answer)
 	defer cancel()

@@ -266,7 +266,8 @@ type cancelRequest struct {
 type Cancelled struct {
 	Call   string `json:"call"`
 	State  string `json:"state"`
-	Status string `json:"status"` // requested, already, closed; of a campaign also failed: ask again
+	Status string `json:"status"`           // requested, already, cancel_failed, closed; of a campaign also failed: ask again
+	Reason string `json:"reason,omitempty"` // of cancel_failed
 }
 
 func (s *Service) onCancel(ctx context.Context, tenant string, body []byte) (any, error) {
@@ -325,6 +326,11 @@ func (s *Service) cancelOne(ctx context.Context, tenant, id string, in cancelReq
 			return nil, nil
 		case c.Cancel != nil:
 			out.Status = "already"
+		}
+		if out.Reason = s.cannotCancel(c); out.Reason != "" {
+			out.Status = string(events.CancelFailed)
+		}
+		if c.Cancel != nil {
 			return nil, nil
 		}
 		by := events.ByUpstream
@@ -335,6 +341,26 @@ func (s *Service) cancelOne(ctx context.Context, tenant, id string, in cancelReq
 			&events.CallCancelRequested{By: by, Reason: in.Reason})
 	})
 	return out, err
+}
+
+// cannotCancel is why the call goes on though somebody wants it withdrawn, "" if
+// that is not known: it was tried, or the provider cannot and the call is up. The
+// wish is on record all the same.
+func (s *Service) cannotCancel(c *lifecycle.Call) string {
+	if failed, ok := lastOf(c, events.CancelFailed).Body.(*events.CallCancelFailed); ok && c.CancelFailed {
+		return failed.Reason
+	}
+	switch c.State {
+	case lifecycle.Refused, lifecycle.NotPlaced, lifecycle.Withdrawn:
+		return ""
+	}
+	if c.Dialing == nil || c.Assigned == nil {
+		return ""
+	}
+	if conn, ok := s.Directory.Connection(c.Tenant, c.Assigned.Connection); !ok || conn.Provider.Can.Withdraw {
+		return ""
+	}
+	return events.CancelUnsupported
 }
 
 // record puts a command on record, with who and why.

@@ -77,6 +77,7 @@ func newWorld(t testing.TB) *world {
 		[]tenants.Connection{
 			{Name: "tcn", Tenant: "acme", Kind: providers.TCN, Provider: providers.Provider{Can: providers.Capabilities{Talking: true, Prepares: true}}},
 			{Name: "desk", Tenant: "acme", Kind: providers.WebexCC, Provider: providers.Provider{Can: providers.Capabilities{Presence: providers.PresenceDesktop}}},
+			{Name: "keyed", Tenant: "acme", Provider: providers.Provider{Can: providers.Capabilities{Token: true}}},
 			{Name: "lists", Tenant: "acme", Provider: providers.Provider{Can: providers.Capabilities{Queues: true}}},
 		})
 	if err != nil {

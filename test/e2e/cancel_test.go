@@ -61,7 +61,7 @@ func TestACancellationOfACallThatIsUpCannotBe(t *testing.T) {
 	r := rig.Start(t, rig.Options{})
 	call := r.Dial("up", rig.To(rig.Number(1), rig.Agent(0)))
 	r.Await(call, events.Talking)
-	cancel(t, r, call, "requested")
+	cancel(t, r, call, "cancel_failed")
 	c := r.Await(call, events.CancelFailed)
 	if !c.CancelFailed {
 		t.Error(rig.Path(c))
@@ -81,7 +81,7 @@ func TestACancellationDoesNotWaitForAStartThatHangs(t *testing.T) {
 	r.Await(call, events.Dialing)
 	r.Until("the start hangs", 20*time.Second, func() bool { return len(r.Sim.History(sim.TCNName, sim.TCNStartOp, "")) > 0 })
 	asked := time.Now()
-	cancel(t, r, call, "requested")
+	cancel(t, r, call, "cancel_failed")
 	c := r.Await(call, events.CancelFailed)
 	took := time.Since(asked).Round(time.Millisecond)
 	t.Logf("answered after %s", took)
@@ -98,7 +98,7 @@ func TestACancellationOfADesktopsCallIsUnsupported(t *testing.T) {
 	r.AwaitPresence(desk.Agent, events.Ready)
 	call := r.Dial("up", rig.ToDesk(rig.Number(1), desk.Agent))
 	r.Await(call, events.Started)
-	cancel(t, r, call, "requested")
+	cancel(t, r, call, "cancel_failed")
 	c := r.Await(call, events.CancelFailed)
 	for _, e := range c.Log {
 		if b, ok := e.Body.(*events.CallCancelFailed); ok && b.Reason != "unsupported" {

@@ -65,6 +65,17 @@ func Judge(m Mark, v View) string {
 	return ""
 }
 
+// OneStore says that two know of one store: of some stream that was made at one
+// moment.
+func OneStore(a, b map[string]Mark) bool {
+	for s, m := range a {
+		if !m.Created.IsZero() && m.Created.Equal(b[s].Created) {
+			return true
+		}
+	}
+	return false
+}
+
 // Known is what one process knows of the store, as it is kept outside of it.
 type Known struct {
 	// Epoch counts the stores that were accepted after one went back. Marks

@@ -122,7 +122,7 @@ func New(c Config, now func() time.Time) *Client {
 func (c *Client) Provider() providers.Provider {
 	return providers.Provider{
 		Kind: providers.TCN,
-		Can: providers.Capabilities{Claims: true, Prepares: true, LooksUp: true, Talking: true, PreID: true,
+		Can: providers.Capabilities{Claims: true, Prepares: true, LooksUp: true, Talking: true, Token: true, PreID: true,
 			Presence: providers.PresencePolled, Progress: providers.ProgressAgent},
 		Starter: c, Looker: c, Withdrawer: c, Preparer: c, Confirmer: c, Configured: c, Poller: c, Reader: Reader{},
 	}

@@ -109,8 +109,22 @@ func (c *Client) evidence(reasons []events.Reason, next *time.Time, e events.Evi
 		fmt.Fprintf(c.Out, "    %-24s %-14s %s\n", r.Rule, r.Answer, r.Detail)
 	}
 	for _, l := range e.Lists {
-		fmt.Fprintf(c.Out, "    list %-19s %-14s version %s\n", l.Name, l.Answer, l.Version)
+		fmt.Fprintf(c.Out, "    list %-19s %-14s %s\n", l.Name, l.Answer, versionOf(l, e.At))
 	}
+}
+
+// versionOf says which state of a list was consulted.
+func versionOf(l events.ListVersion, judged time.Time) string {
+	if l.AsOf != nil {
+		judged = *l.AsOf
+	}
+	switch l.Version {
+	case "":
+		return "its version is not known: it could not be read"
+	case events.NoEntry:
+		return "no entry for the number, as of " + judged.UTC().Format(time.RFC3339)
+	}
+	return "version " + l.Version
 }
 
 // CallFind prints the calls that match, a line each.
