@@ -393,23 +393,3 @@ func (s *Service) closing(c *lifecycle.Call, a Action, now time.Time) (*log.Draf
 func sameTime(a, b *time.Time) bool {
 	return a == b || (a != nil && b != nil && a.Equal(*b))
 }
-
-// lastOf is the call's latest event of a name.
-func lastOf(c *lifecycle.Call, name events.Name) (last events.Record) {
-	for _, r := range c.Log {
-		if r.Name == name {
-			last = r
-		}
-	}
-	return last
-}
-
-// lastAssigned is the call's latest assignment, void or not.
-func lastAssigned(c *lifecycle.Call) *events.CallAssigned {
-	for i := len(c.Log) - 1; i >= 0; i-- {
-		if a, ok := c.Log[i].Body.(*events.CallAssigned); ok {
-			return a
-		}
-	}
-	return nil
-}

@@ -297,55 +297,6 @@ func TestCallCancel(t *testing.T) {
 	}
 }
 
-// Whoever asks hears what will become of the wish, not only that it is on record.
-func TestACallThatCannotBeWithdrawnIsSaidToGoOn(t *testing.T) {
-	t.Parallel()
-	for story, tc := range map[string]struct {
-		log         func(w *world, call string)
-		first, then string
-	}{
-		"before it is dialed":              {(*world).clear, `"requested"`, `"already"`},
-		"its dial is on its way":           {(*world).dial, `"cancel_failed","reason":"unsupported"`, `"cancel_failed","reason":"unsupported"`},
-		"it is up, and its provider can't": {isStarted, `"cancel_failed","reason":"unsupported"`, `"cancel_failed","reason":"unsupported"`},
-		"it was refused":                   {isRefused, `"requested"`, `"already"`},
-	} {
-		t.Run(story, func(t *testing.T) {
-			t.Parallel()
-			w := newWorld(t)
-			w.enrol("ann")
-			call := w.ask("1", map[string]any{"agent": "ann"})
-			w.work(w.s)
-			tc.log(w, call)
-			w.tell()
-			for _, want := range []string{tc.first, tc.then} {
-				if got, err := w.do("call", "cancel", `{"call":"`+call+`"}`); err != nil || !strings.Contains(got, `"status":`+want) {
-					t.Errorf("%s, %v; want %s", got, err, want)
-				}
-			}
-			if w.call(call).Cancel == nil {
-				t.Error("the wish is not on record")
-			}
-			if up := w.call(call); up.Dialing == nil || up.State == "refused" {
-				return
-			}
-			w.say(call, events.Dialer, events.CancelFailed, &events.CallCancelFailed{Reason: "answered"})
-			if got, _ := w.do("call", "cancel", `{"call":"`+call+`"}`); !strings.Contains(got, `"reason":"answered"`) {
-				t.Errorf("after the dialer's word: %s", got)
-			}
-		})
-	}
-}
-
-func isStarted(w *world, call string) {
-	w.dial(call)
-	w.say(call, events.Dialer, events.Started, &events.CallStarted{})
-}
-
-func isRefused(w *world, call string) {
-	w.dial(call)
-	w.say(call, events.Dialer, events.Refused, &events.CallRefused{Code: "busy"})
-}
-
 func TestCallGetAndExplain(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -384,22 +335,6 @@ func TestCallGetAndExplain(t *testing.T) {
 	}
 	if _, err := w.s.onGet(t.Context(), "globex", []byte(`{"call":"`+call+`"}`)); err == nil {
 		t.Error("another tenant reads the call")
-	}
-}
-
-func TestAnAgentWithoutTheTokenThatItsProviderAsksForIsNotEnrolled(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	for body, code := range map[string]string{
-		`{"agent":"ann","connection":"keyed"}`:                  "400",
-		`{"agent":"ann","connection":"keyed","token":""}`:       "400",
-		`{"agent":"ann","connection":"keyed","token":"secret"}`: "",
-		`{"agent":"bob","connection":"desk"}`:                   "",
-	} {
-		_, err := w.do("agent", "put", body)
-		if e, ok := errors.AsType[*api.Error](err); ok && (e.Code != code || len(e.Faults) != 1 || e.Faults[0].Pointer != "/token") || !ok && code != "" {
-			t.Errorf("%s: %v, want %q", body, err, code)
-		}
 	}
 }
 

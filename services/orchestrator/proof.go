@@ -58,3 +58,23 @@ func talkedReason(c *lifecycle.Call) string {
 	}
 	return events.EndCompleted
 }
+
+// lastOf is the call's latest event of a name.
+func lastOf(c *lifecycle.Call, name events.Name) (last events.Record) {
+	for _, r := range c.Log {
+		if r.Name == name {
+			last = r
+		}
+	}
+	return last
+}
+
+// lastAssigned is the call's latest assignment, void or not.
+func lastAssigned(c *lifecycle.Call) *events.CallAssigned {
+	for i := len(c.Log) - 1; i >= 0; i-- {
+		if a, ok := c.Log[i].Body.(*events.CallAssigned); ok {
+			return a
+		}
+	}
+	return nil
+}
