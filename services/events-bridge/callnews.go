@@ -3,6 +3,7 @@ package bridge
 import (
 	"context"
 	"errors"
+	"runtime"
 	"slices"
 	"time"
 
@@ -81,19 +82,28 @@ func (s *Service) onCallNews(ctx context.Context, d worker.Delivery, m *message)
 	return s.lanes.Through(d.Seq, m, func(_ uint64, m *message, earlier bool) error {
 		own := *m // several may carry it out, each with thoughts of its own
 		own.seen = nil
-		err := s.applyToCalls(ctx, &own)
-		if earlier && err != nil {
-			return before(err)
+		if earlier {
+			return before(func() error { return s.applyToCalls(ctx, &own) })
 		}
-		return err
+		return s.applyToCalls(ctx, &own)
 	}, unique(names)...)
 }
 
-// before is what becomes of a message when one before it could not be carried
-// out: that it cannot be read is no fault of the one that waits for it.
-func before(err error) error {
-	if fault.Of(err) == fault.Permanent {
-		return nil // its own delivery parks it
+// before carries out a message on the way to a later one. That it cannot be read,
+// or is stumbled over, is no fault of the one that waits for it: its own delivery
+// parks it, and says where.
+func before(do func() error) (err error) {
+	defer func() {
+		switch p := recover().(type) {
+		case nil:
+		case runtime.Error:
+			err = nil
+		default:
+			panic(p)
+		}
+	}()
+	if err = do(); err == nil || fault.Of(err) == fault.Permanent {
+		return nil
 	}
 	return fault.New(fault.Transient, "carry out what came before", log.CodeUnavailable, err)
 }

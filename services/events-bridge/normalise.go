@@ -114,11 +114,10 @@ func (s *Service) onRaw(ctx context.Context, d worker.Delivery) error {
 	return s.lanes.Through(d.Seq, m, func(_ uint64, m *message, earlier bool) error {
 		own := *m // several may carry it out, each with thoughts of its own
 		own.agent, own.seen = agent, nil
-		err := s.apply(ctx, &own)
-		if earlier && err != nil {
-			return before(err)
+		if earlier {
+			return before(func() error { return s.apply(ctx, &own) })
 		}
-		return err
+		return s.apply(ctx, &own)
 	}, names...)
 }
 

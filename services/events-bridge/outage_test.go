@@ -147,6 +147,37 @@ func TestAnOutageIsRecordedThoughItsThirdFailureIsNot(t *testing.T) {
 	w.wantOps("connection_down")
 }
 
+// An outage that one process said began is said to be over by whichever finds
+// it over, once.
+func TestTheEndOfAnOutageIsSaidAfterARestart(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := polled(t, nil)
+		w.p.fails(down)
+		w.after(time.Minute)
+		w.wantOps("connection_down")
+		w.s = New(w.s.Config) // a new process
+		again := func(times int) {
+			for range times {
+				rs, err := w.log.From(events.AgentFamily, 0)
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, r := range rs {
+					w.s.Follow(r)
+				}
+				w.s.PollOnce(t.Context(), log.Ref{Tenant: "acme", ID: "ann"})
+				w.deliver()
+			}
+		}
+		again(2) // in vain, too
+		w.wantOps("connection_down")
+		w.p.fails(nil)
+		again(5)
+		w.wantOps("connection_down", "connection_up")
+	})
+}
+
 func TestAShortOutageIsNoNews(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -275,4 +306,40 @@ func TestAMessageThatAReaderPanicsOverHarmsNobodyElse(t *testing.T) {
 		}
 	}
 	w.wantAgent("ann", "session_started ready")
+}
+
+// clumsy is a log that the code stumbles over with one message.
+type clumsy struct {
+	log.Leader
+	over string
+}
+
+func (c clumsy) Append(ctx context.Context, d log.Draft) (log.Appended, error) {
+	if d.Cause == c.over {
+		var nobody *log.Draft
+		return c.Leader.Append(ctx, *nobody)
+	}
+	return c.Leader.Append(ctx, d)
+}
+
+// The worker parks what its handler panics over: it must be the message itself,
+// and not those after it that carry it out on their way.
+func TestAMessageThatIsStumbledOverHarmsNoneAfterIt(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	d := w.s.Desk(&doors{})
+	if err := d.Opened(t.Context(), "webex", "wes", "one"); err != nil {
+		t.Fatal(err)
+	}
+	for _, word := range []string{sayReady, sayNotReady} {
+		if err := d.Message(t.Context(), "webex", "wes", "one", []byte(word)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r := w.replica(0)
+	r.s.Log = log.New(clumsy{w.log, "raw1"}, r.view)
+	if err := r.takes(1); err != nil {
+		t.Errorf("the message after it: %v", err)
+	}
+	w.wantAgent("wes", "session_started not_ready")
 }

@@ -69,6 +69,9 @@ func (s *Service) Later(ref log.Ref, at time.Time) { s.agents.later(ref, at) }
 // out: nobody can tell whether it is ready, and it must not be dialed meanwhile.
 const unreachable = 3
 
+// providerDown is the reason of a session that was lost by it.
+const providerDown = "provider_down"
+
 // PollOnce asks for one agent's status and says how long to leave it alone
 // then. A failure slows it down and is said once; when it lasts, the agent's
 // session counts as lost, and OPS says that the connection is down, and later
@@ -80,13 +83,14 @@ func (s *Service) PollOnce(ctx context.Context, ref log.Ref) (pause time.Duratio
 	if slot := s.Pace(ctx, ref.Tenant, s.connectionOf(ref), pace.Poll); !slot.Granted {
 		return slot.Wait
 	}
+	was := s.signedOut(ctx, ref) // perhaps by a process before this one
 	busy, err := s.pollOnce(ctx, ref.Tenant, ref.ID)
 	if err != nil && ctx.Err() != nil {
 		return s.PollEvery
 	}
 	before, failures := s.agents.failed(ref, err != nil)
 	switch {
-	case err == nil && before >= unreachable:
+	case err == nil && (was || before >= unreachable) && !s.signedOut(ctx, ref):
 		s.note(ctx, "connection_up", ref, "")
 	case failures == 1:
 		s.Logger.WarnContext(ctx, "poll failed", "tenant", ref.Tenant, "agent", ref.ID, "connection", s.connectionOf(ref), "code", fault.Code(err))
@@ -103,12 +107,18 @@ func (s *Service) connectionOf(ref log.Ref) string {
 	return ""
 }
 
+// signedOut says whether the agent's log ends with an outage of the provider.
+func (s *Service) signedOut(ctx context.Context, ref log.Ref) bool {
+	a, err := s.Log.Agent(ctx, ref)
+	return err == nil && a.State.Presence == events.Lost && a.State.Reason == providerDown
+}
+
 // unreachable records that the provider does not answer for an agent. If that
 // cannot be recorded, the next failure asks for it again.
 func (s *Service) unreachable(ctx context.Context, ref log.Ref, code string) {
 	a, err := s.Log.Agent(ctx, ref)
 	if err == nil && a.Enrolled() && a.State.Session != "" {
-		err = s.sessionEvent(ctx, ref, events.SessionLost, "provider_down", a.State.Session, nil)
+		err = s.sessionEvent(ctx, ref, events.SessionLost, providerDown, a.State.Session, nil)
 	}
 	if err != nil {
 		s.agents.uncount(ref)

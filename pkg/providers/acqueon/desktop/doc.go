@@ -39,7 +39,9 @@ const ScriptPath = BasePath + "relay.js"
 const (
 	// StatusReplaced: the agent connected from another page; do not come back.
 	StatusReplaced websocket.StatusCode = 4001
-	// StatusRefused: the connection or the agent is not known; do not come back.
+	// StatusRefused: the connection is not known or has no desktops; do not come
+	// back. The page of an agent who is not on the roster is told to try again
+	// later (1013), because agent.put or a start may bring the agent any moment.
 	StatusRefused websocket.StatusCode = 4003
 )
 
