@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -29,7 +30,7 @@ const (
 )
 
 func controls() []control {
-	return append(append(append(complianceControls(), fairnessControls()...), simulationControls()...), []control{
+	return append(slices.Concat(complianceControls(), fairnessControls(), simulationControls(), paceControls()), []control{
 		{
 			invariant: "I1", guard: "MayDial", file: start,
 			old: "	p, as := c.Passed, c.Assigned\n	switch {\n",
