@@ -73,6 +73,16 @@ func controls() []control {
 			pkg: e2e, test: "TestAnAgentWhoseClaimIsLostIsNotDialed", says: "dialed, want withheld (claim_lost)",
 		},
 		{
+			invariant: "I4", guard: "nothing is withdrawn from whom a call may have", file: "services/dialer/plan.go",
+			old: " && q != nil && q.Reason == events.ReasonLeftover", new: " && (q != nil || true)",
+			pkg: "./services/dialer", test: "TestNothingIsWithdrawnFromWhomACallMayHave/let_go,_and_prepared_again", says: "withdrawn",
+		},
+		{
+			invariant: "I4", guard: "nobody has who may still be withdrawn from", file: "services/orchestrator/leftover.go",
+			old: "if now.Sub(p.at) < provedFor {", new: "if now.Sub(p.at) < 0 {",
+			pkg: "./services/orchestrator", test: "TestNobodyHasWhoMayStillBeWithdrawn", says: "she is a call's, and may be withdrawn from",
+		},
+		{
 			invariant: "I4", guard: "older words of a desktop are late", file: "services/events-bridge/judge.go",
 			old: "case m.seq <= a.State.RawSeq:",
 			new: "case m.seq < 0*a.State.RawSeq:",

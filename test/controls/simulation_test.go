@@ -31,6 +31,11 @@ func simulationControls() []control {
 			pkg: pkg, test: must + "the_store_goes_back", says: "a person was dialed 2 times",
 		},
 		{
+			invariant: "I4", guard: "nobody is left prepared", file: "services/dialer/undo.go",
+			old: "if err != nil || !Leftover(a) {", new: "if err != nil || Leftover(a) {",
+			pkg: pkg, test: must + "preparations_take_effect_late", says: "is left prepared",
+		},
+		{
 			invariant: "I4", guard: "a claim in use is not given back, in any order of things", file: "services/orchestrator/claim.go",
 			old: "case !holds(a) || claimInUse(a, c):", new: "case !holds(a):",
 			pkg: pkg, test: test, says: "released before its call let the agent go",

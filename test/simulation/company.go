@@ -114,8 +114,16 @@ func (c *company) Prepare(ctx context.Context, o providers.Order) (events.Scrub,
 	if c.w.odds(100) {
 		return events.Scrub{}, false, down("prepare")
 	}
-	c.set(l, "MANUAL_DIAL_PREPARED")
+	if c.w.odds(60) || c.w.opts.plot == stray && !c.w.calm && c.w.chance(2) {
+		c.late(l, c.w.between(time.Second, 40*time.Second))
+		c.wire(ctx)
+		return events.Scrub{}, true, fault.New(fault.Transient, "prepare", "prepare_timeout", nil)
+	}
+	c.set(l, prepared)
 	l.prepared = o.Call
+	if c.w.opts.plot == stray {
+		c.w.sleep(c.w.between(time.Second, 4*time.Second))
+	}
 	switch {
 	case c.wire(ctx) || c.w.odds(60):
 		return events.Scrub{}, true, fault.New(fault.Transient, "prepare", "prepare_timeout", nil)
@@ -133,7 +141,7 @@ func (c *company) Confirm(ctx context.Context, o providers.Order) error {
 		return down("confirm")
 	case l.session != o.Agent.Session:
 		return fault.New(fault.Transient, "confirm", "session_mismatch", nil)
-	case l.status != "MANUAL_DIAL_PREPARED":
+	case l.status != prepared:
 		return fault.New(fault.Transient, "confirm", "agent_not_ready", nil)
 	}
 	return nil
@@ -188,11 +196,11 @@ func (d *dial) id() string {
 
 // place dials, if the preparation stands.
 func (c *company) place(l *line, o providers.Order) bool {
-	if l.status != "MANUAL_DIAL_PREPARED" || l.session != o.Agent.Session {
+	if l.status != prepared || l.session != o.Agent.Session {
 		return false
 	}
 	d := c.w.dialed("tcn", c.conn, l.agent, o)
-	l.dial, l.prepared = d, ""
+	l.dial = d
 	c.set(l, "MANUAL_DIAL_STARTED")
 	c.play(l, d)
 	return true
@@ -235,7 +243,11 @@ func (c *company) then(l *line, d time.Duration, do func()) {
 	})
 }
 
-func (c *company) set(l *line, status string) { l.status = status }
+func (c *company) set(l *line, status string) {
+	if l.status = status; status != prepared {
+		l.prepared = ""
+	}
+}
 
 // Lookup implements providers.Looker.
 func (c *company) Lookup(ctx context.Context, o providers.Order) (providers.Found, error) {
@@ -244,7 +256,7 @@ func (c *company) Lookup(ctx context.Context, o providers.Order) (providers.Foun
 		return providers.Found{}, down("look up")
 	}
 	switch l.status {
-	case "MANUAL_DIAL_PREPARED":
+	case prepared:
 		return providers.Found{Verdict: providers.NotPlaced, Evidence: l.status}, nil
 	case "READY", "UNAVAILABLE":
 		return providers.Found{Verdict: providers.Over, Evidence: l.status}, nil
@@ -255,13 +267,15 @@ func (c *company) Lookup(ctx context.Context, o providers.Order) (providers.Foun
 // Withdraw implements providers.Withdrawer.
 func (c *company) Withdraw(ctx context.Context, o providers.Order) (string, error) {
 	l := c.line(o.Agent)
+	if o.Call == "" {
+		return c.withdrawNobodys(ctx, l, o)
+	}
 	if c.wire(ctx) || c.w.odds(30) {
 		return "", down("withdraw")
 	}
 	switch {
-	case l.status == "MANUAL_DIAL_PREPARED":
+	case l.status == prepared:
 		c.set(l, "READY")
-		l.prepared = ""
 		if c.wire(ctx) || c.w.odds(30) {
 			return "", fault.New(fault.Transient, "withdraw", "still_prepared", nil)
 		}
@@ -303,7 +317,7 @@ func (c *company) whims(agents []string) {
 	w := c.w
 	for _, a := range agents {
 		l := c.lines[a]
-		if l == nil || w.calm || l.status != "READY" && l.status != "MANUAL_DIAL_PREPARED" || !w.chance(40) {
+		if l == nil || w.calm || l.status != "READY" && l.status != prepared || !w.chance(40) {
 			continue
 		}
 		status := "UNAVAILABLE"

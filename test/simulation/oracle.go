@@ -113,6 +113,12 @@ func (w *World) judge(r *Result) {
 	for _, a := range w.late {
 		r.broken(callOf(attempts[a]), "an intent was sent after its time")
 	}
+	for _, id := range w.robbed {
+		r.broken(id, "the preparation of a call that has the agent was withdrawn as nobody's")
+	}
+	for _, a := range w.stranded() {
+		r.broken("", "%s is left prepared", a)
+	}
 	for _, id := range w.blind {
 		r.broken(id, "an intent for an agent who had not been free for it for seconds")
 	}

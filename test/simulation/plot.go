@@ -18,6 +18,7 @@ const (
 	asleep       // the dialer is stopped once its intent is won, and its clock set back meanwhile
 	older        // the store is put back from a copy
 	halved       // a bridge is stopped once it has appended half of what a message says
+	stray        // preparations take effect late, and withdrawals of nobody's are slow
 	silent       // one bridge after the other is stopped for longer than a lease
 )
 

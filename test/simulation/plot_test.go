@@ -15,12 +15,13 @@ func TestAWorldThatMustReachTheCase(t *testing.T) {
 		"agents leave right before the intent":                    leaving,
 		"the dialer sleeps over its intent, and its clock is set": asleep,
 		"a bridge stops amid a message":                           halved,
+		"preparations take effect late":                           stray,
 		"bridges fall silent":                                     silent,
 		"the store goes back":                                     older,
 	} {
 		t.Run(name, func(t *testing.T) {
 			calls := 12
-			if of == older || of == halved {
+			if of == older || of == halved || of == stray {
 				calls = 60
 			}
 			for seed := range uint64(min(worlds, 3)) {

@@ -32,7 +32,7 @@ const mostSkew = 4 * time.Second
 // limits let the watchdogs decide within minutes.
 var limits = orchestrator.Limits{Undo: 20 * time.Second, Answer: 40 * time.Second, Unknown: 40 * time.Second, Silence: time.Minute,
 	Ring: 40 * time.Second, Talk: 2 * time.Minute, Ended: 20 * time.Second, WrapUp: 40 * time.Second, Retry: time.Second,
-	ClaimAge: 5 * time.Second, Lease: 10 * time.Second}
+	ClaimAge: 5 * time.Second, Lease: 10 * time.Second, Prepared: 20 * time.Second}
 
 // Options say how large a world is, and how unkind.
 type Options struct {
@@ -88,6 +88,7 @@ type World struct {
 	sends    map[string]int       // by attempt
 	won      map[string]bool      // attempts whose intent was acknowledged as new
 	late     []string             // attempts that were sent after their time
+	robbed   []string             // calls whose preparation was withdrawn as nobody's
 	blind    []string             // calls whose intent was for an agent who was not free any more
 	counts   map[string]int
 	serials  int
@@ -330,6 +331,9 @@ func (w *World) atRest() bool {
 		if c := w.fold(ref); c.State != lifecycle.None && c.Open() { // none: it was refused
 			return false
 		}
+	}
+	if len(w.stranded()) > 0 {
+		return false
 	}
 	for _, h := range w.houses {
 		for _, ref := range h.agents() {

@@ -106,6 +106,7 @@ func (d *doctor) server(ctx context.Context, nc *nats.Conn, setup runtime.Setup,
 	d.keeping(ctx, js)
 	d.store(ctx, js)
 	d.pauses(ctx, js)
+	d.prepared(ctx, nc, setup.Tenants())
 }
 
 // clock tells whether the store is a rehearsal's, and may be.
