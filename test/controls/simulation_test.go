@@ -46,9 +46,9 @@ func simulationControls() []control {
 			pkg: pkg, test: must + "a_bridge_stops_amid_a_message", says: "when half of what a message says was on record",
 		},
 		{
-			invariant: "I3", guard: "news is judged inside the update", file: "services/events-bridge/normalise.go",
-			old: "				k = k.with(c)\n				return m.progress(k, c, s.Now())\n",
-			new: "				if n.about.Seq() > 0 {\n					c.State = n.about.State\n				}\n				return m.progress(k, c, s.Now())\n",
+			invariant: "I3", guard: "news is judged inside the update", file: "services/events-bridge/callnews.go",
+			old: "				*k = k.with(c)\n				return m.progress(*k, c, s.Now())\n",
+			new: "				if n.about.Seq() > 0 {\n					c.State = n.about.State\n				}\n				return m.progress(*k, c, s.Now())\n",
 			pkg: pkg, test: test, says: "closed as failed",
 		},
 	}
