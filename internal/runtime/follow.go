@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -68,8 +69,10 @@ func (f *Following) add(h *Host, leader log.Leader) {
 // hearControl has every service of the process read the store's record of its
 // past when there is news in CONTROL, until ctx ends.
 func (f *Following) hearControl(ctx context.Context, h *Host) {
-	take := func(context.Context, worker.Delivery, error) error {
-		f.each(func(p *past) { p.poke() })
+	take := func(_ context.Context, d worker.Delivery, _ error) error {
+		if strings.HasPrefix(d.Subject, events.ControlSubject(events.AnyTenant, "store", "")) {
+			f.each(func(p *past) { p.poke() })
+		}
 		return nil
 	}
 	for ctx.Err() == nil {

@@ -44,6 +44,23 @@ func (h *Host) Raw(ctx context.Context, tenant string, raw events.ProviderRaw, i
 	return seq, err
 }
 
+// Cursor is how far a connection's feed was read, "" from its beginning, and the
+// place of that word.
+func (h *Host) Cursor(ctx context.Context, tenant, connection string) (string, uint64, error) {
+	c, seq, err := log.GetControl(ctx, h.JS, events.CursorSubject(tenant, connection))
+	if errors.Is(err, log.ErrNone) {
+		return "", 0, nil
+	}
+	return c.Cursor, seq, err
+}
+
+// Move says that a feed was read further, if the last word still has the place.
+func (h *Host) Move(ctx context.Context, tenant, connection, cursor string, at uint64) error {
+	_, err := log.PutControl(ctx, h.JS, events.CursorSubject(tenant, connection), events.SourceOf(tenant, h.role),
+		events.Control{Name: connection, Cursor: cursor, At: h.Now()}, at)
+	return err
+}
+
 // Fact returns the last fact of a kind about a number; sequence 0: none.
 func (h *Host) Fact(ctx context.Context, tenant, kind, token string) (events.Fact, uint64, error) {
 	f, seq, err := log.NewFacts(h.JS).Guarded(h.past.guard).Get(ctx, tenant, kind, token)

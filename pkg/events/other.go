@@ -58,6 +58,9 @@ type Control struct {
 	Name     string `json:"name"`
 	OffsetMS int64  `json:"offsetMs,omitempty"` // clock: milliseconds added to real time
 	Paused   bool   `json:"paused,omitempty"`
+	// Cursor, on control.<tenant>.feed.<connection>: how far the provider's feed
+	// was read, in its own word.
+	Cursor string `json:"cursor,omitempty"`
 	// Check, on control.<tenant>.key.check: a keyed digest by which the tenant's
 	// key is recognised.
 	Check string `json:"check,omitempty"`
@@ -105,7 +108,7 @@ type LostPast struct {
 // ProviderRaw is a provider's message as it came, before it is understood.
 type ProviderRaw struct {
 	Connection string `json:"connection"`
-	Via        string `json:"via"`             // poll, desktop, webhook, gateway
+	Via        string `json:"via"`             // poll, desktop, webhook, feed, gateway
 	Agent      string `json:"agent,omitempty"` // the agent whose session or socket it came by
 	Session    string `json:"session,omitempty"`
 	// AgentSeq, Call and CallSeq are what was on record before the provider

@@ -60,6 +60,11 @@ func ControlSubject(tenant, scope, name string) string {
 	return "control." + tenant + "." + scope + "." + name
 }
 
+// CursorSubject is where the bridge keeps how far a connection's feed was read.
+func CursorSubject(tenant, connection string) string {
+	return ControlSubject(tenant, "feed", connection)
+}
+
 // RegressionSubject is where it stands that the store went back in time.
 func RegressionSubject() string { return ControlSubject(AnyTenant, "store", "regression") }
 

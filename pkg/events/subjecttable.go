@@ -19,7 +19,7 @@ func SubjectTable() []SubjectRow {
 		{StreamAgents, "agents.<tenant>.<agent>.<role>.<event>", "orchestrator, bridge, operator, as append.agents.…", "for ever, the last 64 per subject", "the roster, presence and claims"},
 		{StreamProvider, "provider.<tenant>.<connection>", "the bridge, or a gateway", "7 days", "every provider message as it came, before it is understood"},
 		{StreamFacts, "facts.<tenant>.<kind>.<token>", "compliance, operator", "for ever", "company do-not-call, consent, opt-out, attempts; the number only as a token"},
-		{StreamControl, "control.<tenant>.<scope>.<name>", "operator, but not control.<tenant>.key.check, which is provision's; a service only control._.store.regression", "the last per subject", "pauses, the rehearsal clock, whether the store went back in time, check values of the tenants' keys"},
+		{StreamControl, "control.<tenant>.<scope>.<name>", "operator, but not control.<tenant>.key.check, which is provision's; a service only control._.store.regression, the bridge control.<tenant>.feed.<connection>", "the last per subject", "pauses, the rehearsal clock, whether the store went back in time, how far feeds were read, check values of the tenants' keys"},
 		{StreamOps, "ops.<tenant>.<event>", "any service", "90 days", "alarms, connections up and down, every command with who and why"},
 		{StreamRejected, "rejected.<tenant>.<stage>", "any service", "30 days", "what was refused or parked, and why; never the payload"},
 		{"", "outdial.<tenant>.<group>.<verb>", "operators, upstream systems", "", "commands and queries (micro services)"},

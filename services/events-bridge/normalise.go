@@ -74,7 +74,7 @@ func (s *Service) message(d worker.Delivery) (*message, error) {
 		m.at = d.Stored
 	}
 	switch raw.Via {
-	case viaPoll, viaDesktop, viaWebhook: // of a bridge, which has our clock
+	case viaPoll, viaDesktop, viaWebhook, viaFeed: // of a bridge, which has our clock
 	default:
 		m.at = m.at.Add(s.Offset)
 	}

@@ -19,6 +19,7 @@ const (
 	viaPoll    = "poll"
 	viaDesktop = "desktop"
 	viaWebhook = "webhook"
+	viaFeed    = "feed"
 )
 
 // Follow feeds the roster with every event of AGENTS, in order.

@@ -30,7 +30,7 @@ type RunOptions struct {
 // the bridge are here; the rest of the package are functions that they call.
 func Run(ctx context.Context, h *runtime.Host, o RunOptions) error {
 	c := o.Config
-	c.Log, c.Store, c.Directory, c.Now, c.Logger = h.Log, h, h.Directory, h.Now, h.Logger
+	c.Log, c.Store, c.Cursors, c.Directory, c.Now, c.Logger = h.Log, h, h, h.Directory, h.Now, h.Logger
 	c.Offset, c.Turn = h.Clock.Offset(), newTurns().take
 	c.LastCall = func(ctx context.Context) (uint64, error) {
 		return log.LastSequence(ctx, h.JS, events.StreamCalls, ">")
@@ -64,6 +64,7 @@ func Run(ctx context.Context, h *runtime.Host, o RunOptions) error {
 	var wg sync.WaitGroup
 	wg.Go(func() { raws.keep(ctx, anew) })
 	wg.Go(func() { s.pollDue(ctx) })
+	wg.Go(func() { s.keepFeeds(ctx) })
 	wg.Go(func() { every(ctx, 5*s.PollEvery, nil, func() { s.AskDesktops(hub) }) })
 	wg.Go(func() { h.Beat(ctx, s.Process(), s.Alive) })
 	wg.Go(func() { every(ctx, s.Alive, s.sessions.poke, func() { s.KeepSessions(ctx, hub) }) })

@@ -26,6 +26,7 @@ type Store interface {
 type Config struct {
 	Log       *log.Log
 	Store     Store
+	Cursors   Cursors // of feeds; needed where a connection has one
 	Directory *tenants.Directory
 	PollEvery time.Duration // an agent's status; default 1 s
 	Alive     time.Duration // between words that this process lives; default 2 s
@@ -52,6 +53,7 @@ type Service struct {
 	agents *roster
 	calls  *finder
 	peers  *peers
+	seen   seenItems // of feeds
 	lanes  *lane.Lanes[*message]
 	// process names this run of the bridge, on the sessions it holds.
 	process  string

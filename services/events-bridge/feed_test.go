@@ -1,0 +1,225 @@
+package bridge
+
+import (
+	"context"
+	"encoding/json"
+	"slices"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/outdial/outdial/internal/log"
+	"github.com/outdial/outdial/internal/tenants"
+	"github.com/outdial/outdial/pkg/events"
+	"github.com/outdial/outdial/pkg/events/fault"
+	"github.com/outdial/outdial/pkg/providers"
+)
+
+// A shelf keeps items and gives them out two at a time, by a cursor that is a
+// number, or all since a time where it knows none.
+type shelf struct {
+	items  [][]byte
+	at     []time.Time
+	window bool // it knows times alone
+	down   bool
+	asked  []time.Time
+}
+
+func (s *shelf) Page(_ context.Context, cursor string, since time.Time) (providers.Page, error) {
+	s.asked = append(s.asked, since)
+	if s.down {
+		return providers.Page{}, fault.New(fault.Transient, "read feed", "provider_down", nil)
+	}
+	if s.window {
+		i := slices.IndexFunc(s.at, func(at time.Time) bool { return !at.Before(since) })
+		if i < 0 {
+			i = len(s.items)
+		}
+		return providers.Page{Items: s.items[i:]}, nil
+	}
+	from, _ := strconv.Atoi(cursor)
+	to := min(from+2, len(s.items))
+	return providers.Page{Items: s.items[from:to], Next: strconv.Itoa(to), More: to < len(s.items)}, nil
+}
+
+func (s *shelf) put(t *testing.T, at time.Time, it item) {
+	t.Helper()
+	body, err := json.Marshal(it)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.items, s.at = append(s.items, body), append(s.at, at)
+}
+
+// A tape keeps a cursor as CONTROL does.
+type tape struct {
+	cursor string
+	at     uint64
+	before func() // what others do right before a move
+}
+
+func (x *tape) Cursor(context.Context, string, string) (string, uint64, error) {
+	return x.cursor, x.at, nil
+}
+
+func (x *tape) Move(_ context.Context, _, _, cursor string, at uint64) error {
+	if meanwhile := x.before; meanwhile != nil {
+		x.before = nil
+		meanwhile()
+	}
+	if at != x.at {
+		return fault.New(fault.Transient, "publish", log.CodeConflict, log.ErrConflict)
+	}
+	x.cursor, x.at = cursor, x.at+1
+	return nil
+}
+
+// full is a store that has no room from some message on.
+type full struct {
+	*feedWorld
+	room int
+}
+
+func (f *full) Raw(ctx context.Context, tenant string, raw events.ProviderRaw, id string) (uint64, error) {
+	if f.room--; f.room < 0 {
+		return 0, fault.New(fault.Transient, "publish", log.CodeUnavailable, nil)
+	}
+	return f.feedWorld.Raw(ctx, tenant, raw, id)
+}
+
+// reads is a bridge of its own that reads a feed.
+func (w *feedWorld) reads(x *tape, store Store, conn tenants.Connection) func() error {
+	c := w.s.Config
+	c.Cursors, c.Store = x, store
+	s := New(c)
+	return func() error { return s.ReadFeed(context.Background(), conn) }
+}
+
+func feedOf(s *shelf) tenants.Connection {
+	return tenants.Connection{Name: "lists", Tenant: "acme", Provider: providers.Provider{Feeder: s, Reader: list{},
+		Can: providers.Capabilities{Progress: providers.ProgressFeed}}}
+}
+
+func (w *feedWorld) stored() (ids []string) {
+	for _, d := range w.raws {
+		ids = append(ids, string(d.Data))
+	}
+	return ids
+}
+
+// A page is in PROVIDER before the cursor moves: what cannot be stored whole is
+// read again, by whoever reads then, and nothing is lost.
+func TestAPageIsStoredBeforeTheCursorMoves(t *testing.T) {
+	t.Parallel()
+	w, x, s := newFeedWorld(t), &tape{}, &shelf{}
+	for i := range 7 {
+		s.put(t, noon, item{ID: strconv.Itoa(i), Event: events.Ringing})
+	}
+	if err := w.reads(x, &full{w, 5}, feedOf(s))(); err == nil || x.cursor != "4" || len(w.raws) != 5 {
+		t.Fatalf("the store was full at the sixth: %v, cursor %q, %d stored", err, x.cursor, len(w.raws))
+	}
+	if err := w.reads(x, w, feedOf(s))(); err != nil || x.cursor != "7" {
+		t.Fatalf("cursor %q, %v", x.cursor, err)
+	}
+	if n := len(slices.Compact(slices.Sorted(slices.Values(w.stored())))); n != 7 {
+		t.Errorf("%d of 7 items are stored", n)
+	}
+}
+
+// Two who read at once repeat each other and lose nothing: the cursor is the
+// faster one's.
+func TestTwoReadersOfAFeedLoseNothing(t *testing.T) {
+	t.Parallel()
+	w, x, s := newFeedWorld(t), &tape{}, &shelf{}
+	for i := range 5 {
+		s.put(t, noon, item{ID: strconv.Itoa(i), Event: events.Ringing})
+	}
+	other := w.reads(x, w, feedOf(s))
+	x.before = func() {
+		if err := other(); err != nil {
+			t.Error(err)
+		}
+	}
+	if err := w.reads(x, w, feedOf(s))(); err != nil || x.cursor != "5" {
+		t.Errorf("cursor %q, %v", x.cursor, err)
+	}
+	if n := len(slices.Compact(slices.Sorted(slices.Values(w.stored())))); n != 5 {
+		t.Errorf("%d of 5 items are stored", n)
+	}
+}
+
+// Where a provider knows times alone, each look reaches back to the oldest call
+// that is waited for, and what it shows again is not stored again.
+func TestAWindowReachesBackToTheOldestOpenCall(t *testing.T) {
+	t.Parallel()
+	w, x, s := newFeedWorld(t), &tape{}, &shelf{window: true}
+	w.queue("c1", "+81312345678")
+	w.started("c1")
+	dialed := w.Now()
+	w.hears()
+	w.pass(20 * time.Minute)
+	w.queue("c2", "+81312345679")
+	w.hears()
+	s.put(t, dialed.Add(time.Minute), item{ID: "p-c1", Event: events.Ringing, Second: 60}) // it stood there late
+	read := w.reads(x, w, feedOf(s))
+	for range 3 {
+		if err := read(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if !s.asked[0].Equal(dialed) || len(w.raws) != 1 {
+		t.Errorf("asked since %v, the oldest call was dialed at %v; %d stored, want 1", s.asked[0], dialed, len(w.raws))
+	}
+	w.deliver()
+	w.wantCall("c1", "ringing")
+}
+
+// Of two bridges one reads a feed, and the other when that one has died.
+func TestOneBridgeReadsAFeed(t *testing.T) {
+	t.Parallel()
+	w, s := newFeedWorld(t), &shelf{}
+	c := w.s.Config
+	c.Cursors = &tape{}
+	one, two := New(c), New(c)
+	one.PeerLives(two.Process())
+	two.PeerLives(one.Process())
+	for _, b := range []*Service{one, two} {
+		if err := b.ReadFeed(t.Context(), feedOf(s)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(s.asked) != 1 {
+		t.Errorf("%d bridges read it", len(s.asked))
+	}
+	w.pass(silence + time.Second)
+	for _, b := range []*Service{one, two} { // each has heard nothing of the other since
+		if err := b.ReadFeed(t.Context(), feedOf(s)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(s.asked) != 3 {
+		t.Errorf("after the silence it is read %d times, want by both", len(s.asked)-1)
+	}
+}
+
+func TestAFeedThatIsDownIsSaidOnce(t *testing.T) {
+	t.Parallel()
+	w, s := newFeedWorld(t), &shelf{down: true}
+	conn, failures := feedOf(s), 0
+	look := func() {
+		c := w.s.Config
+		c.Cursors = &tape{}
+		failures = w.s.feedState(t.Context(), conn, failures, New(c).ReadFeed(t.Context(), conn))
+	}
+	for range 9 {
+		look()
+	}
+	s.down = false
+	for range 3 {
+		look()
+	}
+	if len(w.ops) != 2 || w.ops[0].Event != "connection_down" || w.ops[0].Reason != "provider_down" || w.ops[1].Event != "connection_up" ||
+		w.ops[0].What != "lists" {
+		t.Errorf("on record: %+v", w.ops)
+	}
+}
