@@ -50,6 +50,7 @@ check: ## what must hold before a change goes in: format, vet, lint, modules, pr
 	@rm -f bin/.before bin/.after
 	@$(MAKE) -s lint
 	@$(MAKE) -s deadcode
+	@OUTDIAL_REDIS_SERVER=$$(sh deploy/scripts/redis.sh) && export OUTDIAL_REDIS_SERVER && \
 	$(GO) test -count=1 ./test/imports ./test/deploy
 
 gen: ## prints what is made from the code: schemas, lifecycle, rules, configuration
