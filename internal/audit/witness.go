@@ -229,8 +229,12 @@ func (m *comparison) give(d Dialed, c *call) {
 	m.line(d, c)
 }
 
-// line notes the dial on the agent's line.
+// line notes the dial on the agent's line. One from a queue of the company's is on
+// nobody's.
 func (m *comparison) line(d Dialed, c *call) {
+	if d.Agent == "" && c != nil && len(c.intents) > 0 && c.dialed().agent == "" {
+		return
+	}
 	k := "provider " + d.Provider + "/" + d.Agent
 	switch {
 	case c != nil && len(c.intents) > 0 && m.sameAgent(c, d) != no:

@@ -35,6 +35,7 @@ type Setup struct {
 	Embedded  broker.Local // nil: the server is elsewhere
 	Following *Following   // of all services of this process; nil: each its own
 	Pace      *pace.Pacer  // likewise; nil: no connection has a rate
+	Kinds     config.Kinds // of providers; nil: all that are built
 }
 
 // Roles are the services and the role each writes as.
@@ -108,10 +109,17 @@ func (s Setup) open(ctx context.Context, service string) (*Host, error) {
 		Following: s.Following,
 		State:     s.State(service),
 		Directory: func(now func() time.Time, desktop providers.Desktop) (*tenants.Directory, error) {
-			return config.Directory(s.Config, kinds.All(), config.Deps{Now: now, Desktop: desktop,
+			return config.Directory(s.Config, s.kinds(), config.Deps{Now: now, Desktop: desktop,
 				Tracer: s.Telemetry.Tracer.Tracer("outdial/providers")})
 		},
 	})
+}
+
+func (s Setup) kinds() config.Kinds {
+	if s.Kinds != nil {
+		return s.Kinds
+	}
+	return kinds.All()
 }
 
 // State is the folder in which a service keeps what it knows of the store.

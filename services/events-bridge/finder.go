@@ -57,15 +57,16 @@ func namesOf(conn string, c *lifecycle.Call) []string {
 	return names
 }
 
-// saidNames are the names by which an observation speaks of a call, the surest
-// first; of one who names none it is nobody's.
+// saidNames are the names by which an observation speaks of a call. The first is
+// its lane: where a provider says its own id at all, all news of the call has it,
+// and so one order. Which call is meant the surest name decides (Match).
 func saidNames(conn string, o providers.Observation) []string {
 	var names []string
-	if o.Attempt != "" {
-		names = append(names, attemptName(conn, o.Attempt))
-	}
 	if o.CallKey != "" {
 		names = append(names, idName(conn, o.CallKey))
+	}
+	if o.Attempt != "" {
+		names = append(names, attemptName(conn, o.Attempt))
 	}
 	if o.Customer != "" && !o.Unread {
 		names = append(names, numberName(conn, o.Customer))

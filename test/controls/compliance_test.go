@@ -6,7 +6,7 @@ func complianceControls() []control {
 	return []control{
 		{
 			invariant: "I4", guard: "the claim is compared before the provider is touched", file: "services/compliance/prepare.go",
-			old: "if a.State.Claim == nil || a.State.Claim.Call != c.ID || a.Fence != c.Assigned.Fence {",
+			old: "if a != nil && (a.State.Claim == nil || a.State.Claim.Call != c.ID || a.Fence != c.Assigned.Fence) {",
 			new: "if a.State.Claim == nil {",
 			pkg: compliance, test: "TestAnAgentClaimedAnewIsNotTouched", says: "claimed for this call, by a later claim",
 		},

@@ -10,7 +10,6 @@ import (
 	"strings"
 
 	"github.com/outdial/outdial/internal/config"
-	"github.com/outdial/outdial/internal/config/kinds"
 	"github.com/outdial/outdial/pkg/events"
 	"github.com/outdial/outdial/pkg/providers"
 	"github.com/outdial/outdial/sim"
@@ -89,6 +88,9 @@ func (r *Rig) yaml() string {
 	for _, kind := range []providers.Kind{providers.Five9, providers.WebexCC} {
 		lines = append(lines, fmt.Sprintf("  %s: {kind: %s, tenant: %s, perSecond: %d}", Connection(kind), kind, Acme, r.opts.Rate))
 	}
+	for _, c := range r.opts.Connections {
+		lines = append(lines, "  "+c)
+	}
 	lines = append(lines, fmt.Sprintf("pace: {processes: %d}", r.opts.Copies)) // dialers alone ask desktops something
 	lines = append(lines, "agents:")
 	for i, a := range r.opts.agents() {
@@ -138,7 +140,7 @@ func (r *Rig) configure() *config.Config {
 	if err := os.WriteFile(r.configFile, []byte(r.yaml()), 0o600); err != nil {
 		r.t.Fatal(err)
 	}
-	cfg, err := config.Load(r.configFile, r.getenv, config.Options{Kinds: kinds.All()})
+	cfg, err := config.Load(r.configFile, r.getenv, config.Options{Kinds: r.opts.Kinds})
 	if err != nil {
 		r.t.Fatal(err)
 	}

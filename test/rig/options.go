@@ -6,6 +6,8 @@ import (
 
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/outdial/outdial/internal/config"
+	"github.com/outdial/outdial/internal/config/kinds"
 	"github.com/outdial/outdial/pkg/providers"
 	"github.com/outdial/outdial/sim"
 )
@@ -35,27 +37,29 @@ type Desk struct {
 
 // Options say what a rig is made of. The zero value is one TCN agent, at noon.
 type Options struct {
-	Agents    int        // TCN agents of acme; default 1
-	Others    int        // TCN agents of globex, after acme's
-	Desks     []Desk     // of acme
-	Copies    int        // of each service; default 1
-	Processes bool       // each service as a process of its own, else in this one
-	Script    []sim.Part // how numbers behave; default everybody talks for a while
-	TCN       sim.TCNOptions
-	Pace      time.Duration        // of the simulators' steps; default 20 ms
-	At        time.Duration        // time of day, UTC, of outdial's clock; default 18 h, day in all of the US
-	Timing    string               // YAML under timing:, in place of the short ones here
-	Ruleset   string               // text of acme's own rule set, named Ruleset; default us-federal
-	Ingress   map[string]string    // bearer tokens of the HTTP door, by tenant
-	Heedless  bool                 // the telephone company does not wait until the log has seen a conversation
-	Late      bool                 // the services are started by the test
-	Unjudged  bool                 // leave out the audit at the end: the test asks itself
-	Rate      int                  // of each of acme's desktop connections, in a second; default none
-	Hang      time.Duration        // of an exchange with TCN, before it is given up; default 5 s
-	Store     int64                // bytes that all streams may hold; default 1 GiB
-	Secrets   []string             // more that must not be seen anywhere
-	Closing   time.Duration        // bound for agents to be free at the end; default 20 s
-	Tracer    trace.TracerProvider // of the services in this process; default none
+	Agents      int        // TCN agents of acme; default 1
+	Others      int        // TCN agents of globex, after acme's
+	Desks       []Desk     // of acme
+	Copies      int        // of each service; default 1
+	Processes   bool       // each service as a process of its own, else in this one
+	Script      []sim.Part // how numbers behave; default everybody talks for a while
+	TCN         sim.TCNOptions
+	Pace        time.Duration        // of the simulators' steps; default 20 ms
+	At          time.Duration        // time of day, UTC, of outdial's clock; default 18 h, day in all of the US
+	Timing      string               // YAML under timing:, in place of the short ones here
+	Ruleset     string               // text of acme's own rule set, named Ruleset; default us-federal
+	Ingress     map[string]string    // bearer tokens of the HTTP door, by tenant
+	Heedless    bool                 // the telephone company does not wait until the log has seen a conversation
+	Late        bool                 // the services are started by the test
+	Unjudged    bool                 // leave out the audit at the end: the test asks itself
+	Rate        int                  // of each of acme's desktop connections, in a second; default none
+	Kinds       config.Kinds         // of providers; default all that are built
+	Connections []string             // more of them, as YAML: name: {…}; for services in this process
+	Hang        time.Duration        // of an exchange with TCN, before it is given up; default 5 s
+	Store       int64                // bytes that all streams may hold; default 1 GiB
+	Secrets     []string             // more that must not be seen anywhere
+	Closing     time.Duration        // bound for agents to be free at the end; default 20 s
+	Tracer      trace.TracerProvider // of the services in this process; default none
 }
 
 // Short timing: everything is near and nothing takes long.
@@ -69,6 +73,9 @@ const shortTiming = `
 func (o Options) withDefaults() Options {
 	if o.Agents == 0 && len(o.Desks) == 0 {
 		o.Agents = 1
+	}
+	if o.Kinds == nil {
+		o.Kinds = kinds.All()
 	}
 	o.Copies = cmp.Or(o.Copies, 1)
 	o.Pace = cmp.Or(o.Pace, 20*time.Millisecond)

@@ -1,0 +1,132 @@
+package sixth_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/outdial/outdial/internal/config"
+	"github.com/outdial/outdial/internal/config/kinds"
+	"github.com/outdial/outdial/pkg/events"
+	"github.com/outdial/outdial/pkg/providers"
+	"github.com/outdial/outdial/pkg/providers/httpapi"
+	"github.com/outdial/outdial/test/exams/providertest"
+	"github.com/outdial/outdial/test/rig"
+	"github.com/outdial/outdial/test/sixth"
+)
+
+func TestTheExamOfEveryProvider(t *testing.T) {
+	t.Parallel()
+	providertest.Run(t, providertest.Dialect{
+		New: func(url string) providers.Starter { return sixth.New(url, httpapi.Options{Timeout: 5 * time.Second}) },
+		Order: func() providers.Order {
+			return providers.Order{Call: "c1", Attempt: "a1", To: "+14355551234", Queue: "menu-7"}
+		},
+		Yes:     `{"id":"7"}`,
+		Secrets: []string{"4355551234"},
+	})
+}
+
+// registered is the registry with one line more.
+func registered() config.Kinds {
+	all := kinds.All()
+	all[sixth.Kind] = sixth.Entry()
+	return all
+}
+
+// house is a whole outdial with two copies of each service and the company.
+func house(t *testing.T, c *company, o rig.Options) *rig.Rig {
+	t.Helper()
+	o.Copies, o.Kinds = 2, registered()
+	o.Connections = []string{fmt.Sprintf("lists: {kind: sixth, tenant: %s, baseURL: %q, perSecond: 5}", rig.Acme, c.URL)}
+	r := rig.Start(t, o)
+	c.ledger = r.Sim.Ledger()
+	return r
+}
+
+func queued(number string) events.DialRequest {
+	return events.DialRequest{To: number, Queue: "menu-7", Connection: "lists"}
+}
+
+// A whole life: assigned to the queue, passed, dialed at the account's pace over
+// two dialers, heard of by the feed and by what is posted, twice, out of which
+// every call's log says everything once. The rig's audit compares the ledger.
+func TestCallsStandInItsQueuesAndEnd(t *testing.T) {
+	t.Parallel()
+	c := open(t)
+	r := house(t, c, rig.Options{})
+	c.post = func(es ...sixth.Event) {
+		body, err := json.Marshal(es)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		res, err := http.Post(r.HTTP()+"/v1/providers/lists/events", "application/json", bytes.NewReader(body))
+		if err != nil {
+			return // the rig is being taken down
+		}
+		if res.Body.Close(); res.StatusCode != http.StatusNoContent {
+			t.Errorf("posted: %d", res.StatusCode)
+		}
+	}
+	var ids []string
+	for n := range 12 {
+		ids = append(ids, r.Dial(fmt.Sprint("q", n), queued(rig.Number(n))))
+	}
+	for _, id := range ids {
+		call := r.Closed(id, "completed", "completed")
+		var said []events.Name
+		for _, e := range call.Log {
+			if e.Role == events.Bridge {
+				said = append(said, e.Name)
+			}
+		}
+		if fmt.Sprint(said) != "[ringing answered talking ended]" || !call.Talked {
+			t.Errorf("%s: %v", id, said)
+		}
+		if call.Closed.Agent != "" || call.Closed.Durations.Talk == nil || *call.Closed.Durations.Talk != 50 {
+			t.Errorf("%s closed %+v", id, call.Closed)
+		}
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if took := c.starts[len(c.starts)-1].Sub(c.starts[0]); took < 2*time.Second {
+		t.Errorf("12 calls were started within %v, at 5 a second", took)
+	}
+}
+
+// An answer that was lost is looked up by its attempt and never sent again, and
+// what the feed says in the meantime is the call's all the same.
+func TestALostAnswerIsNoSecondCall(t *testing.T) {
+	t.Parallel()
+	c := open(t)
+	c.lose = func(string) bool { return true }
+	r := house(t, c, rig.Options{})
+	r.Closed(r.Dial("lost", queued(rig.Number(1))), "completed", "completed")
+	if n := len(c.starts); n != 1 {
+		t.Errorf("%d calls were started", n)
+	}
+}
+
+// A call that its queue has not rung yet is withdrawn, by somebody or when its
+// request expires.
+func TestACallThatDoesNotRingIsWithdrawn(t *testing.T) {
+	t.Parallel()
+	c := open(t)
+	c.holds = true
+	r := house(t, c, rig.Options{})
+	soon := r.Now().Add(12 * time.Second)
+	expires := queued(rig.Number(1))
+	expires.ExpiresAt = &soon
+	expired, cancelled := r.Dial("expires", expires), r.Dial("cancelled", queued(rig.Number(2)))
+	r.Await(cancelled, events.Started)
+	var answer map[string]any
+	if code := r.Ask(rig.Acme, "call", "cancel", map[string]string{"call": cancelled, "by": "ops"}, &answer); code != "" {
+		t.Fatalf("cancel: %s", code)
+	}
+	r.Closed(cancelled, "cancelled", "operator")
+	r.Closed(expired, "expired", "expired")
+}
