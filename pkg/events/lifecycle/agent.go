@@ -154,8 +154,10 @@ func (a *Agent) After(on events.Name, call, reason string, at time.Time) (events
 	}
 	s := a.State
 	s.Fence = a.Fence
-	// The same for another reason is news.
-	if pv == Known && on == events.NotReady && s.Presence == on && s.Reason != reason {
+	// That a provider holds something prepared, or holds it no more, is news of one
+	// who is not ready anyway; why else she is not is her own business, and would
+	// pass for a proof of what became of her call.
+	if pv == Known && on == events.NotReady && s.Presence == on && (s.Reason == events.ReasonPrepared) != (reason == events.ReasonPrepared) {
 		pv = Move
 	}
 	if cv == Known && on == events.Quarantined && s.Quarantine != nil && s.Quarantine.Reason != reason {

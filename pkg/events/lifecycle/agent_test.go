@@ -121,11 +121,22 @@ func TestAnotherReasonIsNews(t *testing.T) {
 		if s, v := a.After(on, "call-2", "because", noon.Add(time.Hour)); v != Known || !s.Since.Equal(a.State.Since) || s.Quarantine.Call != "call-1" {
 			t.Errorf("%s for the same reason is %s", on, v)
 		}
-		s, v := a.After(on, "call-2", "another", noon.Add(time.Hour))
-		if v != Move || on == events.NotReady && (s.Reason != "another" || s.Since.Equal(a.State.Since)) ||
-			on == events.Quarantined && (s.Quarantine.Reason != "another" || s.LastCall != "call-1") {
-			t.Errorf("%s for another is %s: %+v", on, v, s)
-		}
+	}
+	if s, v := a.After(events.Quarantined, "call-2", "another", noon.Add(time.Hour)); v != Move || s.Quarantine.Reason != "another" || s.LastCall != "call-1" {
+		t.Errorf("held for another reason is %s: %+v", v, s)
+	}
+	later := noon.Add(time.Hour)
+	s, v := a.After(events.NotReady, "", events.ReasonPrepared, later)
+	if v != Move || s.Reason != events.ReasonPrepared || !s.Since.Equal(later) {
+		t.Errorf("held prepared is %s: %+v", v, s)
+	}
+	a.State = s
+	if s, v := a.After(events.NotReady, "", "break", later.Add(time.Second)); v != Move || s.Reason != "break" {
+		t.Errorf("prepared no more is %s: %+v", v, s)
+	}
+	a.State.Reason = "break"
+	if _, v := a.After(events.NotReady, "", "lunch", later.Add(time.Second)); v != Known { // her page says why again and again
+		t.Errorf("on a break, then at lunch is %s", v)
 	}
 }
 

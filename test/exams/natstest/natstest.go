@@ -17,11 +17,16 @@ import (
 // Vacant is an address of loopback that nobody listens on, below the ports that
 // the system gives away by itself. One of those that was let go can be anybody's
 // before it is listened on, and that of a server which is down can become the
-// source of a connection that looks for it.
+// source of a connection that looks for it. It is this test's until its end,
+// whichever test process of the machine asks for one.
 func Vacant(t testing.TB) string {
 	t.Helper()
-	for range 100 {
-		addr := fmt.Sprintf("127.0.0.1:%d", 15000+rand.IntN(15000))
+	for range 1000 {
+		port := 15000 + rand.IntN(15000)
+		addr := fmt.Sprintf("127.0.0.1:%d", port)
+		if !reserve(t, port) {
+			continue
+		}
 		if l, err := net.Listen("tcp", addr); err == nil {
 			_ = l.Close()
 			return addr
