@@ -102,7 +102,10 @@ func before(do func() error) (err error) {
 			panic(p)
 		}
 	}()
-	if err = do(); err == nil || fault.Of(err) == fault.Permanent {
+	if err = do(); err == nil {
+		return nil
+	}
+	if f, ok := errors.AsType[*fault.Error](err); ok && f.Class == fault.Permanent {
 		return nil
 	}
 	return fault.New(fault.Transient, "carry out what came before", log.CodeUnavailable, err)

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/outdial/outdial/internal/log"
 	"github.com/outdial/outdial/pkg/events"
@@ -216,4 +217,50 @@ func TestTheEndOfSomebodyElsesCallTakesNobodyAway(t *testing.T) {
 	}
 	w.says(d, "one", pageSays("AgentWrapup", 0, "agent", "customer"))
 	w.wantAgent("wes", "session_started ready wrap_up")
+}
+
+// What a page says again, or late, of a call that its provider has ended says
+// nothing of its agent: she stays where she was heard to be since.
+func TestACopyOfNewsSaysNothingOfItsAgent(t *testing.T) {
+	t.Parallel()
+	for kind, story := range map[string]struct {
+		to    string
+		pages [][]byte
+	}{
+		"webex": {customer, afterAReconnect()[:5]},
+		"five9": {newYork, [][]byte{five9Says("CALLING"), five9Says("TALKING"), five9Says("WRAP_UP"), five9Says("FINISHED")}},
+	} {
+		w := newWorld(t)
+		agent := kind + "-agent"
+		w.agentSays(agent, events.Orchestrator, events.Enrolled, &events.AgentEnrolled{State: events.AgentState{
+			Presence: events.Offline, Connection: kind, ProviderAgent: agent}})
+		d := w.s.Desk(&doors{})
+		if err := d.Opened(t.Context(), kind, agent, "one"); err != nil {
+			t.Fatal(err)
+		}
+		says := func(raw []byte) {
+			if err := d.Message(t.Context(), kind, agent, "one", raw); err != nil {
+				t.Fatal(err)
+			}
+			w.deliver()
+		}
+		says([]byte(sayReady))
+		w.dial("c1", agent, story.to)
+		for _, p := range story.pages {
+			says(p)
+			w.pass(time.Second)
+		}
+		if c := w.call("c1"); lifecycle.Rank(c.State) < lifecycle.Rank(lifecycle.Ended) {
+			t.Fatalf("%s: the call is %s: %s", kind, c.State, names(c.Log, events.Bridge))
+		}
+		w.say("c1", events.Orchestrator, events.Closed, &events.CallClosed{Outcome: events.OutcomeCompleted})
+		after, _ := w.agent(agent).After(events.Released, "c1", "closed", w.Now())
+		w.agentSays(agent, events.Orchestrator, events.Released, &events.AgentReleased{Call: "c1", State: after})
+		says([]byte(sayReady))
+		for i, p := range story.pages {
+			if says(p); w.agent(agent).State.Presence != events.Ready {
+				t.Errorf("%s: after a copy of message %d she is %s", kind, i, w.agent(agent).State.Presence)
+			}
+		}
+	}
 }

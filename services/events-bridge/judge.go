@@ -318,6 +318,9 @@ func (m *message) presence(k record, ahead bool, now time.Time) (*log.Draft, err
 	var o providers.Observation // where the agent is after all of it
 	var c *lifecycle.Call
 	for _, n := range all {
+		if n.about != nil && saidBefore(n.about, n.Observation, m.seq) {
+			continue // its first copy has said where she was then
+		}
 		over := n.about == nil && lifecycle.Rank(lifecycle.State(n.Call)) >= lifecycle.Rank(lifecycle.Ended)
 		if p := presenceFrom(n.Observation, n.about); p.Presence != "" || over { // nobody is on a call that is over
 			o, c = p, n.about

@@ -136,6 +136,26 @@ func Repeat(c *lifecycle.Call, o providers.Observation, rawSeq uint64) bool {
 	return false
 }
 
+// saidBefore says whether the provider's word came by an earlier message: of the
+// same moment or, where it has none, of a call that is over by now. A page that
+// says it again, or late, says nothing of where its agent is: nobody would say
+// that she has come back from there.
+func saidBefore(c *lifecycle.Call, o providers.Observation, rawSeq uint64) bool {
+	over := !c.Open() || lifecycle.Rank(c.State) >= lifecycle.Rank(lifecycle.Ended)
+	return slices.ContainsFunc(c.Log, func(r events.Record) bool {
+		p, ok := r.Body.(*events.CallProgress)
+		switch {
+		case !ok || p.RawSeq == rawSeq || p.RawSeq == 0:
+			return false
+		case o.Call == "": // it tells nothing of the call, and what came before its end is old
+			return o.Presence == events.OnCall && r.Name == events.Ended && (o.At.IsZero() || p.OccurredAt != nil && !o.At.After(*p.OccurredAt))
+		case p.Event != o.Event:
+			return false
+		}
+		return p.OccurredAt != nil && p.OccurredAt.Equal(o.At) || p.OccurredAt == nil && o.At.IsZero() && over
+	})
+}
+
 // ViewOf is what a Reader may know of the record.
 func ViewOf(a *lifecycle.Agent, c *lifecycle.Call, home string) providers.View {
 	v := providers.View{Presence: a.State.Presence, Reason: a.State.Reason, Session: a.State.Session, HomeRegion: home}

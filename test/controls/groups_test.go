@@ -103,6 +103,9 @@ func groups() []group {
 				"TestWhatLooksLikeANumberIsMasked", `"2125550142" is shown as "2125550142"`},
 		}},
 		{"./services/events-bridge", []cut{
+			{"I4", "a copy of news says nothing of its agent", "services/events-bridge/judge.go",
+				"if n.about != nil && saidBefore(", "if n.about != nil && m.seq == 0 && saidBefore(",
+				"TestACopyOfNewsSaysNothingOfItsAgent", "after a copy of message"},
 			{"I6", "a page elsewhere may not post", "internal/door/door.go",
 				`if err != nil || u.Host == "" || !strings.EqualFold(u.Host, r.Host) {`, `if err != nil && u == nil {`,
 				"TestNoPageElsewherePostsWithACredential", "a script of a page elsewhere: 204"},
