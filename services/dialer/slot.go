@@ -2,6 +2,7 @@ package dialer
 
 import (
 	"context"
+	"time"
 
 	"github.com/outdial/outdial/internal/pace"
 	"github.com/outdial/outdial/pkg/events"
@@ -13,13 +14,22 @@ import (
 // it waits: a call whose turn is too far away is not dialed, and lets go of its
 // agent meanwhile.
 func (s *Service) slot(ctx context.Context, c *lifecycle.Call) (*events.CallWithheld, error) {
-	a := s.Pace(ctx, c.Tenant, c.Assigned.Connection, pace.Dial)
-	switch {
-	case a.Granted && a.Wait > 0:
-		return nil, s.Sleep(ctx, a.Wait)
-	case a.Granted:
-		return nil, nil
+	for {
+		a := s.Pace(ctx, c.Tenant, c.Assigned.Connection, pace.Dial)
+		until := s.Now().Add(a.Wait)
+		switch {
+		case !a.Granted:
+			return &events.CallWithheld{Reason: RateLimited, Until: &until}, ctx.Err()
+		case a.Wait <= 0:
+			return nil, nil
+		}
+		if err := s.Sleep(ctx, a.Wait); err != nil || s.Now().Sub(until) < overslept {
+			return nil, err
+		}
 	}
-	until := s.Now().Add(a.Wait)
-	return &events.CallWithheld{Reason: RateLimited, Until: &until}, ctx.Err()
 }
+
+// overslept is how late somebody may come for a slot. Whoever was stopped
+// meanwhile, and all who were with him, asks again: their slots are past, and
+// together they would be a burst.
+const overslept = 250 * time.Millisecond

@@ -95,3 +95,27 @@ func TestWhoEndsWhileItWaitsDialsNothing(t *testing.T) {
 	}
 	w.want("requested assigned passed")
 }
+
+// Who was stopped while he waited finds his slot past, with those of all who were
+// stopped with him: he asks again.
+func TestWhoOversleptHisTurnAsksAgain(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, providers.Capabilities{})
+	p := w.at(pace.NewMemory(w.Now))
+	w.others(t, p, 3)
+	slept := 0
+	w.s.Sleep = func(_ context.Context, d time.Duration) error {
+		if slept++; slept == 1 {
+			w.pass(d + 4*time.Second)
+			w.others(t, p, 2) // who came meanwhile, and after him
+			return nil
+		}
+		w.pass(d)
+		return nil
+	}
+	w.hear(w.passed())
+	w.want("requested assigned passed dialing started")
+	if at := *w.call().Instants.Dialing; slept != 2 || !at.Equal(noon.Add(5*time.Second)) {
+		t.Errorf("slept %d times, and dialed at %v", slept, at)
+	}
+}

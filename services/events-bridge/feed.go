@@ -78,7 +78,13 @@ func (s *Service) readPage(ctx context.Context, conn tenants.Connection) (more b
 		if !s.seen.first(conn.Name, item) {
 			continue
 		}
-		if _, err := s.Store.Raw(ctx, conn.Tenant, raw, itemID(conn, item)); err != nil {
+		_, err := s.Store.Raw(ctx, conn.Tenant, raw, itemID(conn, item))
+		switch {
+		case err == nil:
+		case fault.Of(err) == fault.Permanent: // it will never be stored, and the feed goes on
+			s.Logger.ErrorContext(ctx, "an item of a feed cannot be stored and is left out", "tenant", conn.Tenant, "connection", conn.Name,
+				"bytes", len(item), "code", fault.Code(err))
+		default:
 			s.seen.forget(conn.Name, item)
 			return false, err
 		}
@@ -134,6 +140,13 @@ func (x *seenItems) first(connection string, item []byte) bool {
 	}
 	x.now[key] = true
 	return true
+}
+
+// reset forgets all: the store went back, and what was stored may be gone.
+func (x *seenItems) reset() {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.now, x.last = nil, nil
 }
 
 // forget takes it back: the item could not be stored.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -221,5 +222,53 @@ func TestAFeedThatIsDownIsSaidOnce(t *testing.T) {
 	if len(w.ops) != 2 || w.ops[0].Event != "connection_down" || w.ops[0].Reason != "provider_down" || w.ops[1].Event != "connection_up" ||
 		w.ops[0].What != "lists" {
 		t.Errorf("on record: %+v", w.ops)
+	}
+}
+
+// An item that can never be stored is left out, and what is behind it is read.
+func TestAnItemThatIsRefusedForGoodStopsNoFeed(t *testing.T) {
+	t.Parallel()
+	w, x, s := newFeedWorld(t), &tape{}, &shelf{}
+	for i := range 5 {
+		s.put(t, noon, item{ID: strconv.Itoa(i), Event: events.Ringing})
+	}
+	if err := w.reads(x, picky{w, "\"ID\":\"1\""}, feedOf(s))(); err != nil || x.cursor != "5" || len(w.raws) != 4 {
+		t.Errorf("%v, cursor %q, %d of 4 stored", err, x.cursor, len(w.raws))
+	}
+}
+
+// picky is a store that refuses one item for good.
+type picky struct {
+	*feedWorld
+	no string
+}
+
+func (p picky) Raw(ctx context.Context, tenant string, raw events.ProviderRaw, id string) (uint64, error) {
+	if strings.Contains(string(raw.Body), p.no) {
+		return 0, fault.New(fault.Permanent, "publish", "too_large", nil)
+	}
+	return p.feedWorld.Raw(ctx, tenant, raw, id)
+}
+
+// A store that went back may have lost what was stored: it is read and stored
+// again from where the cursor stands then.
+func TestAfterAStoreWentBackAFeedIsStoredAgain(t *testing.T) {
+	t.Parallel()
+	w, x, s := newFeedWorld(t), &tape{}, &shelf{}
+	for i := range 4 {
+		s.put(t, noon, item{ID: strconv.Itoa(i), Event: events.Ringing})
+	}
+	c := w.s.Config
+	c.Cursors = x
+	b := New(c)
+	for range 2 {
+		if err := b.ReadFeed(t.Context(), feedOf(s)); err != nil {
+			t.Fatal(err)
+		}
+		x.cursor = ""
+		b.Forget()
+	}
+	if len(w.raws) != 8 {
+		t.Errorf("%d items are stored, want all four again", len(w.raws))
 	}
 }

@@ -35,6 +35,7 @@ func (s *Service) Follow(r events.Record) {
 // Forget lets go of the agents: their log is heard from its beginning again.
 func (s *Service) Forget() {
 	s.agents.reset()
+	s.seen.reset()
 	s.book.Forget()
 }
 

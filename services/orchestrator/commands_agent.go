@@ -127,6 +127,9 @@ func (s *Service) Enrol(ctx context.Context, t tenants.Tenant, in Enrolment) (*l
 		if err := s.mayChange(ctx, t, a, in); err != nil {
 			return nil, err
 		}
+		if other := s.index.Seated(t.Name, in.Connection, in.ProviderAgent, ref.ID); other != "" {
+			return nil, api.Conflict("agent " + other + " is the same agent of the provider's: one person would be on two calls; remove that one first")
+		}
 		return s.enrolment(t, a, in, conn)
 	})
 	if err == nil && done.Record.Seq > 0 {

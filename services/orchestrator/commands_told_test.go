@@ -73,3 +73,25 @@ func TestAnAgentWithoutTheTokenThatItsProviderAsksForIsNotEnrolled(t *testing.T)
 		}
 	}
 }
+
+// Two agents of ours who are one at the provider would be one person on two
+// calls, as in a configuration.
+func TestOneAgentOfAProvidersIsEnrolledOnce(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for _, step := range []struct{ story, verb, body, code string }{
+		{"the first", "put", `{"agent":"ann","providerAgent":"2098765","connection":"desk","huntGroups":["sales"]}`, ""},
+		{"again", "put", `{"agent":"ann","providerAgent":"2098765","connection":"desk","huntGroups":["sales","care"]}`, ""},
+		{"another by the same name", "put", `{"agent":"twin","providerAgent":"2098765","connection":"desk"}`, "409"},
+		{"by that name on another connection", "put", `{"agent":"twin","providerAgent":"2098765","connection":"tcn"}`, ""},
+		{"the first leaves", "remove", `{"agent":"ann"}`, ""},
+		{"and another takes her seat", "put", `{"agent":"bob","providerAgent":"2098765","connection":"desk"}`, ""},
+	} {
+		_, err := w.do("agent", step.verb, step.body)
+		e, refused := errors.AsType[*api.Error](err)
+		if refused != (step.code != "") || refused && e.Code != step.code {
+			t.Errorf("%s: %v, want %q", step.story, err, step.code)
+		}
+		w.tell()
+	}
+}

@@ -28,6 +28,19 @@ func newRoster() roster {
 	return roster{agents: map[log.Ref]*lifecycle.Agent{}, groups: map[log.Ref]*group{}, claims: map[log.Ref]map[string]bool{}}
 }
 
+// Seated is another agent, enrolled as the same one of a provider's; "" for
+// nobody, as far as this process has heard.
+func (x *Index) Seated(tenant, connection, provider, but string) string {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	for ref, a := range x.roster.agents {
+		if ref.Tenant == tenant && ref.ID != but && a.Enrolled() && a.State.Connection == connection && a.State.ProviderAgent == provider {
+			return ref.ID
+		}
+	}
+	return ""
+}
+
 func idleLonger(a, b *lifecycle.Agent) int {
 	return cmp.Or(a.State.Since.Compare(b.State.Since), cmp.Compare(a.ID, b.ID))
 }
