@@ -10,6 +10,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -63,9 +64,23 @@ func Load(ctx context.Context, js jetstream.JetStream) (*Shifted, error) {
 	return New(time.Duration(c.OffsetMS)*time.Millisecond, time.Now), nil
 }
 
+// ErrReal says that a store has run on the machine's clock and was asked for
+// calls there, so that it can never become a rehearsal's.
+var ErrReal = errors.New("--at is for a store without calls: this one has run on the real clock, and would be a rehearsal's for good; leave --at out, or rehearse with an empty store (another nats.store)")
+
 // Fix sets the clock to at, once and for all: whoever comes second, even with
-// another instant, gets the clock that was fixed first.
+// another instant, gets the clock that was fixed first. A store that holds, or
+// has held, calls or requests of the real clock is refused with ErrReal.
 func Fix(ctx context.Context, js jetstream.JetStream, at time.Time) (*Shifted, error) {
+	switch _, _, err := log.GetControl(ctx, js, subject()); {
+	case err == nil:
+		return Load(ctx, js)
+	case !errors.Is(err, log.ErrNone):
+		return nil, fmt.Errorf("load the clock offset: %w", err)
+	}
+	if err := unused(ctx, js); err != nil {
+		return nil, err
+	}
 	now := time.Now()
 	entry := events.Control{Name: "offset", OffsetMS: at.Sub(now).Milliseconds(), At: now}
 	_, err := log.PutControl(ctx, js, subject(), events.SourceOf(events.AnyTenant, events.Operator), entry, 0)
@@ -73,4 +88,23 @@ func Fix(ctx context.Context, js jetstream.JetStream, at time.Time) (*Shifted, e
 		return nil, fmt.Errorf("fix the clock offset: %w", err)
 	}
 	return Load(ctx, js)
+}
+
+// unused refuses a store that a call was ever asked for in. Sequences go on when
+// messages age out, so that a store whose calls are gone is known as well.
+func unused(ctx context.Context, js jetstream.JetStream) error {
+	names := js.StreamNames(ctx)
+	for name := range names.Name() {
+		if name != events.StreamCalls && !strings.HasPrefix(name, events.RequestStream("")) {
+			continue
+		}
+		s, err := js.Stream(ctx, name)
+		if err != nil {
+			return fmt.Errorf("stream %s: %w", name, err)
+		}
+		if last := s.CachedInfo().State.LastSeq; last > 0 {
+			return fmt.Errorf("%w (%s has had %d messages)", ErrReal, name, last)
+		}
+	}
+	return names.Err()
 }

@@ -1,6 +1,7 @@
 package clock_test
 
 import (
+	"errors"
 	"sync"
 	"testing"
 	"time"
@@ -14,7 +15,7 @@ import (
 func rig(t *testing.T, change ...func(*embedded.Config)) *natstest.Rig {
 	t.Helper()
 	r := natstest.New(t, change...)
-	l, err := broker.Plan(nil, broker.Options{})
+	l, err := broker.Plan([]string{"acme"}, broker.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -48,6 +49,51 @@ func TestTheOffsetIsFixedOnceAndSurvivesARestart(t *testing.T) {
 	again, err := clock.Load(t.Context(), r.JS)
 	if err != nil || again.Offset() != first.Offset() {
 		t.Errorf("after a restart: offset %s, want %s, %v", again.Offset(), first.Offset(), err)
+	}
+}
+
+// A store with calls in it is somebody's record: by one option it would never
+// meet a real telephone again.
+func TestAStoreOfTheRealClockNeverBecomesARehearsal(t *testing.T) {
+	t.Parallel()
+	at := time.Date(2026, 3, 9, 16, 0, 0, 0, time.UTC)
+	asked := func(subject string) func(*testing.T, *natstest.Rig) {
+		return func(t *testing.T, r *natstest.Rig) {
+			t.Helper()
+			if _, err := r.JS.Publish(t.Context(), subject, []byte("{}")); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	for story, tc := range map[string]struct {
+		before func(*testing.T, *natstest.Rig)
+		want   error
+	}{
+		"a new store":                       {func(*testing.T, *natstest.Rig) {}, nil},
+		"only numbers that nobody may call": {asked("facts.acme.dnc.x"), nil},
+		"a call":                            {asked("append.calls.acme.x.orchestrator.requested"), clock.ErrReal},
+		"a request that nobody has taken":   {asked("dial.requests.acme"), clock.ErrReal},
+		"a call, but in a rehearsal's store": {func(t *testing.T, r *natstest.Rig) {
+			t.Helper()
+			if _, err := clock.Fix(t.Context(), r.JS, at.AddDate(0, 1, 0)); err != nil {
+				t.Fatal(err)
+			}
+			asked("append.calls.acme.x.orchestrator.requested")(t, r)
+		}, nil},
+	} {
+		t.Run(story, func(t *testing.T) {
+			t.Parallel()
+			r := rig(t)
+			tc.before(t, r)
+			_, err := clock.Fix(t.Context(), r.JS, at)
+			if !errors.Is(err, tc.want) {
+				t.Fatalf("%v, want %v", err, tc.want)
+			}
+			c, err := clock.Load(t.Context(), r.JS)
+			if err != nil || (c.Offset() != 0) != (tc.want == nil) {
+				t.Errorf("afterwards the clock is shifted by %s, %v", c.Offset(), err)
+			}
+		})
 	}
 }
 
