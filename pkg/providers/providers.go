@@ -28,14 +28,21 @@ const (
 // Capabilities say what a provider can do; what it cannot is refused as
 // unsupported rather than tried.
 type Capabilities struct {
-	Claims   bool     `json:"claims"`   // a call may be an agent's of ours, claimed before the dial
-	Queues   bool     `json:"queues"`   // it may stand in a queue of the provider's, and be nobody's of ours
-	Prepares bool     `json:"prepares"` // the provider is touched before the dial, and has a verdict of its own
-	Withdraw bool     `json:"withdraw"` // a started call can be withdrawn
-	LooksUp  bool     `json:"looksUp"`  // it can be asked what became of a start
-	Talking  bool     `json:"talking"`  // it reports talking; if not, answered counts as talking
-	Token    bool     `json:"token"`    // an agent is enrolled with a credential of its own, or cannot be spoken for
-	PreID    bool     `json:"preId"`    // the call has an id of the provider's before it is dialed
+	Claims   bool `json:"claims"`   // a call may be an agent's of ours, claimed before the dial
+	Queues   bool `json:"queues"`   // it may stand in a queue of the provider's, and be nobody's of ours
+	Prepares bool `json:"prepares"` // the provider is touched before the dial, and has a verdict of its own
+	Withdraw bool `json:"withdraw"` // a started call can be withdrawn
+	LooksUp  bool `json:"looksUp"`  // it can be asked what became of a start
+	Talking  bool `json:"talking"`  // it reports talking; if not, answered counts as talking
+	Token    bool `json:"token"`    // an agent is enrolled with a credential of its own, or cannot be spoken for
+	PreID    bool `json:"preId"`    // the call has an id of the provider's before it is dialed
+
+	Pending    bool `json:"pending"`    // its yes may be that it waits for the agent to act
+	Schedules  bool `json:"schedules"`  // it takes the instant at which it is to call
+	Alternates bool `json:"alternates"` // it takes several numbers of a person and may dial each
+	Records    bool `json:"records"`    // it records when it is asked to
+	PerSecond  int  `json:"perSecond"`  // how often its document says it may be asked; 0 not said
+
 	Presence Presence `json:"presence"` // how it is known whether an agent is ready
 	Progress Progress `json:"progress"` // how it is known what becomes of a call
 }
@@ -51,6 +58,8 @@ type Presence string
 const (
 	PresencePolled  Presence = "polled"
 	PresenceDesktop Presence = "desktop" // requests go to the agent's desktop, too
+	PresenceAssumed Presence = "assumed" // ready unless a refusal or agent.set says otherwise
+	PresenceNone    Presence = "none"    // nobody says it but agent.set
 )
 
 // Progress is how the provider says what becomes of a call.
@@ -62,6 +71,7 @@ const (
 	ProgressDesktop Progress = "desktop" // by the messages at the agent's desktop
 	ProgressFeed    Progress = "feed"    // by what it keeps, page by page
 	ProgressHook    Progress = "hook"    // by what it posts
+	ProgressNone    Progress = "none"    // not at all: its answer to the start is all there is
 )
 
 // OfCalls says that the provider tells of calls by their own names, whoever is on
@@ -86,6 +96,7 @@ type Order struct {
 	Attempt   string   // random token of the intent (or of the preparation)
 	Dialed    bool     // the intent is on record: a call of the agent's may be this one
 	To        string   // E.164
+	Numbers   []string // E.164, what the pass cleared in its order; To is the first
 	From      string   // E.164, "" for the provider's default
 	Agent     AgentRef // without an id for a call in a queue
 	Queue     string   // of the provider's own, "" for an agent's call
@@ -94,6 +105,8 @@ type Order struct {
 	Options   map[string]any
 	StartTime time.Time     // set once when preparing, the same in the start
 	Scrub     *events.Scrub // what preparing gave; nil without one
+	CallAt    time.Time     // when the provider is to call; zero is now
+	PassEnds  time.Time     // no number may ring after this
 	NotAfter  time.Time     // nothing may be sent after this
 }
 
