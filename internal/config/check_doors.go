@@ -231,7 +231,7 @@ func (l *loader) checkWorkspace() {
 }
 
 func (l *loader) desktop(connection string) bool {
-	return l.Kinds[providers.Kind(l.cfg.Connections[connection].Kind)].Desktop
+	return l.Kinds[providers.Kind(l.cfg.Connections[connection].Kind)].Desktops != nil
 }
 
 func (l *loader) checkIngress() {

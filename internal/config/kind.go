@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/outdial/outdial/pkg/providers"
@@ -14,7 +15,8 @@ import (
 // Deps are what a provider needs and no file can hold.
 type Deps struct {
 	Now        func() time.Time  // default time.Now
-	Desktop    providers.Desktop // carries requests to desktops; required by desktop kinds where calls are started
+	NC         *nats.Conn        // nil: no requests reach desktops
+	Desktop    providers.Desktop // carries requests to desktops; Directory fills it in where there is an NC
 	HomeRegion string            // ISO region; Directory fills it in, connection by connection
 	Tracer     trace.Tracer      // nil: no spans
 }
@@ -25,11 +27,11 @@ type Build func(Connection, Deps) (providers.Provider, error)
 // A Kind is what the configuration knows of one provider's product. One
 // without Build is known and not built yet: it is refused by name.
 type Kind struct {
-	Fields     []string // settings a connection of this kind may have, beside those of every kind
-	Required   []string // those it must have
-	Operations []string // names under paths
-	Desktop    bool     // it is reached through agents' desktops and has no address
-	AgentToken bool     // every agent needs a credential
+	Fields     []string           // settings a connection of this kind may have, beside those of every kind
+	Required   []string           // those it must have
+	Operations []string           // names under paths
+	Desktops   providers.Desktops // what it is reached by where it has no address; nil: it has one
+	AgentToken bool               // every agent needs a credential
 	Build      Build
 }
 
@@ -59,6 +61,16 @@ func (k Kinds) takes(field string) []string {
 		}
 	}
 	return out
+}
+
+// Desktops are the products by which desktops are reached, each once.
+func (k Kinds) Desktops() (all []providers.Desktops) {
+	for _, name := range k.Built() {
+		if p := k[providers.Kind(name)].Desktops; p != nil && !slices.Contains(all, p) {
+			all = append(all, p)
+		}
+	}
+	return all
 }
 
 func (k Kinds) list() string { return strings.Join(k.Built(), ", ") }

@@ -44,16 +44,19 @@ func Directory(c *Config, kinds Kinds, deps Deps) (*tenants.Directory, error) {
 	var connections []tenants.Connection
 	for _, name := range slices.Sorted(maps.Keys(c.Connections)) {
 		conn := c.Connections[name]
-		build := kinds[providers.Kind(conn.Kind)].Build
-		if build == nil {
+		kind := kinds[providers.Kind(conn.Kind)]
+		if kind.Build == nil {
 			return nil, fmt.Errorf("connections.%s: kind %s is not built", name, conn.Kind)
 		}
 		d := deps
+		if kind.Desktops != nil && d.NC != nil {
+			d.Desktop = kind.Desktops.Carrier(d.NC, d.Now)
+		}
 		d.HomeRegion = conn.HomeRegion
 		if countries := c.Tenants[conn.Tenant].Countries; d.HomeRegion == "" && len(countries) > 0 {
 			d.HomeRegion = countries[0]
 		}
-		p, err := build(conn, d)
+		p, err := kind.Build(conn, d)
 		if err != nil {
 			return nil, fmt.Errorf("connections.%s: %w", name, err)
 		}

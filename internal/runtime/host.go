@@ -28,8 +28,6 @@ import (
 	"github.com/outdial/outdial/internal/tenants"
 	"github.com/outdial/outdial/internal/worker"
 	"github.com/outdial/outdial/pkg/events"
-	"github.com/outdial/outdial/pkg/providers"
-	"github.com/outdial/outdial/pkg/providers/acqueon/desktop"
 )
 
 // Options say what a host is made of.
@@ -53,9 +51,8 @@ type Options struct {
 	// Following is what all services of a process hear the logs with; nil: this
 	// one hears them by itself.
 	Following *Following
-	// Directory builds the tenants and connections; desktops are reached
-	// through desktop.
-	Directory func(now func() time.Time, desktop providers.Desktop) (*tenants.Directory, error)
+	// Directory builds the tenants and connections; desktops are reached over nc.
+	Directory func(now func() time.Time, nc *nats.Conn) (*tenants.Directory, error)
 }
 
 // A Host is one service's share of a process.
@@ -130,7 +127,7 @@ func (h *Host) open(ctx context.Context, o Options) error {
 	leader := log.NewJetStream(h.JS, log.Options{Guard: h.past.guard})
 	h.following.add(h, leader)
 	h.Log = log.New(leader, h.following.view)
-	h.Directory, err = o.Directory(h.Now, &desktop.Requester{NC: h.NC, Now: h.Now})
+	h.Directory, err = o.Directory(h.Now, h.NC)
 	return err
 }
 

@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
+
 	"github.com/outdial/outdial/internal/broker"
 	"github.com/outdial/outdial/internal/config"
 	"github.com/outdial/outdial/internal/log"
@@ -21,7 +23,6 @@ import (
 	"github.com/outdial/outdial/internal/worker"
 	"github.com/outdial/outdial/pkg/events"
 	"github.com/outdial/outdial/pkg/events/fault"
-	"github.com/outdial/outdial/pkg/providers"
 	"github.com/outdial/outdial/test/exams/natstest"
 )
 
@@ -54,7 +55,7 @@ func options(t *testing.T, r *natstest.Rig) runtime.Options {
 	}
 	t.Cleanup(func() { _ = tele.Shutdown(context.Background()) })
 	o := runtime.Options{Service: "dialer", Role: events.Dialer, Version: "1.2.3", Embedded: r.Server, Unsafe: true, Telemetry: tele, Worker: config.WorkerTiming{StallAfter: 100 * time.Millisecond},
-		Directory: func(func() time.Time, providers.Desktop) (*tenants.Directory, error) {
+		Directory: func(func() time.Time, *nats.Conn) (*tenants.Directory, error) {
 			return tenants.New([]tenants.Tenant{{Name: "acme", Key: events.Key(strings.Repeat("k", 32))}}, nil)
 		}}
 	o.Connect.Options = append(o.Connect.Options, r.Server.InProcess())

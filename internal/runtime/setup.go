@@ -108,8 +108,8 @@ func (s Setup) open(ctx context.Context, service string) (*Host, error) {
 		Embedded: s.Embedded, Monitor: s.Config.NATS.Monitor, Unsafe: s.Unsafe, Telemetry: s.Telemetry, Worker: s.Config.Timing.Worker, Limits: s.Config.Limits, Talk: s.Config.Timing.Orchestrator.Talk,
 		Following: s.Following,
 		State:     s.State(service),
-		Directory: func(now func() time.Time, desktop providers.Desktop) (*tenants.Directory, error) {
-			return config.Directory(s.Config, s.kinds(), config.Deps{Now: now, Desktop: desktop,
+		Directory: func(now func() time.Time, nc *nats.Conn) (*tenants.Directory, error) {
+			return config.Directory(s.Config, s.kinds(), config.Deps{Now: now, NC: nc,
 				Tracer: s.Telemetry.Tracer.Tracer("outdial/providers")})
 		},
 	})
@@ -122,6 +122,9 @@ func (s Setup) kinds() config.Kinds {
 	return kinds.All()
 }
 
+// Desktops are the products by which agents' desktops are reached.
+func (s Setup) Desktops() []providers.Desktops { return s.kinds().Desktops() }
+
 // State is the folder in which a service keeps what it knows of the store.
 func (s Setup) State(service string) string {
 	return filepath.Join(s.Config.NATS.State, string(Roles()[service]))
@@ -129,13 +132,13 @@ func (s Setup) State(service string) string {
 
 // DesktopToken checks a desktop's token against the configuration; nil when
 // none is configured, and then only this machine may come.
-func (s Setup) DesktopToken(same func(got, want string) bool) func(connection, agent, token string) bool {
+func (s Setup) DesktopToken() func(connection, agent, token string) bool {
 	if len(s.Config.Workspace.Tokens) == 0 {
 		return nil
 	}
 	return func(connection, agent, token string) bool {
 		want := s.Config.Workspace.Token(connection, agent)
-		return want != "" && same(token, want)
+		return want != "" && door.Same(token, want)
 	}
 }
 

@@ -7,28 +7,23 @@ import (
 	"github.com/outdial/outdial/pkg/events"
 	"github.com/outdial/outdial/pkg/events/fault"
 	"github.com/outdial/outdial/pkg/providers"
-	"github.com/outdial/outdial/pkg/providers/acqueon/desktop"
 )
 
-// SessionRoutes opens and closes the way by which the dialer reaches a desktop.
-type SessionRoutes interface {
-	Open(ctx context.Context, tenant, connection, agent, session string) error
-	Close(session string) error
-}
-
-// DesktopSink takes what agents' desktops say. It implements desktop.Sink.
+// DesktopSink takes what agents' desktops say.
 type DesktopSink struct {
 	s     *Service
-	doors SessionRoutes
+	doors providers.DesktopRoutes
 	// tell asks an agent's page to say again whether the agent is ready; nil:
 	// nobody is asked.
 	tell func(connection, agent string) bool
 }
 
-var _ desktop.Sink = (*DesktopSink)(nil)
+var _ providers.DesktopSink = (*DesktopSink)(nil)
 
-// Desk makes the sink of a hub whose sessions are reached through doors.
-func (s *Service) Desk(doors SessionRoutes) *DesktopSink { return &DesktopSink{s: s, doors: doors} }
+// Desk makes the sink of a door whose sessions are reached through routes.
+func (s *Service) Desk(routes providers.DesktopRoutes) *DesktopSink {
+	return &DesktopSink{s: s, doors: routes}
+}
 
 // Opened begins a desktop's session: first the way to it is open, then the log
 // says so, so that whoever is assigned the session can be reached by it.
@@ -48,7 +43,7 @@ func (d *DesktopSink) Opened(ctx context.Context, connection, agent, session str
 	d.s.sessions.put(x)
 	if err := d.s.startDesktop(ctx, x, false); err != nil {
 		_ = d.doors.Close(session)
-		x.over = desktop.EndStore // it may be on record all the same
+		x.over = providers.SessionStore // it may be on record all the same
 		d.s.sessions.put(x)
 		return err
 	}

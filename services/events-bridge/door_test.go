@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/outdial/outdial/internal/broker"
@@ -22,7 +23,6 @@ import (
 	"github.com/outdial/outdial/internal/tenants"
 	"github.com/outdial/outdial/internal/worker"
 	"github.com/outdial/outdial/pkg/events"
-	"github.com/outdial/outdial/pkg/providers"
 	"github.com/outdial/outdial/test/exams/natstest"
 )
 
@@ -55,7 +55,7 @@ func run(t *testing.T) *running {
 	connect.Options = append(connect.Options, r.rig.Server.InProcess())
 	r.h, err = runtime.Open(t.Context(), runtime.Options{
 		Service: "events-bridge", Role: events.Bridge, Version: "0.0.1", Connect: connect, Embedded: r.rig.Server, Unsafe: true, Telemetry: tele,
-		Directory: func(func() time.Time, providers.Desktop) (*tenants.Directory, error) { return r.dir, nil },
+		Directory: func(func() time.Time, *nats.Conn) (*tenants.Directory, error) { return r.dir, nil },
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -5,7 +5,6 @@ import (
 
 	"github.com/outdial/outdial/internal/config"
 	"github.com/outdial/outdial/internal/runtime"
-	"github.com/outdial/outdial/pkg/providers/acqueon/desktop"
 )
 
 // Options are what the configuration says about the bridge.
@@ -13,7 +12,8 @@ func Options(s runtime.Setup, mux *http.ServeMux) RunOptions {
 	return RunOptions{
 		Config:    Config{PollEvery: s.Config.Timing.Bridge.PollEvery, Alive: s.Config.Timing.Bridge.Alive, Pace: s.Pace.Ask, Quotas: quotasOf(s.Config.Limits)},
 		Mux:       mux,
-		Authorize: s.DesktopToken(desktop.SameToken),
+		Desktops:  s.Desktops(),
+		Authorize: s.DesktopToken(),
 		Origins:   s.Config.Workspace.Origins,
 		Token:     s.IngressToken,
 		Hook:      s.Hook,

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -11,13 +12,15 @@ import (
 	"github.com/outdial/outdial/internal/log"
 	"github.com/outdial/outdial/internal/runtime"
 	"github.com/outdial/outdial/pkg/events"
-	"github.com/outdial/outdial/pkg/providers/acqueon/desktop"
+	"github.com/outdial/outdial/pkg/providers"
 )
 
 // RunOptions are what a running bridge needs besides its host.
 type RunOptions struct {
 	Config Config
 	Mux    *http.ServeMux // where the bridge's HTTP paths go
+	// Desktops are the products whose doors are opened.
+	Desktops []providers.Desktops
 	// Authorize checks a desktop's token; nil: only this machine may come.
 	Authorize func(connection, agent, token string) bool
 	Origins   []string
@@ -52,7 +55,7 @@ func Run(ctx context.Context, h *runtime.Host, o RunOptions) error {
 		return err
 	}
 	context.AfterFunc(ctx, s.lanes.End)
-	hub, err := s.serve(h, o)
+	pages, err := s.serve(h, o)
 	if err != nil {
 		return err
 	}
@@ -65,34 +68,63 @@ func Run(ctx context.Context, h *runtime.Host, o RunOptions) error {
 	wg.Go(func() { raws.keep(ctx, anew) })
 	wg.Go(func() { s.pollDue(ctx) })
 	wg.Go(func() { s.keepFeeds(ctx) })
-	wg.Go(func() { every(ctx, 5*s.PollEvery, nil, func() { s.AskDesktops(hub) }) })
+	wg.Go(func() { every(ctx, 5*s.PollEvery, nil, func() { s.AskDesktops(pages) }) })
 	wg.Go(func() { h.Beat(ctx, s.Process(), s.Alive) })
-	wg.Go(func() { every(ctx, s.Alive, s.sessions.poke, func() { s.KeepSessions(ctx, hub) }) })
+	wg.Go(func() { every(ctx, s.Alive, s.sessions.poke, func() { s.KeepSessions(ctx, pages) }) })
 	err = h.Run(ctx, s.Routes()...)
 	stop()
 	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
-	err = errors.Join(err, hub.Close(end))
+	err = errors.Join(err, pages.close(end))
 	wg.Wait()
 	return err
 }
 
-// serve opens the ways in: desktops' sockets, HTTP, and commands.
-func (s *Service) serve(h *runtime.Host, o RunOptions) (*desktop.Hub, error) {
-	link := &lateSender{}
-	routes := desktop.NewResponder(h.NC, link, 0)
-	desk := s.Desk(routes)
-	hub, err := desktop.NewHub(desktop.Config{
-		Sink: desk, Authorize: o.Authorize, Origins: o.Origins, Log: h.Logger, Now: h.Now,
-	})
-	if err != nil {
-		return nil, err
+// openDoors are the doors of desktops, of each product one. An agent's desktop
+// is behind one of them at most.
+type openDoors []providers.DesktopDoor
+
+// Tell implements Pages.
+func (ds openDoors) Tell(connection, agent string) bool {
+	return slices.ContainsFunc(ds, func(d providers.DesktopDoor) bool { return d.Tell(connection, agent) })
+}
+
+// Replace implements Pages.
+func (ds openDoors) Replace(connection, agent, session string) {
+	for _, d := range ds {
+		d.Replace(connection, agent, session)
 	}
-	link.hub, desk.tell = hub, hub.Tell
+}
+
+func (ds openDoors) close(ctx context.Context) (err error) {
+	for _, d := range ds {
+		err = errors.Join(err, d.Close(ctx))
+	}
+	return err
+}
+
+// serve opens the ways in: desktops' sockets, HTTP, and commands.
+func (s *Service) serve(h *runtime.Host, o RunOptions) (openDoors, error) {
+	var pages openDoors
+	for _, product := range o.Desktops {
+		var desk *DesktopSink
+		d, err := product.Open(h.NC, providers.DoorConfig{
+			Sink: func(routes providers.DesktopRoutes) providers.DesktopSink {
+				desk = s.Desk(routes)
+				return desk
+			},
+			Authorize: o.Authorize, Origins: o.Origins, Log: h.Logger, Now: h.Now,
+		})
+		if err != nil {
+			return nil, errors.Join(err, pages.close(context.Background()))
+		}
+		desk.tell = d.Tell
+		pages = append(pages, d)
+		o.Mux.Handle("GET "+product.Path(), d)
+	}
 	posts := &HTTPAPI{S: s, Requests: h, Check: s.check(h, o.CallsAge), Token: o.Token, Hook: o.Hook, Origins: o.Origins}
-	o.Mux.Handle("GET "+desktop.BasePath, hub)
 	posts.Routes(o.Mux)
-	return hub, h.Serve("normalizes what providers and desktops say", s.Endpoints())
+	return pages, h.Serve("normalizes what providers and desktops say", s.Endpoints())
 }
 
 // every has something done at once, and again whenever a time has passed or
@@ -166,13 +198,6 @@ func rest(ctx context.Context, d time.Duration, by ...<-chan struct{}) bool {
 // A teller asks an agent's page to say again whether the agent is ready.
 type teller interface {
 	Tell(connection, agent string) bool
-}
-
-// lateSender lets the hub and the responder know each other.
-type lateSender struct{ hub *desktop.Hub }
-
-func (l *lateSender) Send(ctx context.Context, connection, agent, session, attempt string, notAfter time.Time, message []byte) error {
-	return l.hub.Send(ctx, connection, agent, session, attempt, notAfter, message)
 }
 
 // check reads a request as the orchestrator will, but for the roster, which

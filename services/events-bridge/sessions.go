@@ -12,7 +12,7 @@ import (
 	"github.com/outdial/outdial/pkg/events"
 	"github.com/outdial/outdial/pkg/events/fault"
 	"github.com/outdial/outdial/pkg/events/lifecycle"
-	"github.com/outdial/outdial/pkg/providers/acqueon/desktop"
+	"github.com/outdial/outdial/pkg/providers"
 )
 
 // The sessions of the desktops whose sockets this process holds, and what the
@@ -202,7 +202,7 @@ func (s *Service) startDesktop(ctx context.Context, x sessionKey, again bool) er
 // forgets it.
 func (s *Service) endDesktop(ctx context.Context, x sessionKey) error {
 	on := events.SessionLost
-	if x.over == desktop.EndClosed {
+	if x.over == providers.SessionClosed {
 		on = events.SessionEnded
 	}
 	ref := log.Ref{Tenant: x.tenant, ID: x.agent}

@@ -10,6 +10,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/outdial/outdial/internal/door"
 	"github.com/outdial/outdial/pkg/events"
 	"github.com/outdial/outdial/pkg/events/fault"
 	"github.com/outdial/outdial/pkg/providers"
@@ -57,7 +58,7 @@ func newRig(t *testing.T, kind providers.Kind, change ...func(*desktopsim.Config
 	}
 	r := &rig{t: t, kind: kind, sim: s, changed: make(chan struct{}), view: providers.View{HomeRegion: "US"}}
 	r.hub, err = desktop.NewHub(desktop.Config{Sink: r, Authorize: func(_, _, token string) bool {
-		return desktop.SameToken(token, "s3cret")
+		return door.Same(token, "s3cret")
 	}})
 	if err != nil {
 		t.Fatal(err)

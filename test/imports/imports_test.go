@@ -86,6 +86,8 @@ func TestBrokenRulesAreSeen(t *testing.T) {
 		"somebody imports the all-in-one":     {"services/dialer/x.go", `package dialer; import _ "github.com/outdial/outdial/cmd/outdial/internal/app"`, "may not import cmd/outdial"},
 		"the orchestrator knows providers":    {"services/orchestrator/x.go", `package orchestrator; import _ "github.com/outdial/outdial/pkg/providers"`, "no business with providers"},
 		"a service knows a provider":          {"services/dialer/x.go", `package dialer; import _ "github.com/outdial/outdial/pkg/providers/tcn"`, "may not know the provider tcn"},
+		"the bridge knows a product":          {"services/events-bridge/x.go", `package bridge; import _ "github.com/outdial/outdial/pkg/providers/acqueon/desktop"`, "may not know the provider acqueon/desktop"},
+		"and so does its host":                {"internal/runtime/x.go", `package runtime; import _ "github.com/outdial/outdial/pkg/providers/acqueon/desktop"`, "may not know the provider acqueon/desktop"},
 		"compliance knows a provider":         {"services/compliance/x.go", `package compliance; import _ "github.com/outdial/outdial/pkg/providers/tcn"`, "may not know the provider tcn"},
 		"a host brings a server":              {"internal/runtime/x.go", `package runtime; import _ "github.com/outdial/outdial/internal/broker/embedded"`, "only the all-in-one"},
 		"and by its own name":                 {"services/dialer/x.go", `package dialer; import _ "github.com/nats-io/nats-server/v2/server"`, "only the all-in-one"},

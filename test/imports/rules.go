@@ -52,13 +52,9 @@ var withProviders = []string{"pkg/providers", "internal/tenants", "internal/orde
 // that brought its own would be alone with its log.
 var servers = []string{"internal/broker/embedded", "cmd/outdial", "test"}
 
-// companies are the parts that may know one provider by name. The registry
-// does, and the bridge and its host hold the agents' desktops, until the contract
-// says how.
-var companies = map[string][]string{
-	"pkg/providers": {""}, "internal/config/kinds": {""}, "cmd/outdial": {""}, "sim": {""}, "gen": {""}, "test": {""},
-	"services/events-bridge": {"acqueon/desktop"}, "internal/runtime": {"acqueon/desktop"},
-}
+// companies are the parts that may know one provider by name: the registry, and
+// what is no part of a service.
+var companies = []string{"pkg/providers", "internal/config/kinds", "cmd/outdial", "sim", "gen", "test"}
 
 // pure are packages that decide and do nothing else: no clock, no network, no
 // file, no log.
@@ -129,7 +125,7 @@ func directions(f File) []string {
 		if !slices.ContainsFunc(arrows[part], func(a string) bool { return under(to, a) }) && !(f.Test && forRig(to)) {
 			out = append(out, fmt.Sprintf("%s: %s may not import %s", f.Path, part, to))
 		}
-		if company, one := strings.CutPrefix(to, "pkg/providers/"); one && company != "httpapi" && !f.Test && !knows(f.Dir, company) {
+		if company, one := strings.CutPrefix(to, "pkg/providers/"); one && company != "httpapi" && !f.Test && !knowsCompanies(f.Dir) {
 			out = append(out, fmt.Sprintf("%s: %s may not know the provider %s", f.Path, part, company))
 			continue
 		}
@@ -140,14 +136,9 @@ func directions(f File) []string {
 	return out
 }
 
-// knows reports whether a folder may know a provider by name.
-func knows(dir, company string) bool {
-	for part, known := range companies {
-		if under(dir, part) && slices.ContainsFunc(known, func(k string) bool { return k == "" || under(company, k) }) {
-			return true
-		}
-	}
-	return false
+// knowsCompanies reports whether a folder may know providers by name.
+func knowsCompanies(dir string) bool {
+	return slices.ContainsFunc(companies, func(part string) bool { return under(dir, part) })
 }
 
 // forRig are packages that any test may use to have a real server.

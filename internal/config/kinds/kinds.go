@@ -9,6 +9,7 @@ import (
 	"github.com/outdial/outdial/internal/config"
 	"github.com/outdial/outdial/pkg/providers"
 	"github.com/outdial/outdial/pkg/providers/acqueon/bus"
+	"github.com/outdial/outdial/pkg/providers/acqueon/desktop"
 	"github.com/outdial/outdial/pkg/providers/acqueon/five9"
 	"github.com/outdial/outdial/pkg/providers/acqueon/webexcc"
 	"github.com/outdial/outdial/pkg/providers/tcn"
@@ -17,7 +18,7 @@ import (
 // All returns every kind: those that are built, and those whose names are
 // taken and whose building is still to come.
 func All() config.Kinds {
-	desktop := []string{"homeRegion", "minVersion"}
+	workspace := []string{"homeRegion", "minVersion"}
 	return config.Kinds{
 		providers.TCN: {
 			Fields: []string{"baseURL", "paths", "metadataAliases", "bareBooleans", "trustValidation",
@@ -27,8 +28,8 @@ func All() config.Kinds {
 			AgentToken: true,
 			Build:      buildTCN,
 		},
-		providers.WebexCC: {Fields: desktop, Desktop: true, Build: behindWorkspace(webexcc.New)},
-		providers.Five9:   {Fields: desktop, Desktop: true, Build: behindWorkspace(five9.New)},
+		providers.WebexCC: {Fields: workspace, Desktops: desktop.Product{}, Build: behindWorkspace(webexcc.New)},
+		providers.Five9:   {Fields: workspace, Desktops: desktop.Product{}, Build: behindWorkspace(five9.New)},
 		"ipscape":         {},
 		"ujet":            {},
 	}

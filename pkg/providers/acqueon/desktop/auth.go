@@ -10,10 +10,6 @@ import (
 	"github.com/outdial/outdial/pkg/events"
 )
 
-// SameToken compares two tokens without telling by its duration how much of
-// them agrees. An empty token agrees with nothing.
-func SameToken(got, want string) bool { return door.Same(got, want) }
-
 // who takes connection and agent from a socket's path.
 func who(r *http.Request) (connection, agent string, ok bool) {
 	tail, ok := strings.CutPrefix(r.URL.EscapedPath(), BasePath)

@@ -2,7 +2,7 @@
 // provider has no interface but the desktop itself (Acqueon Workspace). A small
 // script in the desktop's page keeps a WebSocket to the events-bridge:
 //
-//	provider's events ─▶ relay.js ─▶ Hub ─▶ Sink (stores them) ─▶ receipt
+//	provider's events ─▶ relay.js ─▶ Hub ─▶ DesktopSink (stores them) ─▶ receipt
 //	dialer ─▶ Requester ─▶ NATS ─▶ Responder ─▶ Hub ─▶ relay.js ─▶ the bus
 //
 // An event is kept by the page until it is stored here; one that had to wait
@@ -11,12 +11,13 @@
 package desktop
 
 import (
-	"context"
 	"encoding/json"
 	"net/http"
 	"time"
 
 	"github.com/coder/websocket"
+
+	"github.com/outdial/outdial/pkg/providers"
 )
 
 // Subprotocol is the version of what is spoken on the socket.
@@ -45,33 +46,15 @@ const (
 	StatusRefused websocket.StatusCode = 4003
 )
 
-// Why a session ended, for Sink.Closed.
+// Why a session ended, for the sink's Closed.
 const (
-	EndClosed   = "closed"   // the page said goodbye
-	EndLost     = "lost"     // the socket broke or stayed silent
-	EndReplaced = "replaced" // the agent connected from another page
-	EndProtocol = "protocol" // the page broke the rules: oversize, not text
-	EndStore    = "store"    // an event could not be stored; the page sends it again
-	EndShutdown = "shutdown" // the bridge goes down
+	EndClosed   = providers.SessionClosed
+	EndLost     = "lost"                 // the socket broke or stayed silent
+	EndReplaced = "replaced"             // the agent connected from another page
+	EndProtocol = "protocol"             // the page broke the rules: oversize, not text
+	EndStore    = providers.SessionStore // the page sends it again
+	EndShutdown = "shutdown"             // the bridge goes down
 )
-
-// A Sink takes what desktops say. Its methods are called for one session in
-// order: Opened, any number of Message, Closed.
-type Sink interface {
-	// Opened begins a session. A Permanent error refuses the page for good
-	// (it does not come back), any other for now.
-	Opened(ctx context.Context, connection, agent, session string) error
-	// Message stores one message; only then the page gets its receipt. A
-	// Permanent error refuses the message, any other ends the session, and
-	// the page sends the message again on the next.
-	Message(ctx context.Context, connection, agent, session string, raw []byte) error
-	// Closing says that a session takes no more requests. It is called once
-	// for every session that was opened, as soon as it ends and before Closed,
-	// perhaps while Message runs.
-	Closing(session string)
-	// Closed ends a session. It is called for every session that was opened.
-	Closed(ctx context.Context, connection, agent, session, reason string)
-}
 
 // toPage is what the hub writes. Kinds: hello, stored, refused, request, tell.
 type toPage struct {

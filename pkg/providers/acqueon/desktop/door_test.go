@@ -8,12 +8,13 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/outdial/outdial/internal/door"
 	"github.com/outdial/outdial/pkg/events/fault"
 )
 
 func tokens(c *Config) {
 	c.Authorize = func(connection, agent, token string) bool {
-		return connection == "webex-desk" && agent == "agent4" && SameToken(token, "s3cret")
+		return connection == "webex-desk" && agent == "agent4" && door.Same(token, "s3cret")
 	}
 	c.Origins = []string{"https://desk.example.com"}
 }

@@ -12,13 +12,14 @@ import (
 
 	"github.com/outdial/outdial/pkg/events"
 	"github.com/outdial/outdial/pkg/events/fault"
+	"github.com/outdial/outdial/pkg/providers"
 )
 
 // Config makes a hub.
 type Config struct {
-	Sink Sink
+	Sink providers.DesktopSink
 	// Authorize checks the token a page came with, "" when it brought none; it
-	// compares with SameToken. Nil: no tokens, and only this machine may come.
+	// compares in constant time. Nil: no tokens, and only this machine may come.
 	Authorize func(connection, agent, token string) bool
 	// Origins are the pages that may connect from a browser, each as
 	// scheme://host[:port].
@@ -32,7 +33,7 @@ type Config struct {
 // BasePath. Close it before the server that serves it: an http.Server does not
 // know its hijacked connections.
 type Hub struct {
-	sink      Sink
+	sink      providers.DesktopSink
 	authorize func(connection, agent, token string) bool
 	origins   []string
 	limits    Limits
