@@ -110,5 +110,5 @@ func sayJSON(w http.ResponseWriter, v any) {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return
 	}
-	say(w, Reply{Status: http.StatusOK, Body: b})
+	Reply{Status: http.StatusOK, Body: b}.Say(w)
 }

@@ -170,7 +170,7 @@ func (s *Simulator) Play(w http.ResponseWriter, r *http.Request, x Exchange, f F
 	case LateEffect:
 		s.Saw(x)
 		time.AfterFunc(delay, func() { work() })
-		say(w, Reply{Status: http.StatusOK, Body: []byte("{}")})
+		Reply{Status: http.StatusOK, Body: []byte("{}")}.Say(w)
 		return
 	default:
 		reply := work()
@@ -189,9 +189,9 @@ func (s *Simulator) Play(w http.ResponseWriter, r *http.Request, x Exchange, f F
 	case Reset:
 		hangUp(w, true)
 	case HTTP500:
-		say(w, Reply{Status: http.StatusInternalServerError, Body: []byte(`{"message":"internal error"}`)})
+		Reply{Status: http.StatusInternalServerError, Body: []byte(`{"message":"internal error"}`)}.Say(w)
 	default:
-		say(w, Reply{Status: f.Status, Body: []byte(`{"message":"as the fault plan wants"}`)})
+		Reply{Status: f.Status, Body: []byte(`{"message":"as the fault plan wants"}`)}.Say(w)
 	}
 }
 
@@ -201,7 +201,7 @@ func (s *Simulator) tell(w http.ResponseWriter, r *http.Request, f Fault, reply 
 	switch f.Mode {
 	case Late:
 		if s.wait(r, delay) {
-			say(w, reply)
+			reply.Say(w)
 		}
 	case Drip:
 		if delay <= 0 {
@@ -209,9 +209,9 @@ func (s *Simulator) tell(w http.ResponseWriter, r *http.Request, f Fault, reply 
 		}
 		s.drip(w, r, reply, delay)
 	case AcceptThen500:
-		say(w, Reply{Status: http.StatusInternalServerError, Body: []byte(`{"message":"internal error"}`)})
+		Reply{Status: http.StatusInternalServerError, Body: []byte(`{"message":"internal error"}`)}.Say(w)
 	case AcceptThenStatus:
-		say(w, Reply{Status: f.Status, Body: []byte(`{}`)})
+		Reply{Status: f.Status, Body: []byte(`{}`)}.Say(w)
 	case AcceptThenSilent, Lost:
 		s.hush(r)
 		hangUp(w, true)
@@ -220,9 +220,9 @@ func (s *Simulator) tell(w http.ResponseWriter, r *http.Request, f Fault, reply 
 	case CloseKeepalive:
 		hangUp(w, false)
 	case BrokenJSON:
-		say(w, Reply{Status: reply.Status, Body: append([]byte(`{"broken":`), reply.Body[:len(reply.Body)/2]...)})
+		Reply{Status: reply.Status, Body: append([]byte(`{"broken":`), reply.Body[:len(reply.Body)/2]...)}.Say(w)
 	default:
-		say(w, reply)
+		reply.Say(w)
 	}
 }
 

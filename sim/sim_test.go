@@ -16,17 +16,8 @@ import (
 
 	"github.com/outdial/outdial/internal/audit"
 	"github.com/outdial/outdial/sim"
+	"github.com/outdial/outdial/sim/tcnsim"
 )
-
-func newSim(t *testing.T, o sim.Options) *sim.Simulator {
-	t.Helper()
-	s, err := sim.New(o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = s.Close() })
-	return s
-}
 
 func TestLedger(t *testing.T) {
 	t.Parallel()
@@ -167,8 +158,12 @@ func TestScript(t *testing.T) {
 
 func TestManagement(t *testing.T) {
 	t.Parallel()
-	s := newSim(t, sim.Options{Pace: time.Minute})
-	if _, err := s.TCN(sim.TCNOptions{}); err != nil {
+	s, err := sim.New(sim.Options{Pace: time.Minute})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = s.Close() }()
+	if _, err := tcnsim.New(s, tcnsim.Options{}); err != nil {
 		t.Fatal(err)
 	}
 	srv := httptest.NewServer(s.Management())
@@ -239,5 +234,29 @@ func TestTheJudgeIsGivenTheDialsOfALedger(t *testing.T) {
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("got %+v\nwant %+v", got, want)
+	}
+}
+
+func TestManualClock(t *testing.T) {
+	t.Parallel()
+	at := time.Date(2024, 1, 1, 23, 0, 0, 0, time.UTC)
+	c := sim.NewManualClock(at)
+	var ran []int
+	c.AfterFunc(2*time.Second, func() { ran = append(ran, 2) })
+	c.AfterFunc(time.Second, func() {
+		ran = append(ran, 1)
+		c.AfterFunc(500*time.Millisecond, func() { ran = append(ran, 15) })
+	})
+	stop := c.AfterFunc(time.Second, func() { ran = append(ran, -1) })
+	if !stop() || stop() {
+		t.Error("a timer is stopped once")
+	}
+	c.AfterFunc(time.Hour, func() { ran = append(ran, 60) })
+	c.Advance(3 * time.Second)
+	if diff := cmp.Diff([]int{1, 15, 2}, ran); diff != "" || !c.Now().Equal(at.Add(3*time.Second)) {
+		t.Errorf("%s at %v", diff, c.Now())
+	}
+	if !c.Step() || c.Step() || !c.Now().Equal(at.Add(time.Hour)) {
+		t.Errorf("after the last timer it is %v", c.Now())
 	}
 }

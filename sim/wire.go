@@ -7,7 +7,8 @@ import (
 	"time"
 )
 
-func say(w http.ResponseWriter, r Reply) {
+// Say writes the reply.
+func (r Reply) Say(w http.ResponseWriter) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Content-Length", strconv.Itoa(len(r.Body)))
 	w.WriteHeader(r.Status)

@@ -17,6 +17,7 @@ import (
 	"github.com/outdial/outdial/pkg/providers"
 	"github.com/outdial/outdial/sim"
 	"github.com/outdial/outdial/sim/desktopsim"
+	"github.com/outdial/outdial/sim/tcnsim"
 )
 
 // A load is the simulated world of one subject, and what is heard of its calls.
@@ -78,11 +79,11 @@ func (l *load) open(w world, lives life) (err error) {
 	if w.tcn == 0 {
 		return nil
 	}
-	agents := sim.TCNAgents(w.tcn)
+	agents := tcnsim.Agents(w.tcn)
 	for i := range agents {
 		agents[i].Token = "token-" + agents[i].AgentSid
 	}
-	tcn, err := l.sim.TCN(sim.TCNOptions{Agents: agents, Pace: sim.TCNPace{Prepare: tcnPrepares}})
+	tcn, err := tcnsim.New(l.sim, tcnsim.Options{Agents: agents, Pace: tcnsim.Pace{Prepare: tcnPrepares}})
 	if err != nil {
 		return err
 	}

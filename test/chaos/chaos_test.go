@@ -13,6 +13,7 @@ import (
 	"github.com/outdial/outdial/pkg/providers"
 	"github.com/outdial/outdial/sim"
 	"github.com/outdial/outdial/sim/desktopsim"
+	"github.com/outdial/outdial/sim/tcnsim"
 	"github.com/outdial/outdial/test/rig"
 )
 
@@ -89,7 +90,7 @@ func (s *storm) dial() {
 	n := s.sent
 	number := rig.Number(n)
 	q := rig.ToGroup(number)
-	start := sim.Fault{Provider: sim.TCNName, Operation: sim.TCNStartOp, Number: number}
+	start := sim.Fault{Provider: tcnsim.Name, Operation: tcnsim.OpStart, Number: number}
 	if n%4 == 3 {
 		q.HuntGroup = rig.Sales
 		start.Provider, start.Operation = "", desktopsim.OpRequest

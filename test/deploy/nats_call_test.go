@@ -29,6 +29,7 @@ import (
 	bridge "github.com/outdial/outdial/services/events-bridge"
 	"github.com/outdial/outdial/services/orchestrator"
 	"github.com/outdial/outdial/sim"
+	"github.com/outdial/outdial/sim/tcnsim"
 )
 
 // lines is a log that several services write to.
@@ -61,7 +62,7 @@ func company(t *testing.T) string {
 	if err := s.Script.Set(sim.Part{Number: "*", Ring: long, Talk: long, Wrap: long}); err != nil {
 		t.Fatal(err)
 	}
-	tcn, err := s.TCN(sim.TCNOptions{Agents: sim.TCNAgents(1)})
+	tcn, err := tcnsim.New(s, tcnsim.Options{Agents: tcnsim.Agents(1)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/outdial/outdial/pkg/events"
 	"github.com/outdial/outdial/sim"
+	"github.com/outdial/outdial/sim/tcnsim"
 	"github.com/outdial/outdial/test/rig"
 )
 
@@ -97,7 +98,7 @@ func TestAnOptOutWhileTheCallWaitsForAnAgent(t *testing.T) {
 func TestAnOptOutWhileTheCallIsBeingPrepared(t *testing.T) {
 	t.Parallel()
 	r := rig.Start(t, rig.Options{})
-	r.Fault(sim.Fault{Provider: sim.TCNName, Operation: sim.TCNScrubOp, Mode: sim.Late, Delay: sim.Duration(700 * time.Millisecond)})
+	r.Fault(sim.Fault{Provider: tcnsim.Name, Operation: tcnsim.OpScrub, Mode: sim.Late, Delay: sim.Duration(700 * time.Millisecond)})
 	call := r.Dial("preparing", rig.To(rig.Number(1), rig.Agent(0)))
 	r.Await(call, events.Preparing)
 	optOut(t, r, rig.Number(1))

@@ -7,6 +7,7 @@ import (
 	"github.com/outdial/outdial/pkg/events"
 	"github.com/outdial/outdial/pkg/providers"
 	"github.com/outdial/outdial/sim"
+	"github.com/outdial/outdial/sim/tcnsim"
 	"github.com/outdial/outdial/test/rig"
 )
 
@@ -41,10 +42,10 @@ func TestACancellationBeforeAnythingHappened(t *testing.T) {
 func TestACancellationWhilePreparingUndoesThePreparation(t *testing.T) {
 	t.Parallel()
 	r := rig.Start(t, rig.Options{})
-	r.Fault(sim.Fault{Provider: sim.TCNName, Operation: sim.TCNScrubOp, Mode: sim.Late, Delay: sim.Duration(700 * time.Millisecond)})
+	r.Fault(sim.Fault{Provider: tcnsim.Name, Operation: tcnsim.OpScrub, Mode: sim.Late, Delay: sim.Duration(700 * time.Millisecond)})
 	call := r.Dial("preparing", rig.To(rig.Number(1), rig.Agent(0)))
 	r.Until("the scrub is asked for", 20*time.Second, func() bool {
-		return len(r.Sim.History(sim.TCNName, sim.TCNScrubOp, "")) > 0
+		return len(r.Sim.History(tcnsim.Name, tcnsim.OpScrub, "")) > 0
 	})
 	cancel(t, r, call, "requested")
 	cancel(t, r, call, "already")
@@ -76,10 +77,10 @@ func TestACancellationDoesNotWaitForAStartThatHangs(t *testing.T) {
 	r := rig.Start(t, rig.Options{Timing: patient, Hang: time.Minute, Unjudged: true})
 	t.Cleanup(func() { _ = r.Sim.Close() }) // lets go of it
 	r.AwaitReadyAgents(1)
-	r.Fault(sim.Fault{Provider: sim.TCNName, Operation: sim.TCNStartOp, Mode: sim.Silent})
+	r.Fault(sim.Fault{Provider: tcnsim.Name, Operation: tcnsim.OpStart, Mode: sim.Silent})
 	call := r.Dial("hangs", rig.To(rig.Number(1), rig.Agent(0)))
 	r.Await(call, events.Dialing)
-	r.Until("the start hangs", 20*time.Second, func() bool { return len(r.Sim.History(sim.TCNName, sim.TCNStartOp, "")) > 0 })
+	r.Until("the start hangs", 20*time.Second, func() bool { return len(r.Sim.History(tcnsim.Name, tcnsim.OpStart, "")) > 0 })
 	asked := time.Now()
 	cancel(t, r, call, "cancel_failed")
 	c := r.Await(call, events.CancelFailed)

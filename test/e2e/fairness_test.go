@@ -10,6 +10,7 @@ import (
 	"github.com/outdial/outdial/pkg/events/lifecycle"
 	"github.com/outdial/outdial/pkg/providers"
 	"github.com/outdial/outdial/sim"
+	"github.com/outdial/outdial/sim/tcnsim"
 	"github.com/outdial/outdial/test/rig"
 )
 
@@ -54,12 +55,12 @@ func TestAProviderThatHangsDelaysNobodyElse(t *testing.T) {
 		return n
 	}
 	hangs := func() bool { return in(lifecycle.Dialing) >= 16 && in(lifecycle.Assigned) >= 16 }
-	for n, op := range []string{sim.TCNStartOp, sim.TCNSettingsOp} {
+	for n, op := range []string{tcnsim.OpStart, tcnsim.OpSettings} {
 		for agent := n * hanging / 2; agent < (n+1)*hanging/2; agent++ {
-			r.Fault(sim.Fault{Provider: sim.TCNName, Operation: op, Agent: rig.Agent(agent), Mode: sim.Silent, Count: sim.Forever})
+			r.Fault(sim.Fault{Provider: tcnsim.Name, Operation: op, Agent: rig.Agent(agent), Mode: sim.Silent, Count: sim.Forever})
 			r.Dial(fmt.Sprint("hangs-", agent), rig.To(rig.Number(agent), rig.Agent(agent)))
 		}
-		if op == sim.TCNStartOp {
+		if op == tcnsim.OpStart {
 			r.Until("the provider hangs at its starts", 20*time.Second, func() bool { return in(lifecycle.Dialing) >= 16 })
 		}
 	}

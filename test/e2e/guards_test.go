@@ -15,7 +15,7 @@ import (
 	"github.com/outdial/outdial/pkg/providers"
 	"github.com/outdial/outdial/services/dialer"
 	bridge "github.com/outdial/outdial/services/events-bridge"
-	"github.com/outdial/outdial/sim"
+	"github.com/outdial/outdial/sim/tcnsim"
 	"github.com/outdial/outdial/test/rig"
 )
 
@@ -149,7 +149,7 @@ func TestAnIntentWhoseAcknowledgementWasLostIsNeverSent(t *testing.T) {
 	defer h.Turns(ctx, 100*time.Millisecond, s.Turn, func() {})()
 	c := r.Closed(r.Dial("lost-ack", rig.To(rig.Number(1), rig.Agent(0))), events.OutcomeFailed, "")
 	steps(t, c.Log, events.Dialing, events.Unknown, events.NotPlaced, events.Cancelled, events.Closed)
-	if n := len(r.Sim.History(sim.TCNName, sim.TCNStartOp, "")); n != 0 {
+	if n := len(r.Sim.History(tcnsim.Name, tcnsim.OpStart, "")); n != 0 {
 		t.Errorf("%d starts were sent", n)
 	}
 }
@@ -180,7 +180,7 @@ func TestARaceOfDialersForOnePassHasOneWinner(t *testing.T) {
 	if n := rig.Count(c, events.Dialing); n != 1 {
 		t.Errorf("%d intents", n)
 	}
-	if n := len(r.Sim.History(sim.TCNName, sim.TCNStartOp, "")); n != 1 {
+	if n := len(r.Sim.History(tcnsim.Name, tcnsim.OpStart, "")); n != 1 {
 		t.Errorf("%d starts were sent", n)
 	}
 }

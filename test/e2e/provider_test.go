@@ -8,6 +8,7 @@ import (
 	"github.com/outdial/outdial/pkg/providers"
 	"github.com/outdial/outdial/sim"
 	"github.com/outdial/outdial/sim/desktopsim"
+	"github.com/outdial/outdial/sim/tcnsim"
 	"github.com/outdial/outdial/test/rig"
 )
 
@@ -50,7 +51,7 @@ func TestAProviderThatMisbehavesAtTheStart(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			r := rig.Start(t, rig.Options{})
-			r.Fault(sim.Fault{Provider: sim.TCNName, Operation: sim.TCNStartOp, Mode: tc.mode, Delay: tc.delay, Status: tc.status})
+			r.Fault(sim.Fault{Provider: tcnsim.Name, Operation: tcnsim.OpStart, Mode: tc.mode, Delay: tc.delay, Status: tc.status})
 			call := r.Dial("fault", rig.To(rig.Number(1), rig.Agent(0)))
 			c := r.Await(call, events.Closed)
 			if tc.ends != "" && c.Closed.Outcome != tc.ends {
@@ -59,7 +60,7 @@ func TestAProviderThatMisbehavesAtTheStart(t *testing.T) {
 			if tc.says != "" && !rig.Has(c, tc.says) {
 				t.Errorf("no %s: %s", tc.says, rig.Path(c))
 			}
-			if n := len(r.Sim.History(sim.TCNName, sim.TCNStartOp, "")); n != 1 {
+			if n := len(r.Sim.History(tcnsim.Name, tcnsim.OpStart, "")); n != 1 {
 				t.Errorf("%d start requests on the wire", n)
 			}
 			if n := r.Dials(rig.Number(1)); n != tc.dials {
@@ -76,9 +77,9 @@ func TestAProviderThatMisbehavesAtTheStart(t *testing.T) {
 func TestAProviderThatDialsTwiceByItselfIsFoundOut(t *testing.T) {
 	t.Parallel()
 	r := rig.Start(t, rig.Options{Unjudged: true})
-	r.Fault(sim.Fault{Provider: sim.TCNName, Operation: sim.TCNStartOp, Mode: sim.Double})
+	r.Fault(sim.Fault{Provider: tcnsim.Name, Operation: tcnsim.OpStart, Mode: sim.Double})
 	r.Closed(r.Dial("double", rig.To(rig.Number(1), rig.Agent(0))), events.OutcomeCompleted, "")
-	if n := len(r.Sim.History(sim.TCNName, sim.TCNStartOp, "")); n != 1 {
+	if n := len(r.Sim.History(tcnsim.Name, tcnsim.OpStart, "")); n != 1 {
 		t.Errorf("%d start requests on the wire", n)
 	}
 	if n := r.Dials(rig.Number(1)); n != 2 {
@@ -99,12 +100,12 @@ func TestAProviderThatDialsTwiceByItselfIsFoundOut(t *testing.T) {
 // to no agent that stays locked.
 func TestAProviderThatMisbehavesWhilePreparing(t *testing.T) {
 	t.Parallel()
-	for _, op := range []string{sim.TCNSettingsOp, sim.TCNPrepareOp, sim.TCNScrubOp} {
+	for _, op := range []string{tcnsim.OpSettings, tcnsim.OpPrepare, tcnsim.OpScrub} {
 		for _, mode := range []sim.Mode{sim.HTTP500, sim.AcceptThen500, sim.AcceptThenReset, sim.BrokenJSON} {
 			t.Run(op+" "+string(mode), func(t *testing.T) {
 				t.Parallel()
 				r := rig.Start(t, rig.Options{})
-				r.Fault(sim.Fault{Provider: sim.TCNName, Operation: op, Mode: mode})
+				r.Fault(sim.Fault{Provider: tcnsim.Name, Operation: op, Mode: mode})
 				r.Closed(r.Dial("fault", rig.To(rig.Number(1), rig.Agent(0))), events.OutcomeCompleted, "")
 				if n := r.Dials(rig.Number(1)); n != 1 {
 					t.Errorf("%d dials", n)

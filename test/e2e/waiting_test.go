@@ -7,6 +7,7 @@ import (
 
 	"github.com/outdial/outdial/pkg/events"
 	"github.com/outdial/outdial/sim"
+	"github.com/outdial/outdial/sim/tcnsim"
 	"github.com/outdial/outdial/test/rig"
 )
 
@@ -156,7 +157,7 @@ func TestAClosedWindowBlocksOrMakesTheCallWait(t *testing.T) {
 
 func TestAForeignCallKeepsTheAgentFromBeingDialed(t *testing.T) {
 	t.Parallel()
-	r := rig.Start(t, rig.Options{TCN: sim.TCNOptions{Pace: sim.TCNPace{Talk: 1500 * time.Millisecond}}})
+	r := rig.Start(t, rig.Options{TCN: tcnsim.Options{Pace: tcnsim.Pace{Talk: 1500 * time.Millisecond}}})
 	r.AwaitReadyAgents(1)
 	r.Set(rig.Agent(0), map[string]any{"inbound": true})
 	r.AwaitPresence(rig.Agent(0), events.ForeignCall)

@@ -92,6 +92,7 @@ func TestBrokenRulesAreSeen(t *testing.T) {
 		"a host brings a server":              {"internal/runtime/x.go", `package runtime; import _ "github.com/outdial/outdial/internal/broker/embedded"`, "only the all-in-one"},
 		"and by its own name":                 {"services/dialer/x.go", `package dialer; import _ "github.com/nats-io/nats-server/v2/server"`, "only the all-in-one"},
 		"the judge asks a simulator":          {"internal/audit/x.go", `package audit; import _ "github.com/outdial/outdial/sim"`, "may not import sim"},
+		"the simulator's engine knows one":    {"sim/x.go", `package sim; import _ "github.com/outdial/outdial/sim/tcnsim"`, "knows no company"},
 		"a test helper in a program":          {"services/dialer/x.go", `package dialer; import _ "github.com/outdial/outdial/test/exams/natstest"`, "is for tests"},
 		"a folder nobody knows":               {"pkg/new/x.go", `package new`, "belongs to no part"},
 		"the SDK outside telemetry":           {"internal/worker/x.go", `package worker; import _ "go.opentelemetry.io/otel/sdk/trace"`, "takes the API"},

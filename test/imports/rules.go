@@ -115,6 +115,9 @@ func directions(f File) []string {
 			continue
 		}
 		to, mine := strings.CutPrefix(i, ours)
+		if f.Dir == "sim" && !f.Test && (under(to, "sim") || under(to, "pkg/providers")) {
+			out = append(out, fmt.Sprintf("%s: imports %s; the simulator's engine knows no company", f.Path, to))
+		}
 		if !mine || under(to, part) {
 			continue
 		}

@@ -12,7 +12,7 @@ import (
 	"github.com/outdial/outdial/internal/config"
 	"github.com/outdial/outdial/pkg/events"
 	"github.com/outdial/outdial/pkg/providers"
-	"github.com/outdial/outdial/sim"
+	"github.com/outdial/outdial/sim/tcnsim"
 )
 
 // Connection is the connection of a kind of desktop.
@@ -26,8 +26,8 @@ func Agent(n int) string { return strconv.Itoa(FirstTCN + n) }
 func tokenOf(agent string) string { return "canary-credential-of-" + agent }
 
 // agents are the simulator's, acme's first.
-func (o Options) agents() []sim.TCNAgent {
-	all := sim.TCNAgents(o.Agents + o.Others)
+func (o Options) agents() []tcnsim.Agent {
+	all := tcnsim.Agents(o.Agents + o.Others)
 	for i := range all {
 		all[i].Token = tokenOf(all[i].AgentSid)
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/outdial/outdial/internal/config/kinds"
 	"github.com/outdial/outdial/pkg/providers"
 	"github.com/outdial/outdial/sim"
+	"github.com/outdial/outdial/sim/tcnsim"
 )
 
 // Names that every rig has.
@@ -43,7 +44,7 @@ type Options struct {
 	Copies      int        // of each service; default 1
 	Processes   bool       // each service as a process of its own, else in this one
 	Script      []sim.Part // how numbers behave; default everybody talks for a while
-	TCN         sim.TCNOptions
+	TCN         tcnsim.Options
 	Pace        time.Duration        // of the simulators' steps; default 20 ms
 	At          time.Duration        // time of day, UTC, of outdial's clock; default 18 h, day in all of the US
 	Timing      string               // YAML under timing:, in place of the short ones here

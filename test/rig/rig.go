@@ -23,6 +23,7 @@ import (
 	"github.com/outdial/outdial/pkg/providers"
 	"github.com/outdial/outdial/sim"
 	"github.com/outdial/outdial/sim/desktopsim"
+	"github.com/outdial/outdial/sim/tcnsim"
 	"github.com/outdial/outdial/test/exams/natstest"
 	"github.com/outdial/outdial/test/exams/redistest"
 )
@@ -33,7 +34,7 @@ type Rig struct {
 	NC       *nats.Conn
 	JS       jetstream.JetStream
 	Sim      *sim.Simulator
-	TCN      *sim.TCN
+	TCN      *tcnsim.Company
 	Fleets   map[providers.Kind]*desktopsim.Fleet
 	RedisURL string
 	Clock    *clock.Shifted
@@ -178,7 +179,7 @@ func (r *Rig) simulate() {
 	for _, a := range dialect.Agents {
 		r.secrets = append(r.secrets, a.Token)
 	}
-	if r.TCN, err = r.Sim.TCN(dialect); err != nil {
+	if r.TCN, err = tcnsim.New(r.Sim, dialect); err != nil {
 		r.t.Fatal(err)
 	}
 	mux := http.NewServeMux()

@@ -13,11 +13,12 @@ import (
 	"github.com/outdial/outdial/pkg/providers"
 	"github.com/outdial/outdial/pkg/providers/tcn"
 	"github.com/outdial/outdial/sim"
+	"github.com/outdial/outdial/sim/tcnsim"
 )
 
 func TestOpen(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, sim.TCNOptions{}, nil)
+	r := newRig(t, tcnsim.Options{}, nil)
 	session, ids, err := r.Open(r.within(5*time.Second), agentRef())
 	if err != nil || session != sampleSession {
 		t.Fatalf("TCN-26: session %q, %v", session, err)
@@ -42,7 +43,7 @@ func TestPoll(t *testing.T) {
 	t.Parallel()
 	t.Run("TCN-33, 37: the status as it came, keeping the session alive", func(t *testing.T) {
 		t.Parallel()
-		r := newRig(t, sim.TCNOptions{}, nil)
+		r := newRig(t, tcnsim.Options{}, nil)
 		status, body, err := r.Poll(r.within(5*time.Second), agentRef())
 		if err != nil || status != 200 || object(t, body)["statusDesc"] != "READY" {
 			t.Errorf("got %d %s, %v", status, body, err)
@@ -51,7 +52,7 @@ func TestPoll(t *testing.T) {
 	})
 	t.Run("a credential that is refused", func(t *testing.T) {
 		t.Parallel()
-		r := newRig(t, sim.TCNOptions{}, nil)
+		r := newRig(t, tcnsim.Options{}, nil)
 		r.set(map[string]any{"token": "another"})
 		status, _, err := r.Poll(r.within(5*time.Second), agentRef())
 		wantFault(t, err, fault.Permanent, "unauthorized")
@@ -61,7 +62,7 @@ func TestPoll(t *testing.T) {
 	})
 	t.Run("without a session nothing is asked", func(t *testing.T) {
 		t.Parallel()
-		r := newRig(t, sim.TCNOptions{}, nil)
+		r := newRig(t, tcnsim.Options{}, nil)
 		a := agentRef()
 		a.Session = ""
 		_, _, err := r.Poll(r.within(5*time.Second), a)
@@ -70,14 +71,14 @@ func TestPoll(t *testing.T) {
 	})
 	t.Run("a server error is to be asked again", func(t *testing.T) {
 		t.Parallel()
-		r := newRig(t, sim.TCNOptions{}, nil)
+		r := newRig(t, tcnsim.Options{}, nil)
 		r.fault(sim.Fault{Operation: tcn.OpStatus, Mode: sim.HTTP500})
 		_, _, err := r.Poll(r.within(5*time.Second), agentRef())
 		wantFault(t, err, fault.Transient, "provider_down")
 	})
 	t.Run("a session that is not known is for the reader", func(t *testing.T) {
 		t.Parallel()
-		r := newRig(t, sim.TCNOptions{}, nil)
+		r := newRig(t, tcnsim.Options{}, nil)
 		r.fault(sim.Fault{Operation: tcn.OpStatus, Mode: sim.HTTPStatus, Status: 404})
 		if status, _, err := r.Poll(r.within(5*time.Second), agentRef()); err != nil || status != 404 {
 			t.Errorf("got %d, %v", status, err)
@@ -85,7 +86,7 @@ func TestPoll(t *testing.T) {
 	})
 	t.Run("TCN-39: a slow scrub keeps nobody's keepalive waiting", func(t *testing.T) {
 		t.Parallel()
-		r := newRig(t, sim.TCNOptions{}, nil)
+		r := newRig(t, tcnsim.Options{}, nil)
 		r.fault(sim.Fault{Operation: tcn.OpScrub, Mode: sim.Late, Delay: sim.Duration(time.Second)})
 		done := make(chan error, 1)
 		go func() {
@@ -113,7 +114,7 @@ func TestSettings(t *testing.T) {
 	t.Parallel()
 	t.Run("TCN-08, 17 to 22, 28: as in the document", func(t *testing.T) {
 		t.Parallel()
-		r := newRig(t, sim.TCNOptions{}, nil)
+		r := newRig(t, tcnsim.Options{}, nil)
 		got, err := r.Settings(r.within(5*time.Second), agentRef())
 		if err != nil {
 			t.Fatal(err)
@@ -139,7 +140,7 @@ func TestSettings(t *testing.T) {
 	})
 	t.Run("TCN-09, 20: other flags, and a group of settings nobody asked about", func(t *testing.T) {
 		t.Parallel()
-		r := newRig(t, sim.TCNOptions{Settings: map[string]map[string]any{
+		r := newRig(t, tcnsim.Options{Settings: map[string]map[string]any{
 			sampleGroup: {"agentOverrideDncl": true, "agentOverrideTimezone": "1", "randomCallerIdBucket": 7},
 		}}, nil)
 		got, err := r.Settings(r.within(5*time.Second), agentRef())

@@ -8,6 +8,7 @@ import (
 	"github.com/outdial/outdial/pkg/events"
 	"github.com/outdial/outdial/pkg/providers"
 	"github.com/outdial/outdial/sim"
+	"github.com/outdial/outdial/sim/tcnsim"
 )
 
 // A bystander keeps the record that the bridge would keep, and polls.
@@ -61,7 +62,7 @@ func TestAWholeCallAsTheBridgeSeesIt(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			clock := sim.NewManualClock(time.Now())
-			r := newRigOn(t, clock, sim.TCNOptions{PrepareStatus: true}, nil)
+			r := newRigOn(t, clock, tcnsim.Options{PrepareStatus: true}, nil)
 			tc.part.Number = "1234"
 			if err := r.sim.Script.Set(tc.part); err != nil {
 				t.Fatal(err)

@@ -10,6 +10,7 @@ import (
 	"github.com/outdial/outdial/pkg/events/fault"
 	"github.com/outdial/outdial/pkg/providers/tcn"
 	"github.com/outdial/outdial/sim"
+	"github.com/outdial/outdial/sim/tcnsim"
 )
 
 // The scrub is a queue at TCN: it can hand out what somebody else left behind.
@@ -29,7 +30,7 @@ func TestAScrubAboutSomethingElse(t *testing.T) {
 	} {
 		t.Run(story, func(t *testing.T) {
 			t.Parallel()
-			r := newRig(t, sim.TCNOptions{}, nil)
+			r := newRig(t, tcnsim.Options{}, nil)
 			front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
 				rec := httptest.NewRecorder()
 				r.tcn.ServeHTTP(rec, q)
@@ -73,7 +74,7 @@ func TestWhatHappensWhileWaitingForPrepared(t *testing.T) {
 		t.Run(story, func(t *testing.T) {
 			t.Parallel()
 			// The preparation takes for ever.
-			r := newRig(t, sim.TCNOptions{Pace: sim.TCNPace{Prepare: time.Hour, Talk: time.Hour}}, nil)
+			r := newRig(t, tcnsim.Options{Pace: tcnsim.Pace{Prepare: time.Hour, Talk: time.Hour}}, nil)
 			done := make(chan error, 1)
 			go func() {
 				_, touched, err := r.Prepare(r.within(5*time.Second), order())

@@ -11,11 +11,12 @@ import (
 	"github.com/outdial/outdial/pkg/providers"
 	"github.com/outdial/outdial/pkg/providers/tcn"
 	"github.com/outdial/outdial/sim"
+	"github.com/outdial/outdial/sim/tcnsim"
 )
 
 func TestAScrubSaysWhatTheDocumentSays(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, sim.TCNOptions{}, nil)
+	r := newRig(t, tcnsim.Options{}, nil)
 	o := r.prepared(order())
 
 	t.Run("TCN-48, 11 to 16, 23, 30, 42: the body is the document's, filled in", func(t *testing.T) {
@@ -37,7 +38,7 @@ func TestAScrubSaysWhatTheDocumentSays(t *testing.T) {
 	})
 	t.Run("TCN-44, 26: the preparation names the voice session, never the asm session", func(t *testing.T) {
 		sameObject(t, r.lastBody(tcn.OpPrepare), []byte(`{"sessionSid":"50006789"}`))
-		for _, x := range r.sim.History(sim.TCNName, "", "") {
+		for _, x := range r.sim.History(tcnsim.Name, "", "") {
 			if slices.Contains([]string{tcn.OpStatus, tcn.OpPrepare}, x.Operation) && !json.Valid([]byte(x.Body)) {
 				t.Errorf("%s: not JSON", x.Operation)
 			}
@@ -142,7 +143,7 @@ func TestWhatKeepsTCNFromBeingTouched(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r := newRig(t, sim.TCNOptions{}, tc.shape)
+			r := newRig(t, tcnsim.Options{}, tc.shape)
 			if tc.set != nil {
 				r.set(tc.set)
 			}
@@ -200,7 +201,7 @@ func TestAPreparationThatGoesWrong(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r := newRig(t, sim.TCNOptions{}, nil)
+			r := newRig(t, tcnsim.Options{}, nil)
 			r.fault(tc.fault)
 			_, touched, err := r.Prepare(r.within(time.Second), order())
 			wantFault(t, err, tc.class, tc.code)
@@ -217,13 +218,13 @@ func TestAPreparationThatGoesAStrangeWay(t *testing.T) {
 	t.Parallel()
 	t.Run("TCN-45: answered with the status, no look is needed", func(t *testing.T) {
 		t.Parallel()
-		r := newRig(t, sim.TCNOptions{PrepareStatus: true}, nil)
+		r := newRig(t, tcnsim.Options{PrepareStatus: true}, nil)
 		r.prepared(order())
 		r.wantAsked(tcn.OpStatus, 1)
 	})
 	t.Run("TCN-45, 46: answered with {}, the status is looked at until it is PREPARED", func(t *testing.T) {
 		t.Parallel()
-		r := newRig(t, sim.TCNOptions{}, nil)
+		r := newRig(t, tcnsim.Options{}, nil)
 		r.prepared(order())
 		if r.asked(tcn.OpStatus) < 2 {
 			t.Error("nobody looked")
@@ -232,14 +233,14 @@ func TestAPreparationThatGoesAStrangeWay(t *testing.T) {
 	})
 	t.Run("an answer that got lost is looked for, not asked for again", func(t *testing.T) {
 		t.Parallel()
-		r := newRig(t, sim.TCNOptions{}, nil)
+		r := newRig(t, tcnsim.Options{}, nil)
 		r.fault(sim.Fault{Operation: tcn.OpPrepare, Mode: sim.AcceptThenReset})
 		r.prepared(order())
 		r.wantAsked(tcn.OpPrepare, 1)
 	})
 	t.Run("TCN-35: READY at the third look is soon enough", func(t *testing.T) {
 		t.Parallel()
-		r := newRig(t, sim.TCNOptions{}, func(c *tcn.Config) { c.ReadyWait = 5 * time.Second })
+		r := newRig(t, tcnsim.Options{}, func(c *tcn.Config) { c.ReadyWait = 5 * time.Second })
 		r.set(map[string]any{"status": "PAUSED"})
 		done := make(chan error, 1)
 		go func() {
@@ -254,7 +255,7 @@ func TestAPreparationThatGoesAStrangeWay(t *testing.T) {
 	})
 	t.Run("TCN-35: never READY ends with the wait", func(t *testing.T) {
 		t.Parallel()
-		r := newRig(t, sim.TCNOptions{}, func(c *tcn.Config) { c.ReadyWait = 40 * time.Millisecond })
+		r := newRig(t, tcnsim.Options{}, func(c *tcn.Config) { c.ReadyWait = 40 * time.Millisecond })
 		r.set(map[string]any{"status": "PAUSED"})
 		began := time.Now()
 		_, _, err := r.Prepare(r.within(5*time.Second), order())
@@ -265,7 +266,7 @@ func TestAPreparationThatGoesAStrangeWay(t *testing.T) {
 	})
 	t.Run("TCN-38: a lost session is opened again, once", func(t *testing.T) {
 		t.Parallel()
-		r := newRig(t, sim.TCNOptions{}, nil)
+		r := newRig(t, tcnsim.Options{}, nil)
 		r.set(map[string]any{"keepAlive": false})
 		o := r.prepared(order())
 		r.wantAsked(tcn.OpSession, 1)
@@ -275,14 +276,14 @@ func TestAPreparationThatGoesAStrangeWay(t *testing.T) {
 	})
 	t.Run("TCN-43: the paused flag beside READY does not decide", func(t *testing.T) {
 		t.Parallel()
-		r := newRig(t, sim.TCNOptions{}, nil)
+		r := newRig(t, tcnsim.Options{}, nil)
 		r.set(map[string]any{"paused": true})
 		r.prepared(order())
 	})
 	t.Run("TCN-27, 05, 04: a flat session and sids as numbers", func(t *testing.T) {
 		t.Parallel()
 		const big = "9007199254740993" // 2^53 + 1
-		r := newRig(t, sim.TCNOptions{FlatSession: true, NumericSids: true, Agents: []sim.TCNAgent{{
+		r := newRig(t, tcnsim.Options{FlatSession: true, NumericSids: true, Agents: []tcnsim.Agent{{
 			AgentSid: big, VoiceSessionSid: "9007199254740995",
 		}}}, nil)
 		o := order()
@@ -294,7 +295,7 @@ func TestAPreparationThatGoesAStrangeWay(t *testing.T) {
 	})
 	t.Run("TCN-03, 02: another hunt group, other settings", func(t *testing.T) {
 		t.Parallel()
-		r := newRig(t, sim.TCNOptions{}, nil)
+		r := newRig(t, tcnsim.Options{}, nil)
 		o := r.prepared(order())
 		if _, err := r.Withdraw(r.within(5*time.Second), o); err != nil {
 			t.Fatal(err)
@@ -311,7 +312,7 @@ func TestAPreparationThatGoesAStrangeWay(t *testing.T) {
 	})
 	t.Run("the request may ask for no recording", func(t *testing.T) {
 		t.Parallel()
-		r := newRig(t, sim.TCNOptions{}, nil)
+		r := newRig(t, tcnsim.Options{}, nil)
 		o := order()
 		o.Recording = &events.RecordingAsk{On: false}
 		r.prepared(o)
@@ -322,7 +323,7 @@ func TestAPreparationThatGoesAStrangeWay(t *testing.T) {
 	})
 	t.Run("TCN-11, 12, 13, 16: other settings, and booleans without quotes", func(t *testing.T) {
 		t.Parallel()
-		r := newRig(t, sim.TCNOptions{Settings: map[string]map[string]any{sampleGroup: {
+		r := newRig(t, tcnsim.Options{Settings: map[string]map[string]any{sampleGroup: {
 			"callRecording": false, "timezoneRestrictions": "FALSE", "scrubCellPhones": "TRUE",
 		}}}, func(c *tcn.Config) { c.BareBooleans = true })
 		o := r.prepared(order())
@@ -359,7 +360,7 @@ func TestTheScrubsVerdict(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r := newRig(t, sim.TCNOptions{}, func(c *tcn.Config) { c.TrustValidation = tc.trust })
+			r := newRig(t, tcnsim.Options{}, func(c *tcn.Config) { c.TrustValidation = tc.trust })
 			if err := r.sim.Script.Set(sim.Part{Number: "1234", Deny: tc.deny}); err != nil {
 				t.Fatal(err)
 			}

@@ -16,6 +16,7 @@ import (
 	"github.com/outdial/outdial/pkg/providers"
 	"github.com/outdial/outdial/pkg/providers/tcn"
 	"github.com/outdial/outdial/sim"
+	"github.com/outdial/outdial/sim/tcnsim"
 )
 
 // The document's sample call.
@@ -34,26 +35,26 @@ type rig struct {
 	*tcn.Client
 	t   *testing.T
 	sim *sim.Simulator
-	tcn *sim.TCN
+	tcn *tcnsim.Company
 	url string
 }
 
 // pace is quick, but slower than one exchange.
 const pace = 15 * time.Millisecond
 
-func newRig(t *testing.T, o sim.TCNOptions, shape func(*tcn.Config)) *rig {
+func newRig(t *testing.T, o tcnsim.Options, shape func(*tcn.Config)) *rig {
 	t.Helper()
 	return newRigOn(t, nil, o, shape)
 }
 
 // newRigOn is a rig whose company lives by another clock.
-func newRigOn(t *testing.T, clock sim.Clock, o sim.TCNOptions, shape func(*tcn.Config)) *rig {
+func newRigOn(t *testing.T, clock sim.Clock, o tcnsim.Options, shape func(*tcn.Config)) *rig {
 	t.Helper()
 	s, err := sim.New(sim.Options{Seed: 1, Pace: pace, Clock: clock})
 	if err != nil {
 		t.Fatal(err)
 	}
-	d, err := s.TCN(o)
+	d, err := tcnsim.New(s, o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -108,7 +109,7 @@ func (r *rig) fault(f sim.Fault) {
 }
 
 // asked says how often the company heard an operation.
-func (r *rig) asked(op string) int { return len(r.sim.History(sim.TCNName, op, "")) }
+func (r *rig) asked(op string) int { return len(r.sim.History(tcnsim.Name, op, "")) }
 
 // wantAsked fails unless an operation was heard so often.
 func (r *rig) wantAsked(op string, n int) {
@@ -121,7 +122,7 @@ func (r *rig) wantAsked(op string, n int) {
 // lastBody is the last request of an operation.
 func (r *rig) lastBody(op string) []byte {
 	r.t.Helper()
-	h := r.sim.History(sim.TCNName, op, "")
+	h := r.sim.History(tcnsim.Name, op, "")
 	if len(h) == 0 {
 		r.t.Fatalf("the company never heard %s", op)
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/outdial/outdial/pkg/providers"
 	"github.com/outdial/outdial/pkg/providers/tcn"
 	"github.com/outdial/outdial/sim"
+	"github.com/outdial/outdial/sim/tcnsim"
 )
 
 // staleAnswers are the ways in which TCN may say that a session is over: by
@@ -24,7 +25,7 @@ func TestAPreparationOfAStaleSessionIsWithdrawnOverAFreshOne(t *testing.T) {
 	for _, status := range staleAnswers() {
 		t.Run(fmt.Sprint("answered ", status), func(t *testing.T) {
 			t.Parallel()
-			r := newRig(t, sim.TCNOptions{StaleStatus: status}, nil)
+			r := newRig(t, tcnsim.Options{StaleStatus: status}, nil)
 			o := r.prepared(order())
 			r.set(map[string]any{"keepAlive": false}) // the session is over, the preparation is not
 			evidence, err := r.Withdraw(r.within(5*time.Second), o)
@@ -50,7 +51,7 @@ func TestAStaleSessionIsOpenedAgain(t *testing.T) {
 	for _, status := range staleAnswers() {
 		t.Run(fmt.Sprint("when preparing, answered ", status), func(t *testing.T) {
 			t.Parallel()
-			r := newRig(t, sim.TCNOptions{StaleStatus: status}, nil)
+			r := newRig(t, tcnsim.Options{StaleStatus: status}, nil)
 			r.set(map[string]any{"keepAlive": false})
 			if o := r.prepared(order()); o.Scrub.State["sessionSid"] == sampleSession {
 				t.Error("it went on in the session that is over")
@@ -59,7 +60,7 @@ func TestAStaleSessionIsOpenedAgain(t *testing.T) {
 		})
 		t.Run(fmt.Sprint("when looking up, answered ", status), func(t *testing.T) {
 			t.Parallel()
-			r := newRig(t, sim.TCNOptions{StaleStatus: status}, nil)
+			r := newRig(t, tcnsim.Options{StaleStatus: status}, nil)
 			o := r.prepared(order())
 			r.set(map[string]any{"keepAlive": false})
 			if found, err := r.Lookup(r.within(5*time.Second), o); err != nil || found.Verdict != providers.NotPlaced {
@@ -68,7 +69,7 @@ func TestAStaleSessionIsOpenedAgain(t *testing.T) {
 		})
 		t.Run(fmt.Sprint("one that ends amid the preparation may be tried again, answered ", status), func(t *testing.T) {
 			t.Parallel()
-			r := newRig(t, sim.TCNOptions{StaleStatus: status, Pace: sim.TCNPace{Prepare: time.Minute}}, nil)
+			r := newRig(t, tcnsim.Options{StaleStatus: status, Pace: tcnsim.Pace{Prepare: time.Minute}}, nil)
 			done := make(chan error, 1)
 			go func() {
 				_, touched, err := r.Prepare(r.within(5*time.Second), order())
@@ -84,7 +85,7 @@ func TestAStaleSessionIsOpenedAgain(t *testing.T) {
 	}
 	t.Run("but not one that the credential is refused for", func(t *testing.T) {
 		t.Parallel()
-		r := newRig(t, sim.TCNOptions{}, nil)
+		r := newRig(t, tcnsim.Options{}, nil)
 		o := r.prepared(order())
 		r.fault(sim.Fault{Operation: tcn.OpStatus, Mode: sim.HTTPStatus, Status: 403, Count: sim.Forever})
 		_, err := r.Withdraw(r.within(5*time.Second), o)
@@ -117,7 +118,7 @@ func TestTheStatusIsLookedAtOnceMoreBeforeTheStart(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r := newRig(t, sim.TCNOptions{Pace: sim.TCNPace{Talk: time.Minute}}, nil)
+			r := newRig(t, tcnsim.Options{Pace: tcnsim.Pace{Talk: time.Minute}}, nil)
 			o := r.prepared(order())
 			if tc.change != nil {
 				r.set(tc.change)
@@ -148,7 +149,7 @@ func TestAnInboundCallEndsAPreparationThatWasNeverStarted(t *testing.T) {
 	for _, status := range []string{"MANUAL_DIAL_STARTED", "OUTBOUND_LOCKED", "PEERED", "PEERED_WITH_CALL_ON_HOLD", "INCALL"} {
 		t.Run(status, func(t *testing.T) {
 			t.Parallel()
-			r := newRig(t, sim.TCNOptions{}, nil)
+			r := newRig(t, tcnsim.Options{}, nil)
 			o := r.prepared(order())
 			r.set(map[string]any{"status": status})
 			if evidence, err := r.Withdraw(r.within(5*time.Second), o); err != nil || evidence != status {
@@ -162,7 +163,7 @@ func TestAnInboundCallEndsAPreparationThatWasNeverStarted(t *testing.T) {
 	}
 	t.Run("one that may still come is waited for", func(t *testing.T) {
 		t.Parallel()
-		r := newRig(t, sim.TCNOptions{}, nil)
+		r := newRig(t, tcnsim.Options{}, nil)
 		r.set(map[string]any{"status": "PEERED"})
 		o := order()
 		o.Scrub = (*events.Scrub)(nil)

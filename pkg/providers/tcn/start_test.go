@@ -13,11 +13,12 @@ import (
 	"github.com/outdial/outdial/pkg/providers"
 	"github.com/outdial/outdial/pkg/providers/tcn"
 	"github.com/outdial/outdial/sim"
+	"github.com/outdial/outdial/sim/tcnsim"
 )
 
 func TestACallFromPrepareToReady(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, sim.TCNOptions{}, nil)
+	r := newRig(t, tcnsim.Options{}, nil)
 	o := r.prepared(order())
 
 	// Another process starts it, from what is on record.
@@ -100,7 +101,7 @@ func TestStartIsSaidOnceWhateverTheAnswer(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			// The customer lets it ring for long, so that the lookup meets the call.
-			r := newRig(t, sim.TCNOptions{Pace: sim.TCNPace{Ring: time.Minute}}, nil)
+			r := newRig(t, tcnsim.Options{Pace: tcnsim.Pace{Ring: time.Minute}}, nil)
 			o := r.prepared(order())
 			tc.fault.Operation = tcn.OpStart
 			r.fault(tc.fault)
@@ -134,7 +135,7 @@ func TestLookup(t *testing.T) {
 	} {
 		t.Run("TCN-67: "+status+" is "+string(want), func(t *testing.T) {
 			t.Parallel()
-			r := newRig(t, sim.TCNOptions{}, nil)
+			r := newRig(t, tcnsim.Options{}, nil)
 			r.set(map[string]any{"status": status})
 			o := order()
 			o.Scrub = &events.Scrub{State: map[string]string{"sessionSid": sampleSession}}
@@ -146,7 +147,7 @@ func TestLookup(t *testing.T) {
 	}
 	t.Run("an unreachable provider cannot say", func(t *testing.T) {
 		t.Parallel()
-		r := newRig(t, sim.TCNOptions{}, nil)
+		r := newRig(t, tcnsim.Options{}, nil)
 		r.fault(sim.Fault{Operation: tcn.OpStatus, Mode: sim.HTTP500})
 		found, err := r.Lookup(r.within(5*time.Second), order())
 		if found.Verdict != providers.CannotSay || fault.Of(err) != fault.Transient {
@@ -159,7 +160,7 @@ func TestWithdraw(t *testing.T) {
 	t.Parallel()
 	t.Run("TCN-58, 66: a preparation is cancelled once, by session", func(t *testing.T) {
 		t.Parallel()
-		r := newRig(t, sim.TCNOptions{}, nil)
+		r := newRig(t, tcnsim.Options{}, nil)
 		evidence, err := r.Withdraw(r.within(5*time.Second), r.prepared(order()))
 		if err != nil || evidence == "" || evidence == "MANUAL_DIAL_PREPARED" {
 			t.Errorf("got %q, %v", evidence, err)
@@ -169,7 +170,7 @@ func TestWithdraw(t *testing.T) {
 	})
 	t.Run("TCN-59: it is said until it is heard", func(t *testing.T) {
 		t.Parallel()
-		r := newRig(t, sim.TCNOptions{}, nil)
+		r := newRig(t, tcnsim.Options{}, nil)
 		o := r.prepared(order())
 		r.fault(sim.Fault{Operation: tcn.OpCancel, Mode: sim.HTTPStatus, Status: 503, Count: 2})
 		if _, err := r.Withdraw(r.within(5*time.Second), o); err != nil {
@@ -180,7 +181,7 @@ func TestWithdraw(t *testing.T) {
 	})
 	t.Run("TCN-47: a preparation that may still come is cancelled once, though it does not show", func(t *testing.T) {
 		t.Parallel()
-		r := newRig(t, sim.TCNOptions{}, nil)
+		r := newRig(t, tcnsim.Options{}, nil)
 		if evidence, err := r.Withdraw(r.within(5*time.Second), order()); err != nil || evidence != "READY" {
 			t.Errorf("got %q, %v", evidence, err)
 		}
@@ -189,7 +190,7 @@ func TestWithdraw(t *testing.T) {
 	t.Run("one that is gone already is left alone", func(t *testing.T) {
 		t.Parallel()
 		for _, status := range []string{"READY", "WRAPUP", "PAUSED"} {
-			r := newRig(t, sim.TCNOptions{}, nil)
+			r := newRig(t, tcnsim.Options{}, nil)
 			o := r.prepared(order())
 			r.set(map[string]any{"status": status})
 			if evidence, err := r.Withdraw(r.within(5*time.Second), o); err != nil || evidence != status {
@@ -201,7 +202,7 @@ func TestWithdraw(t *testing.T) {
 	t.Run("TCN-67: a call under way is never hung up", func(t *testing.T) {
 		t.Parallel()
 		for _, status := range []string{"MANUAL_DIAL_STARTED", "OUTBOUND_LOCKED", "PEERED", "PEERED_WITH_CALL_ON_HOLD"} {
-			r := newRig(t, sim.TCNOptions{}, nil)
+			r := newRig(t, tcnsim.Options{}, nil)
 			o := r.prepared(order())
 			o.Dialed = true
 			r.set(map[string]any{"status": status})
@@ -212,7 +213,7 @@ func TestWithdraw(t *testing.T) {
 	})
 	t.Run("what is left and no call's is cancelled where it shows", func(t *testing.T) {
 		t.Parallel()
-		r := newRig(t, sim.TCNOptions{}, nil)
+		r := newRig(t, tcnsim.Options{}, nil)
 		nobodys := providers.Order{Agent: agentRef(), NotAfter: time.Now().Add(time.Minute)}
 		if evidence, err := r.Withdraw(r.within(5*time.Second), nobodys); err != nil || evidence != "READY" {
 			t.Errorf("got %q, %v", evidence, err)
@@ -231,7 +232,7 @@ func TestWithdraw(t *testing.T) {
 	})
 	t.Run("nothing is cancelled after its time", func(t *testing.T) {
 		t.Parallel()
-		r := newRig(t, sim.TCNOptions{}, nil)
+		r := newRig(t, tcnsim.Options{}, nil)
 		o := r.prepared(order())
 		o.NotAfter = time.Now()
 		if _, err := r.Withdraw(r.within(150*time.Millisecond), o); fault.Of(err) != fault.Transient || err == nil {
@@ -241,7 +242,7 @@ func TestWithdraw(t *testing.T) {
 	})
 	t.Run("still prepared at the end is to be tried again", func(t *testing.T) {
 		t.Parallel()
-		r := newRig(t, sim.TCNOptions{}, nil)
+		r := newRig(t, tcnsim.Options{}, nil)
 		o := r.prepared(order())
 		r.fault(sim.Fault{Operation: tcn.OpCancel, Mode: sim.HTTPStatus, Status: 200, Count: sim.Forever})
 		_, err := r.Withdraw(r.within(150*time.Millisecond), o)
@@ -249,7 +250,7 @@ func TestWithdraw(t *testing.T) {
 	})
 	t.Run("unreachable is to be tried again", func(t *testing.T) {
 		t.Parallel()
-		r := newRig(t, sim.TCNOptions{}, nil)
+		r := newRig(t, tcnsim.Options{}, nil)
 		o := r.prepared(order())
 		r.fault(sim.Fault{Operation: tcn.OpStatus, Mode: sim.HTTP500, Count: sim.Forever})
 		_, err := r.Withdraw(r.within(50*time.Millisecond), o)
@@ -257,7 +258,7 @@ func TestWithdraw(t *testing.T) {
 	})
 	t.Run("a token that is not accepted needs a person", func(t *testing.T) {
 		t.Parallel()
-		r := newRig(t, sim.TCNOptions{}, nil)
+		r := newRig(t, tcnsim.Options{}, nil)
 		o := r.prepared(order())
 		r.set(map[string]any{"token": "another"})
 		_, err := r.Withdraw(r.within(5*time.Second), o)
@@ -277,7 +278,7 @@ func TestStartWantsWhatWasScrubbed(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r := newRig(t, sim.TCNOptions{}, nil)
+			r := newRig(t, tcnsim.Options{}, nil)
 			o := r.prepared(order())
 			spoil(&o)
 			_, err := r.Start(r.within(5*time.Second), o)
@@ -289,7 +290,7 @@ func TestStartWantsWhatWasScrubbed(t *testing.T) {
 	}
 	t.Run("too late is nothing sent", func(t *testing.T) {
 		t.Parallel()
-		r := newRig(t, sim.TCNOptions{}, nil)
+		r := newRig(t, tcnsim.Options{}, nil)
 		o := r.prepared(order())
 		o.NotAfter = time.Now().Add(-time.Millisecond)
 		_, err := r.Start(r.within(5*time.Second), o)
@@ -301,7 +302,7 @@ func TestStartWantsWhatWasScrubbed(t *testing.T) {
 // The evidence must be findable below the code.
 func TestAnsweredSaysWhichStatus(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, sim.TCNOptions{}, nil)
+	r := newRig(t, tcnsim.Options{}, nil)
 	o := r.prepared(order())
 	o.Dialed = true
 	r.set(map[string]any{"status": "PEERED"})

@@ -25,6 +25,7 @@ import (
 	"github.com/outdial/outdial/pkg/providers"
 	"github.com/outdial/outdial/sim"
 	"github.com/outdial/outdial/sim/desktopsim"
+	"github.com/outdial/outdial/sim/tcnsim"
 )
 
 // previous is the store of a version before, unpacked, and what belongs to it;
@@ -52,7 +53,7 @@ func openPrevious(t *testing.T, version string) *previous {
 	if p.sim, err = sim.New(sim.Options{Pace: 20 * time.Millisecond, Seed: 2}); err != nil {
 		t.Fatal(err)
 	}
-	tcn, err := p.sim.TCN(sim.TCNOptions{Agents: sim.TCNAgents(8)})
+	tcn, err := tcnsim.New(p.sim, tcnsim.Options{Agents: tcnsim.Agents(8)})
 	if err != nil {
 		t.Fatal(err)
 	}

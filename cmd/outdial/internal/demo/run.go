@@ -20,6 +20,7 @@ import (
 	"github.com/outdial/outdial/pkg/providers"
 	"github.com/outdial/outdial/sim"
 	"github.com/outdial/outdial/sim/desktopsim"
+	"github.com/outdial/outdial/sim/tcnsim"
 )
 
 // Options say how the demonstration runs.
@@ -47,7 +48,7 @@ type show struct {
 	places places
 	app    *app.App
 	sim    *sim.Simulator
-	tcn    *sim.TCN
+	tcn    *tcnsim.Company
 	nc     *nats.Conn
 	table  *table
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/outdial/outdial/pkg/providers"
 	"github.com/outdial/outdial/pkg/providers/tcn"
 	"github.com/outdial/outdial/sim"
+	"github.com/outdial/outdial/sim/tcnsim"
 )
 
 // A scene is one request of the demonstration and what must come of it.
@@ -57,7 +58,7 @@ func script(s *sim.Simulator) error {
 			return err
 		}
 	}
-	_, err := s.Faults.Add(sim.Fault{Provider: sim.TCNName, Operation: tcn.OpStart, Number: numUnknown, Mode: sim.AcceptThen500})
+	_, err := s.Faults.Add(sim.Fault{Provider: tcnsim.Name, Operation: tcn.OpStart, Number: numUnknown, Mode: sim.AcceptThen500})
 	return err
 }
 
@@ -103,14 +104,14 @@ func scenes() []scene {
 }
 
 // simulated are the providers of the demonstration.
-func simulated(pace time.Duration) (*sim.Simulator, *sim.TCN, error) {
+func simulated(pace time.Duration) (*sim.Simulator, *tcnsim.Company, error) {
 	s, err := sim.New(sim.Options{Pace: pace, Seed: 1})
 	if err != nil {
 		return nil, nil, err
 	}
-	agents := sim.TCNAgents(4)
+	agents := tcnsim.Agents(4)
 	agents[2].Status = "PAUSED"
-	t, err := s.TCN(sim.TCNOptions{Agents: agents})
+	t, err := tcnsim.New(s, tcnsim.Options{Agents: agents})
 	if err == nil {
 		err = script(s)
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/outdial/outdial/pkg/providers"
 	"github.com/outdial/outdial/sim"
 	"github.com/outdial/outdial/sim/desktopsim"
+	"github.com/outdial/outdial/sim/tcnsim"
 )
 
 // SimOptions say what to simulate.
@@ -37,7 +38,7 @@ func Sim(ctx context.Context, o SimOptions) error {
 		return err
 	}
 	defer s.Close()
-	tcn, err := s.TCN(sim.TCNOptions{Agents: sim.TCNAgents(o.Agents)})
+	tcn, err := tcnsim.New(s, tcnsim.Options{Agents: tcnsim.Agents(o.Agents)})
 	if err != nil {
 		return err
 	}

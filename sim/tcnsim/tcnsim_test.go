@@ -1,4 +1,4 @@
-package sim_test
+package tcnsim_test
 
 import (
 	"bytes"
@@ -15,24 +15,28 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/outdial/outdial/sim"
+	"github.com/outdial/outdial/sim/tcnsim"
 )
 
 // A desk is somebody who talks to the simulated TCN by hand.
 type desk struct {
 	t   *testing.T
 	sim *sim.Simulator
-	tcn *sim.TCN
+	tcn *tcnsim.Company
 	url string
 }
 
-func open(t *testing.T, o sim.Options, p sim.TCNOptions) *desk {
+func open(t *testing.T, o sim.Options, p tcnsim.Options) *desk {
 	t.Helper()
 	if o.Pace == 0 {
 		o.Pace = time.Hour // nothing happens by itself
 	}
-	d := &desk{t: t, sim: newSim(t, o)}
-	var err error
-	if d.tcn, err = d.sim.TCN(p); err != nil {
+	s, err := sim.New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := &desk{t: t, sim: s}
+	if d.tcn, err = tcnsim.New(s, p); err != nil {
 		t.Fatal(err)
 	}
 	srv := httptest.NewServer(d.tcn)
@@ -44,21 +48,21 @@ func open(t *testing.T, o sim.Options, p sim.TCNOptions) *desk {
 	return d
 }
 
-var _ http.Handler = (*sim.TCN)(nil)
+var _ http.Handler = (*tcnsim.Company)(nil)
 
 func paths() map[string]string {
 	return map[string]string{
-		sim.TCNAgentOp: "p3api/getcurrentagent", sim.TCNSettingsOp: "p3api/gethuntgroupagentsettings",
-		sim.TCNCountriesOp: "org/countries/list/get", sim.TCNStatusOp: "acd/agentgetstatus",
-		sim.TCNPrepareOp: "acd/dialmanualprepare", sim.TCNScrubOp: "callqueue/processmanualdialcall",
-		sim.TCNCancelOp: "acd/dialmanualcancel", sim.TCNStartOp: "p3api/manualdialstart",
+		tcnsim.OpAgent: "p3api/getcurrentagent", tcnsim.OpSettings: "p3api/gethuntgroupagentsettings",
+		tcnsim.OpCountries: "org/countries/list/get", tcnsim.OpStatus: "acd/agentgetstatus",
+		tcnsim.OpPrepare: "acd/dialmanualprepare", tcnsim.OpScrub: "callqueue/processmanualdialcall",
+		tcnsim.OpCancel: "acd/dialmanualcancel", tcnsim.OpStart: "p3api/manualdialstart",
 	}
 }
 
 func (d *desk) post(op, token string, body []byte) (int, []byte) {
 	d.t.Helper()
 	path := "/api/v0alpha/" + paths()[op]
-	if op == sim.TCNSessionOp {
+	if op == tcnsim.OpSession {
 		path = "/api/v1alpha1/asm/asmapi/getcurrentsession"
 	}
 	req, err := http.NewRequestWithContext(d.t.Context(), http.MethodPost, d.url+path, bytes.NewReader(body))
@@ -106,19 +110,19 @@ func sample(t *testing.T, name string) string {
 const mySession = `{"sessionSid":"50006789"}`
 
 // prepared brings the agent to MANUAL_DIAL_PREPARED.
-func prepared(t *testing.T, p sim.TCNOptions) *desk {
+func prepared(t *testing.T, p tcnsim.Options) *desk {
 	t.Helper()
 	p.PrepareStatus = true
 	d := open(t, sim.Options{Seed: 1}, p)
-	d.want(200, sim.TCNPrepareOp, mySession)
+	d.want(200, tcnsim.OpPrepare, mySession)
 	return d
 }
 
 // scrubbed also runs the scrub, and gives the start that fits it.
-func scrubbed(t *testing.T, p sim.TCNOptions) (*desk, map[string]any) {
+func scrubbed(t *testing.T, p tcnsim.Options) (*desk, map[string]any) {
 	t.Helper()
 	d := prepared(t, p)
-	call := d.want(200, sim.TCNScrubOp, sample(t, "07-process-compliance.filled.request.json"))["scrubbedCall"].(map[string]any)
+	call := d.want(200, tcnsim.OpScrub, sample(t, "07-process-compliance.filled.request.json"))["scrubbedCall"].(map[string]any)
 	var start map[string]any
 	if err := json.Unmarshal([]byte(sample(t, "09-start-manual-dial.filled.request.json")), &start); err != nil {
 		t.Fatal(err)
@@ -139,13 +143,13 @@ func text(t *testing.T, v any) string {
 
 func TestTCNAnswersAsTheDocument(t *testing.T) {
 	t.Parallel()
-	d := open(t, sim.Options{}, sim.TCNOptions{})
+	d := open(t, sim.Options{}, tcnsim.Options{})
 	for name, tc := range map[string]struct{ op, body, sample string }{
-		"TCN-01": {sim.TCNAgentOp, `{}`, "01-get-current-agent.response.json"},
-		"TCN-07": {sim.TCNSettingsOp, `{"huntGroupSid":"1045678"}`, "02-get-hunt-group-settings.response.json"},
-		"TCN-25": {sim.TCNSessionOp, `{}`, "03-get-session.response.json"},
-		"TCN-28": {sim.TCNCountriesOp, `{}`, "04-list-countries.response.json"},
-		"TCN-33": {sim.TCNStatusOp, mySession, "05-agent-status-ready.response.json"},
+		"TCN-01": {tcnsim.OpAgent, `{}`, "01-get-current-agent.response.json"},
+		"TCN-07": {tcnsim.OpSettings, `{"huntGroupSid":"1045678"}`, "02-get-hunt-group-settings.response.json"},
+		"TCN-25": {tcnsim.OpSession, `{}`, "03-get-session.response.json"},
+		"TCN-28": {tcnsim.OpCountries, `{}`, "04-list-countries.response.json"},
+		"TCN-33": {tcnsim.OpStatus, mySession, "05-agent-status-ready.response.json"},
 	} {
 		got := d.want(200, tc.op, tc.body)
 		var want map[string]any
@@ -165,11 +169,11 @@ func TestTCNScrub(t *testing.T) {
 	for name, deny := range map[string][]string{
 		"07-process-compliance.response.json": nil, "07-process-compliance-denied.response.json": {"isDnclScrubOk"},
 	} {
-		d := prepared(t, sim.TCNOptions{})
+		d := prepared(t, tcnsim.Options{})
 		if err := d.sim.Script.Set(sim.Part{Number: "*", Deny: deny}); err != nil {
 			t.Fatal(err)
 		}
-		got := d.want(200, sim.TCNScrubOp, sample(t, "07-process-compliance.filled.request.json"))["scrubbedCall"].(map[string]any)
+		got := d.want(200, tcnsim.OpScrub, sample(t, "07-process-compliance.filled.request.json"))["scrubbedCall"].(map[string]any)
 		var want map[string]map[string]any
 		if err := json.Unmarshal([]byte(sample(t, name)), &want); err != nil {
 			t.Fatal(err)
@@ -209,26 +213,26 @@ func TestTCNIsStrict(t *testing.T) {
 	} {
 		t.Run(story, func(t *testing.T) {
 			t.Parallel()
-			d := prepared(t, sim.TCNOptions{})
+			d := prepared(t, tcnsim.Options{})
 			if tc.old != "" && !strings.Contains(good, tc.old) {
 				t.Fatalf("the sample has no %s", tc.old)
 			}
-			d.want(tc.status, sim.TCNScrubOp, strings.Replace(good, tc.old, tc.new, 1))
+			d.want(tc.status, tcnsim.OpScrub, strings.Replace(good, tc.old, tc.new, 1))
 		})
 	}
 	t.Run("TCN-46: no scrub before PREPARED", func(t *testing.T) {
 		t.Parallel()
-		open(t, sim.Options{}, sim.TCNOptions{}).want(400, sim.TCNScrubOp, good)
+		open(t, sim.Options{}, tcnsim.Options{}).want(400, tcnsim.OpScrub, good)
 	})
 	t.Run("a stranger, and another method", func(t *testing.T) {
 		t.Parallel()
-		d := open(t, sim.Options{}, sim.TCNOptions{})
+		d := open(t, sim.Options{}, tcnsim.Options{})
 		for _, bad := range []string{"", "token", token + "x"} {
-			if status, _ := d.post(sim.TCNAgentOp, bad, []byte(`{}`)); status != 401 {
+			if status, _ := d.post(tcnsim.OpAgent, bad, []byte(`{}`)); status != 401 {
 				t.Errorf("%q: %d", bad, status)
 			}
 		}
-		res, err := http.Get(d.url + "/api/v0alpha/" + paths()[sim.TCNAgentOp])
+		res, err := http.Get(d.url + "/api/v0alpha/" + paths()[tcnsim.OpAgent])
 		if err != nil || res.StatusCode == 200 {
 			t.Fatalf("%v, %v", res, err)
 		}
@@ -257,9 +261,9 @@ func TestTCNStart(t *testing.T) {
 	} {
 		t.Run(story, func(t *testing.T) {
 			t.Parallel()
-			d, start := scrubbed(t, sim.TCNOptions{})
+			d, start := scrubbed(t, tcnsim.Options{})
 			tc.change(start, start["simpleCallData"].(map[string]any))
-			d.want(tc.status, sim.TCNStartOp, text(t, start))
+			d.want(tc.status, tcnsim.OpStart, text(t, start))
 			want := 0
 			if tc.status == 200 {
 				want = 1
@@ -271,23 +275,23 @@ func TestTCNStart(t *testing.T) {
 	}
 	t.Run("a second start of the same call is refused", func(t *testing.T) {
 		t.Parallel()
-		d, start := scrubbed(t, sim.TCNOptions{})
-		d.want(200, sim.TCNStartOp, text(t, start))
-		d.want(400, sim.TCNStartOp, text(t, start))
+		d, start := scrubbed(t, tcnsim.Options{})
+		d.want(200, tcnsim.OpStart, text(t, start))
+		d.want(400, tcnsim.OpStart, text(t, start))
 		if n := d.sim.Ledger().Count(sim.Start, ""); n != 1 {
 			t.Errorf("it rang %d times", n)
 		}
 	})
 	t.Run("TCN-50: a call that was denied is not started", func(t *testing.T) {
 		t.Parallel()
-		d := prepared(t, sim.TCNOptions{})
+		d := prepared(t, tcnsim.Options{})
 		if err := d.sim.Script.Set(sim.Part{Number: "+14355551234", Deny: []string{"isTimeZoneScrubOk"}}); err != nil {
 			t.Fatal(err)
 		}
-		call := d.want(200, sim.TCNScrubOp, sample(t, "07-process-compliance.filled.request.json"))["scrubbedCall"].(map[string]any)
+		call := d.want(200, tcnsim.OpScrub, sample(t, "07-process-compliance.filled.request.json"))["scrubbedCall"].(map[string]any)
 		start := strings.NewReplacer("234567890", call["callSid"].(string), "765432", call["taskGroupSid"].(string)).
 			Replace(sample(t, "09-start-manual-dial.filled.request.json"))
-		d.want(403, sim.TCNStartOp, start)
+		d.want(403, tcnsim.OpStart, start)
 	})
 	t.Run("TCN-63: the document's own text, comments and all", func(t *testing.T) {
 		t.Parallel()
@@ -297,20 +301,20 @@ func TestTCNStart(t *testing.T) {
 			"{{naturalComplianceRuleSetName}}", "Default Compliance Ruleset", "{{huntGroupSid}}", "1045678",
 			"{{sessionSid}}", "50006789").Replace(sample(t, "09-start-manual-dial.request.raw"))
 		for jsonc, status := range map[bool]int{false: 400, true: 200} {
-			d, start := scrubbed(t, sim.TCNOptions{JSONC: jsonc})
+			d, start := scrubbed(t, tcnsim.Options{JSONC: jsonc})
 			data := start["simpleCallData"].(map[string]any)
-			d.want(status, sim.TCNStartOp, strings.NewReplacer("{{callSid}}", data["callSid"].(string),
+			d.want(status, tcnsim.OpStart, strings.NewReplacer("{{callSid}}", data["callSid"].(string),
 				"{{taskGroupSid}}", data["taskGroupSid"].(string)).Replace(raw))
 		}
 	})
 	t.Run("no ledger, no dial", func(t *testing.T) {
 		t.Parallel()
-		d, start := scrubbed(t, sim.TCNOptions{})
+		d, start := scrubbed(t, tcnsim.Options{})
 		if err := d.sim.Ledger().Close(); err != nil {
 			t.Fatal(err)
 		}
-		d.want(500, sim.TCNStartOp, text(t, start))
-		if got := d.want(200, sim.TCNStatusOp, mySession)["statusDesc"]; got != "MANUAL_DIAL_PREPARED" {
+		d.want(500, tcnsim.OpStart, text(t, start))
+		if got := d.want(200, tcnsim.OpStatus, mySession)["statusDesc"]; got != "MANUAL_DIAL_PREPARED" {
 			t.Errorf("the agent is %v", got)
 		}
 	})

@@ -1,4 +1,4 @@
-package sim_test
+package tcnsim_test
 
 import (
 	"path/filepath"
@@ -9,31 +9,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/outdial/outdial/sim"
+	"github.com/outdial/outdial/sim/tcnsim"
 )
-
-func TestManualClock(t *testing.T) {
-	t.Parallel()
-	at := time.Date(2024, 1, 1, 23, 0, 0, 0, time.UTC)
-	c := sim.NewManualClock(at)
-	var ran []int
-	c.AfterFunc(2*time.Second, func() { ran = append(ran, 2) })
-	c.AfterFunc(time.Second, func() {
-		ran = append(ran, 1)
-		c.AfterFunc(500*time.Millisecond, func() { ran = append(ran, 15) })
-	})
-	stop := c.AfterFunc(time.Second, func() { ran = append(ran, -1) })
-	if !stop() || stop() {
-		t.Error("a timer is stopped once")
-	}
-	c.AfterFunc(time.Hour, func() { ran = append(ran, 60) })
-	c.Advance(3 * time.Second)
-	if diff := cmp.Diff([]int{1, 15, 2}, ran); diff != "" || !c.Now().Equal(at.Add(3*time.Second)) {
-		t.Errorf("%s at %v", diff, c.Now())
-	}
-	if !c.Step() || c.Step() || !c.Now().Equal(at.Add(time.Hour)) {
-		t.Errorf("after the last timer it is %v", c.Now())
-	}
-}
 
 func TestTCNPlaysACallOnVirtualTime(t *testing.T) {
 	t.Parallel()
@@ -64,24 +41,24 @@ func TestTCNPlaysACallOnVirtualTime(t *testing.T) {
 			t.Parallel()
 			c := sim.NewManualClock(time.Date(2024, 1, 1, 23, 0, 0, 0, time.UTC))
 			path := filepath.Join(t.TempDir(), "ledger.jsonl")
-			d := open(t, sim.Options{Clock: c, LedgerPath: path}, sim.TCNOptions{})
+			d := open(t, sim.Options{Clock: c, LedgerPath: path}, tcnsim.Options{})
 			tc.part.Number = "1234"
 			if err := d.sim.Script.Set(tc.part); err != nil {
 				t.Fatal(err)
 			}
-			if got := d.want(200, sim.TCNStatusOp, mySession)["lastStatusChange"]; got != "1704150000000" {
+			if got := d.want(200, tcnsim.OpStatus, mySession)["lastStatusChange"]; got != "1704150000000" {
 				t.Errorf("TCN-41: lastStatusChange %v", got)
 			}
-			d.want(200, sim.TCNPrepareOp, mySession)
-			d.want(400, sim.TCNPrepareOp, mySession)
+			d.want(200, tcnsim.OpPrepare, mySession)
+			d.want(400, tcnsim.OpPrepare, mySession)
 			c.Step()
-			call := d.want(200, sim.TCNScrubOp, sample(t, "07-process-compliance.filled.request.json"))["scrubbedCall"].(map[string]any)
-			d.want(200, sim.TCNStartOp, strings.NewReplacer("234567890", call["callSid"].(string), "765432", call["taskGroupSid"].(string)).
+			call := d.want(200, tcnsim.OpScrub, sample(t, "07-process-compliance.filled.request.json"))["scrubbedCall"].(map[string]any)
+			d.want(200, tcnsim.OpStart, strings.NewReplacer("234567890", call["callSid"].(string), "765432", call["taskGroupSid"].(string)).
 				Replace(sample(t, "09-start-manual-dial.filled.request.json")))
 			var states []string
 			for range tc.states {
 				c.Step()
-				got := d.want(200, sim.TCNStatusOp, mySession)
+				got := d.want(200, tcnsim.OpStatus, mySession)
 				states = append(states, got["statusDesc"].(string))
 				if got["statusDesc"] == "WRAPUP" && got["lastSipCode"] != tc.sip {
 					t.Errorf("SIP code %v, want %s", got["lastSipCode"], tc.sip)
@@ -110,10 +87,10 @@ func TestTCNPlaysACallOnVirtualTime(t *testing.T) {
 
 func TestTCNAgentsAndSessions(t *testing.T) {
 	t.Parallel()
-	d := open(t, sim.Options{}, sim.TCNOptions{Agents: sim.TCNAgents(3)})
+	d := open(t, sim.Options{}, tcnsim.Options{Agents: tcnsim.Agents(3)})
 	t.Run("each token is its own agent", func(t *testing.T) {
 		for _, sid := range []string{"2098765", "2098766", "2098767"} {
-			status, b := d.post(sim.TCNAgentOp, "token-"+sid, []byte(`{}`))
+			status, b := d.post(tcnsim.OpAgent, "token-"+sid, []byte(`{}`))
 			if status != 200 || !strings.Contains(string(b), `"agentSid":"`+sid+`"`) {
 				t.Errorf("%s: %d %s", sid, status, b)
 			}
@@ -123,16 +100,16 @@ func TestTCNAgentsAndSessions(t *testing.T) {
 		if err := d.tcn.Set("2098765", map[string]any{"keepAlive": false}); err != nil {
 			t.Fatal(err)
 		}
-		if got := d.want(200, sim.TCNStatusOp, mySession)["keepAliveSucceeded"]; got != false {
+		if got := d.want(200, tcnsim.OpStatus, mySession)["keepAliveSucceeded"]; got != false {
 			t.Errorf("keepalive %v", got)
 		}
-		fresh := d.want(200, sim.TCNSessionOp, `{}`)["voiceSession"].(map[string]any)["voiceSessionSid"].(string)
-		if got := d.want(200, sim.TCNStatusOp, `{"sessionSid":"`+fresh+`"}`)["keepAliveSucceeded"]; got != true || fresh == "50006789" {
+		fresh := d.want(200, tcnsim.OpSession, `{}`)["voiceSession"].(map[string]any)["voiceSessionSid"].(string)
+		if got := d.want(200, tcnsim.OpStatus, `{"sessionSid":"`+fresh+`"}`)["keepAliveSucceeded"]; got != true || fresh == "50006789" {
 			t.Errorf("session %s, keepalive %v", fresh, got)
 		}
 	})
 	t.Run("W3: a preparation in a wrong session ends in wrap-up", func(t *testing.T) {
-		if status, _ := d.post(sim.TCNPrepareOp, "token-2098766", []byte(`{"sessionSid":"20003457"}`)); status != 200 {
+		if status, _ := d.post(tcnsim.OpPrepare, "token-2098766", []byte(`{"sessionSid":"20003457"}`)); status != 200 {
 			t.Errorf("%d", status)
 		}
 		if got := d.tcn.Agents()[1].State; got != "WRAPUP" {
@@ -148,7 +125,7 @@ func TestTCNAgentsAndSessions(t *testing.T) {
 		}
 	})
 	t.Run("two agents cannot share a token", func(t *testing.T) {
-		if _, err := d.sim.TCN(sim.TCNOptions{Agents: []sim.TCNAgent{{}, {}}}); err == nil {
+		if _, err := tcnsim.New(d.sim, tcnsim.Options{Agents: []tcnsim.Agent{{}, {}}}); err == nil {
 			t.Error("they do")
 		}
 	})

@@ -1,23 +1,25 @@
-package sim
+package tcnsim
 
 import (
 	"encoding/json"
 	"net/http"
 	"strconv"
 	"strings"
+
+	"github.com/outdial/outdial/sim"
 )
 
 // numeric turns a sid into what the mode wants.
-func (t *TCN) numeric(sid string) any {
+func (t *Company) numeric(sid string) any {
 	if t.opts.NumericSids && sid != "" && strings.Trim(sid, "0123456789") == "" {
 		return json.RawMessage(sid)
 	}
 	return sid
 }
 
-func (t *TCN) currentAgent(a *tcnAgent) Reply {
+func (t *Company) currentAgent(a *seat) sim.Reply {
 	var out map[string]any
-	if err := json.Unmarshal(tcnAgentSample, &out); err != nil {
+	if err := json.Unmarshal(agentSample, &out); err != nil {
 		return refuse(http.StatusInternalServerError, "sample")
 	}
 	out["agentSid"] = t.numeric(a.AgentSid)
@@ -27,20 +29,20 @@ func (t *TCN) currentAgent(a *tcnAgent) Reply {
 	return jsonReply(http.StatusOK, out)
 }
 
-func (t *TCN) groupSettings(fields map[string]json.RawMessage) Reply {
+func (t *Company) groupSettings(fields map[string]json.RawMessage) sim.Reply {
 	group := asText(fields["huntGroupSid"])
-	if t.find(func(a *tcnAgent) bool { return a.HuntGroupSid == group }) == nil {
+	if t.find(func(a *seat) bool { return a.HuntGroupSid == group }) == nil {
 		return refuse(http.StatusNotFound, "no such hunt group")
 	}
 	own, ok := t.settings[group]
 	if !ok {
-		return Reply{Status: http.StatusOK, Body: tcnSettingsSample}
+		return sim.Reply{Status: http.StatusOK, Body: settingsSample}
 	}
 	// The elided sibling is there so that nobody comes to rely on its absence.
 	return jsonReply(http.StatusOK, map[string]any{"manualDial": own, "transfer": map[string]any{}})
 }
 
-func (t *TCN) session(a *tcnAgent) Reply {
+func (t *Company) session(a *seat) sim.Reply {
 	if a.lost {
 		a.lost = false
 		a.VoiceSessionSid, a.AsmSessionSid = t.sim.NewID(8), t.sim.NewID(8)
@@ -57,7 +59,7 @@ func (t *TCN) session(a *tcnAgent) Reply {
 	return jsonReply(http.StatusOK, out)
 }
 
-func (t *TCN) status(a *tcnAgent, session string) Reply {
+func (t *Company) status(a *seat, session string) sim.Reply {
 	if session == "" {
 		return refuse(http.StatusBadRequest, "sessionSid is required")
 	}
@@ -67,13 +69,13 @@ func (t *TCN) status(a *tcnAgent, session string) Reply {
 	return jsonReply(http.StatusOK, t.statusObject(a, session))
 }
 
-func (t *TCN) statusObject(a *tcnAgent, session string) map[string]any {
+func (t *Company) statusObject(a *seat, session string) map[string]any {
 	current := a.VoiceSessionSid
 	if a.shown != "" {
 		current = a.shown
 	}
 	return map[string]any{
-		"status": tcnStatusNumber(a.current), "statusDesc": a.current, "paused": a.paused || a.current == tcnPaused,
+		"status": statusNumber(a.current), "statusDesc": a.current, "paused": a.paused || a.current == statePaused,
 		"queue": a.ClientSid, "currentSessionId": t.numeric(current),
 		"lastStatusChange": strconv.FormatInt(a.changed.UnixMilli(), 10),
 		"monitoring":       false, "callsCount": strconv.Itoa(a.calls), "lastSipCode": strconv.Itoa(a.sip),
@@ -83,69 +85,69 @@ func (t *TCN) statusObject(a *tcnAgent, session string) map[string]any {
 	}
 }
 
-// tcnStatusNumber is the number that nobody must rely on: the samples print 1
+// statusNumber is the number that nobody must rely on: the samples print 1
 // and 2 where the public enum has 2 and 16.
-func tcnStatusNumber(desc string) string {
+func statusNumber(desc string) string {
 	switch desc {
-	case tcnReady:
+	case stateReady:
 		return "1"
-	case tcnPrepared:
+	case statePrepared:
 		return "2"
 	}
 	return strconv.Itoa(3 + len(desc)%30)
 }
 
 // outOfState is how TCN's state machine is seen to refuse.
-func outOfState(a *tcnAgent, event string) Reply {
+func outOfState(a *seat, event string) sim.Reply {
 	return refuse(http.StatusBadRequest, "state "+a.current+" does not handle event fsm."+event)
 }
 
 // prepare: a wrong session throws the agent into wrap-up, as seen in life.
-func (t *TCN) prepare(a *tcnAgent, session string) Reply {
+func (t *Company) prepare(a *seat, session string) sim.Reply {
 	settings := t.settings[a.HuntGroupSid]
 	if on, ok := settings["enabled"].(bool); ok && !on {
 		return refuse(http.StatusForbidden, "manual dial is not enabled")
 	}
-	if a.current != tcnReady || a.coming {
+	if a.current != stateReady || a.coming {
 		return outOfState(a, "ManualDialPrepare")
 	}
 	if session != a.VoiceSessionSid || a.lost {
-		t.become(a, tcnWrapUp)
-		t.later(a, t.opts.Pace.Wrap, func() { t.become(a, tcnReady) })
+		t.become(a, stateWrapUp)
+		t.later(a, t.opts.Pace.Wrap, func() { t.become(a, stateReady) })
 		return jsonReply(http.StatusOK, struct{}{})
 	}
-	if err := t.note(a, Prepare, ""); err != nil {
+	if err := t.note(a, sim.Prepare, ""); err != nil {
 		return unrecorded()
 	}
 	if t.opts.PrepareStatus {
-		t.become(a, tcnPrepared)
+		t.become(a, statePrepared)
 		return jsonReply(http.StatusOK, t.statusObject(a, session))
 	}
 	a.coming = true
 	t.later(a, t.opts.Pace.Prepare, func() {
 		a.coming = false
-		t.become(a, tcnPrepared)
+		t.become(a, statePrepared)
 	})
 	return jsonReply(http.StatusOK, struct{}{})
 }
 
 // cancel undoes what is prepared on the session, or on its way.
-func (t *TCN) cancel(a *tcnAgent, session string) Reply {
+func (t *Company) cancel(a *seat, session string) sim.Reply {
 	if session != a.VoiceSessionSid {
 		return refuse(http.StatusNotFound, "no such session")
 	}
-	if a.current != tcnPrepared && !a.coming {
+	if a.current != statePrepared && !a.coming {
 		return outOfState(a, "ManualDialCancel")
 	}
-	if err := t.note(a, Cancel, ""); err != nil {
+	if err := t.note(a, sim.Cancel, ""); err != nil {
 		return unrecorded()
 	}
 	a.coming, a.scrubbed = false, nil
-	t.become(a, tcnUndone)
-	t.later(a, t.opts.Pace.Cancel, func() { t.become(a, tcnReady) })
+	t.become(a, stateUndone)
+	t.later(a, t.opts.Pace.Cancel, func() { t.become(a, stateReady) })
 	return jsonReply(http.StatusOK, struct{}{})
 }
 
 // unrecorded is the answer when the ledger cannot be written: what is not on
 // record did not happen.
-func unrecorded() Reply { return refuse(http.StatusInternalServerError, "ledger") }
+func unrecorded() sim.Reply { return refuse(http.StatusInternalServerError, "ledger") }

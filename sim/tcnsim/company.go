@@ -1,4 +1,7 @@
-package sim
+// Package tcnsim is the simulator's TCN: an agent's state machine as the
+// document draws it, its scrub and its dial, over HTTP, strict in every field.
+// It shares no word with the client that it plays against.
+package tcnsim
 
 import (
 	_ "embed"
@@ -8,13 +11,15 @@ import (
 	"strconv"
 	"sync"
 	"time"
+
+	"github.com/outdial/outdial/sim"
 )
 
-// TCNName is the dialect's name in faults, ledger and history.
-const TCNName = "tcn"
+// Name is its name in faults, ledger and history.
+const Name = "tcn"
 
-// TCNAgent is one agent. Empty fields are those of the document's samples.
-type TCNAgent struct {
+// Agent is one agent. Empty fields are those of the document's samples.
+type Agent struct {
 	Token           string
 	AgentSid        string
 	ClientSid       string
@@ -24,15 +29,15 @@ type TCNAgent struct {
 	Status          string // at the beginning; "" is READY
 }
 
-// TCNPace is how long the steps take; 0 is the simulator's pace.
-type TCNPace struct {
+// Pace is how long the steps take; 0 is the simulator's pace.
+type Pace struct {
 	Prepare, Cancel, Start, Ring, Talk, Wrap time.Duration
 }
 
-// TCNOptions configure the dialect. The zero value has the agent of the
+// Options configure the dialect. The zero value has the agent of the
 // document's samples, token "token-2098765", and is as unkind as TCN may be.
-type TCNOptions struct {
-	Agents        []TCNAgent
+type Options struct {
+	Agents        []Agent
 	Paths         map[string]string         // by operation, over those of package tcn
 	Settings      map[string]map[string]any // by hunt group, over the sample's manualDial
 	PrepareStatus bool                      // prepare answers with the status object, else {} and it takes a while
@@ -40,23 +45,23 @@ type TCNOptions struct {
 	FlatSession   bool                      // voiceSessionSid at the top level
 	NumericSids   bool                      // sids as JSON numbers
 	StaleStatus   int                       // answers a question about a session that is over; 0 is 200, and keepAliveSucceeded is false
-	Pace          TCNPace
+	Pace          Pace
 }
 
-// TCN is the dialect: an http.Handler that answers as TCN does.
-type TCN struct {
-	sim   *Simulator
-	opts  TCNOptions
+// Company is the dialect: an http.Handler that answers as TCN does.
+type Company struct {
+	sim   *sim.Simulator
+	opts  Options
 	paths map[string]string // path ─▶ operation
 
 	mu       sync.Mutex
-	agents   []*tcnAgent
+	agents   []*seat
 	settings map[string]map[string]any // by hunt group
 }
 
-// tcnAgent is one agent's state machine, under TCN.mu.
-type tcnAgent struct {
-	TCNAgent
+// seat is one agent's state machine, under Company.mu.
+type seat struct {
+	Agent
 	number   int // place in the list, for derived samples
 	current  string
 	paused   bool
@@ -68,30 +73,30 @@ type tcnAgent struct {
 	shown    string // currentSessionId; "" is the voice session
 	coming   bool   // a preparation is on its way
 	turn     int    // grows with every change, so that old timers see they are late
-	scrubbed *tcnScrubbed
-	call     *tcnCall
+	scrubbed *scrubbed
+	call     *underWay
 }
 
-// tcnScrubbed is what a scrub promised.
-type tcnScrubbed struct {
+// scrubbed is what a scrub promised.
+type scrubbed struct {
 	callSid, taskGroupSid string
 	ok                    bool
 	said                  map[string]json.RawMessage
 }
 
-// tcnCall is the call under way.
-type tcnCall struct {
+// underWay is the call under way.
+type underWay struct {
 	sid, number, correlation string
-	part                     Part
+	part                     sim.Part
 }
 
-// TCN adds the dialect to the simulator.
-func (s *Simulator) TCN(o TCNOptions) (*TCN, error) {
+// New adds the dialect to the simulator.
+func New(s *sim.Simulator, o Options) (*Company, error) {
 	if len(o.Agents) == 0 {
-		o.Agents = TCNAgents(1)
+		o.Agents = Agents(1)
 	}
-	t := &TCN{sim: s, opts: o, paths: map[string]string{}, settings: map[string]map[string]any{}}
-	for op, path := range tcnPaths() {
+	t := &Company{sim: s, opts: o, paths: map[string]string{}, settings: map[string]map[string]any{}}
+	for op, path := range defaultPaths() {
 		if p, ok := o.Paths[op]; ok {
 			path = p
 		}
@@ -104,7 +109,7 @@ func (s *Simulator) TCN(o TCNOptions) (*TCN, error) {
 			return nil, fmt.Errorf("two TCN agents share a token or a sid")
 		}
 		seen[a.Token], seen[a.AgentSid] = true, true
-		t.agents = append(t.agents, &tcnAgent{TCNAgent: a, number: i, current: a.Status, changed: s.clock.Now()})
+		t.agents = append(t.agents, &seat{Agent: a, number: i, current: a.Status, changed: s.Clock().Now()})
 	}
 	for group, change := range o.Settings {
 		if err := t.setSettings(group, change); err != nil {
@@ -115,11 +120,11 @@ func (s *Simulator) TCN(o TCNOptions) (*TCN, error) {
 	return t, nil
 }
 
-// TCNAgents makes n agents whose sids count up from the document's samples.
-func TCNAgents(n int) []TCNAgent {
-	out := make([]TCNAgent, 0, n)
+// Agents makes n agents whose sids count up from the document's samples.
+func Agents(n int) []Agent {
+	out := make([]Agent, 0, n)
 	for i := range n {
-		out = append(out, TCNAgent{
+		out = append(out, Agent{
 			AgentSid:        strconv.Itoa(2098765 + i),
 			AsmSessionSid:   strconv.Itoa(20003456 + i),
 			VoiceSessionSid: strconv.Itoa(50006789 + i),
@@ -128,10 +133,10 @@ func TCNAgents(n int) []TCNAgent {
 	return out
 }
 
-func (a TCNAgent) filled() TCNAgent {
+func (a Agent) filled() Agent {
 	for field, def := range map[*string]string{
 		&a.AgentSid: "2098765", &a.ClientSid: "2000123", &a.HuntGroupSid: "1045678",
-		&a.AsmSessionSid: "20003456", &a.VoiceSessionSid: "50006789", &a.Status: tcnReady,
+		&a.AsmSessionSid: "20003456", &a.VoiceSessionSid: "50006789", &a.Status: stateReady,
 	} {
 		if *field == "" {
 			*field = def
@@ -144,15 +149,15 @@ func (a TCNAgent) filled() TCNAgent {
 }
 
 // Name implements Dialect.
-func (t *TCN) Name() string { return TCNName }
+func (t *Company) Name() string { return Name }
 
 // Agents implements Dialect.
-func (t *TCN) Agents() []AgentView {
+func (t *Company) Agents() []sim.AgentView {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	out := []AgentView{}
+	out := []sim.AgentView{}
 	for _, a := range t.agents {
-		v := AgentView{Provider: TCNName, Agent: a.AgentSid, Session: a.VoiceSessionSid, State: a.current}
+		v := sim.AgentView{Provider: Name, Agent: a.AgentSid, Session: a.VoiceSessionSid, State: a.current}
 		if a.call != nil {
 			v.Call = a.call.sid
 		}
@@ -165,10 +170,10 @@ func (t *TCN) Agents() []AgentView {
 // keepAlive (true, false until there is a new session, or "never"),
 // currentSessionId ("" is ours), huntGroupSid, token, inbound (true: somebody
 // calls the agent), settings (keys of manualDial, for the agent's hunt group).
-func (t *TCN) Set(agent string, change map[string]any) error {
+func (t *Company) Set(agent string, change map[string]any) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	a := t.find(func(a *tcnAgent) bool { return a.AgentSid == agent })
+	a := t.find(func(a *seat) bool { return a.AgentSid == agent })
 	if a == nil {
 		return fmt.Errorf("no TCN agent of that sid")
 	}
@@ -180,7 +185,7 @@ func (t *TCN) Set(agent string, change map[string]any) error {
 	return nil
 }
 
-func (t *TCN) set(a *tcnAgent, key string, value any) error {
+func (t *Company) set(a *seat, key string, value any) error {
 	word, isWord := value.(string)
 	on, isBool := value.(bool)
 	group, isGroup := value.(map[string]any)
@@ -210,7 +215,7 @@ func (t *TCN) set(a *tcnAgent, key string, value any) error {
 	return nil
 }
 
-func (t *TCN) find(is func(*tcnAgent) bool) *tcnAgent {
+func (t *Company) find(is func(*seat) bool) *seat {
 	for _, a := range t.agents {
 		if is(a) {
 			return a
@@ -219,13 +224,13 @@ func (t *TCN) find(is func(*tcnAgent) bool) *tcnAgent {
 	return nil
 }
 
-func (t *TCN) setSettings(group string, change map[string]any) error {
+func (t *Company) setSettings(group string, change map[string]any) error {
 	have, ok := t.settings[group]
 	if !ok {
 		var sample struct {
 			ManualDial map[string]any `json:"manualDial"`
 		}
-		if err := json.Unmarshal(tcnSettingsSample, &sample); err != nil {
+		if err := json.Unmarshal(settingsSample, &sample); err != nil {
 			return fmt.Errorf("settings sample: %w", err)
 		}
 		have = sample.ManualDial
@@ -235,11 +240,11 @@ func (t *TCN) setSettings(group string, change map[string]any) error {
 	return nil
 }
 
-//go:embed fixtures/tcn/agent.json
-var tcnAgentSample []byte
+//go:embed fixtures/agent.json
+var agentSample []byte
 
-//go:embed fixtures/tcn/settings.json
-var tcnSettingsSample []byte
+//go:embed fixtures/settings.json
+var settingsSample []byte
 
-//go:embed fixtures/tcn/countries.json
-var tcnCountriesSample []byte
+//go:embed fixtures/countries.json
+var countriesSample []byte

@@ -1,4 +1,4 @@
-package sim_test
+package tcnsim_test
 
 import (
 	"context"
@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/outdial/outdial/sim"
+	"github.com/outdial/outdial/sim/tcnsim"
 )
 
 // try posts a start on a connection of its own and says what came back.
@@ -17,7 +18,7 @@ func (d *desk) try(body string, patience time.Duration) (status int, answer stri
 	d.t.Helper()
 	ctx, cancel := context.WithTimeout(d.t.Context(), patience)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, d.url+"/api/v0alpha/"+paths()[sim.TCNStartOp], strings.NewReader(body))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, d.url+"/api/v0alpha/"+paths()[tcnsim.OpStart], strings.NewReader(body))
 	if err != nil {
 		d.t.Fatal(err)
 	}
@@ -60,8 +61,8 @@ func TestEveryFaultMode(t *testing.T) {
 		tested[tc.fault.Mode] = true
 		t.Run(string(tc.fault.Mode), func(t *testing.T) {
 			t.Parallel()
-			d, start := scrubbed(t, sim.TCNOptions{})
-			tc.fault.Operation, tc.fault.Number = sim.TCNStartOp, "1234"
+			d, start := scrubbed(t, tcnsim.Options{})
+			tc.fault.Operation, tc.fault.Number = tcnsim.OpStart, "1234"
 			if _, err := d.sim.Faults.Add(tc.fault); err != nil {
 				t.Fatal(err)
 			}
@@ -79,7 +80,7 @@ func TestEveryFaultMode(t *testing.T) {
 			if n := d.sim.Ledger().Count(sim.Start, ""); n != tc.rang {
 				t.Errorf("it rang %d times, want %d", n, tc.rang)
 			}
-			if h := d.sim.History(sim.TCNName, sim.TCNStartOp, ""); len(h) != 1 || h[0].Fault != tc.fault.Mode {
+			if h := d.sim.History(tcnsim.Name, tcnsim.OpStart, ""); len(h) != 1 || h[0].Fault != tc.fault.Mode {
 				t.Errorf("history %+v", h)
 			}
 			if left := d.sim.Faults.List(); len(left) != 0 {

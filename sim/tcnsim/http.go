@@ -1,4 +1,4 @@
-package sim
+package tcnsim
 
 import (
 	"crypto/subtle"
@@ -6,52 +6,54 @@ import (
 	"io"
 	"net/http"
 	"strings"
+
+	"github.com/outdial/outdial/sim"
 )
 
 // Operations of the dialect, as faults and history name them.
 const (
-	TCNAgentOp     = "agent"
-	TCNSettingsOp  = "settings"
-	TCNSessionOp   = "session"
-	TCNCountriesOp = "countries"
-	TCNStatusOp    = "status"
-	TCNPrepareOp   = "prepare"
-	TCNScrubOp     = "scrub"
-	TCNCancelOp    = "cancel"
-	TCNStartOp     = "start"
+	OpAgent     = "agent"
+	OpSettings  = "settings"
+	OpSession   = "session"
+	OpCountries = "countries"
+	OpStatus    = "status"
+	OpPrepare   = "prepare"
+	OpScrub     = "scrub"
+	OpCancel    = "cancel"
+	OpStart     = "start"
 )
 
-// tcnPaths is the simulator's own convention, the same as the client's
+// defaultPaths is the simulator's own convention, the same as the client's
 // defaults: the document lost every URL.
-func tcnPaths() map[string]string {
+func defaultPaths() map[string]string {
 	return map[string]string{
-		TCNAgentOp:     "/api/v0alpha/p3api/getcurrentagent",
-		TCNSettingsOp:  "/api/v0alpha/p3api/gethuntgroupagentsettings",
-		TCNSessionOp:   "/api/v1alpha1/asm/asmapi/getcurrentsession",
-		TCNCountriesOp: "/api/v0alpha/org/countries/list/get",
-		TCNStatusOp:    "/api/v0alpha/acd/agentgetstatus",
-		TCNPrepareOp:   "/api/v0alpha/acd/dialmanualprepare",
-		TCNScrubOp:     "/api/v0alpha/callqueue/processmanualdialcall",
-		TCNCancelOp:    "/api/v0alpha/acd/dialmanualcancel",
-		TCNStartOp:     "/api/v0alpha/p3api/manualdialstart",
+		OpAgent:     "/api/v0alpha/p3api/getcurrentagent",
+		OpSettings:  "/api/v0alpha/p3api/gethuntgroupagentsettings",
+		OpSession:   "/api/v1alpha1/asm/asmapi/getcurrentsession",
+		OpCountries: "/api/v0alpha/org/countries/list/get",
+		OpStatus:    "/api/v0alpha/acd/agentgetstatus",
+		OpPrepare:   "/api/v0alpha/acd/dialmanualprepare",
+		OpScrub:     "/api/v0alpha/callqueue/processmanualdialcall",
+		OpCancel:    "/api/v0alpha/acd/dialmanualcancel",
+		OpStart:     "/api/v0alpha/p3api/manualdialstart",
 	}
 }
 
-const tcnBodyLimit = 64 << 10
+const bodyLimit = 64 << 10
 
 // ServeHTTP implements http.Handler.
-func (t *TCN) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (t *Company) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	op, ok := t.paths[r.URL.Path]
 	if !ok {
-		say(w, refuse(http.StatusNotFound, "no such operation"))
+		refuse(http.StatusNotFound, "no such operation").Say(w)
 		return
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, tcnBodyLimit))
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, bodyLimit))
 	if err != nil {
-		say(w, refuse(http.StatusRequestEntityTooLarge, "body too large"))
+		refuse(http.StatusRequestEntityTooLarge, "body too large").Say(w)
 		return
 	}
-	x := Exchange{Provider: TCNName, Operation: op, Body: string(body)}
+	x := sim.Exchange{Provider: Name, Operation: op, Body: string(body)}
 	a := t.authorized(r)
 	if a == nil || r.Method != http.MethodPost {
 		reply := refuse(http.StatusUnauthorized, "not authenticated")
@@ -60,7 +62,7 @@ func (t *TCN) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		x.Status = reply.Status
 		t.sim.Saw(x)
-		say(w, reply)
+		reply.Say(w)
 		return
 	}
 	x.Agent = a.AgentSid
@@ -69,16 +71,16 @@ func (t *TCN) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if number == "" {
 		number = t.numberOf(a)
 	}
-	f, _ := t.sim.Faults.Take(TCNName, op, a.AgentSid, number)
+	f, _ := t.sim.Faults.Take(Name, op, a.AgentSid, number)
 	turn := 0
-	t.sim.Play(w, r, x, f, func() Reply {
+	t.sim.Play(w, r, x, f, func() sim.Reply {
 		turn++
 		if bad != nil {
 			return *bad
 		}
 		t.mu.Lock()
 		defer t.mu.Unlock()
-		if turn > 1 && op == TCNStartOp {
+		if turn > 1 && op == OpStart {
 			return t.startAgain(a)
 		}
 		return t.do(op, a, fields)
@@ -86,21 +88,21 @@ func (t *TCN) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // authorized finds the agent of the bearer token.
-func (t *TCN) authorized(r *http.Request) *tcnAgent {
+func (t *Company) authorized(r *http.Request) *seat {
 	token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
 	if !ok || token == "" {
 		return nil
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.find(func(a *tcnAgent) bool {
+	return t.find(func(a *seat) bool {
 		return subtle.ConstantTimeCompare([]byte(a.Token), []byte(token)) == 1
 	})
 }
 
 // parse reads a body as an object; in the JSONC mode comments and trailing
 // commas are taken out first.
-func (t *TCN) parse(body []byte) (map[string]json.RawMessage, *Reply) {
+func (t *Company) parse(body []byte) (map[string]json.RawMessage, *sim.Reply) {
 	if t.opts.JSONC {
 		body = plainJSON(body)
 	}
@@ -112,7 +114,7 @@ func (t *TCN) parse(body []byte) (map[string]json.RawMessage, *Reply) {
 	return fields, nil
 }
 
-func (t *TCN) numberOf(a *tcnAgent) string {
+func (t *Company) numberOf(a *seat) string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	switch {
@@ -124,23 +126,23 @@ func (t *TCN) numberOf(a *tcnAgent) string {
 	return ""
 }
 
-func (t *TCN) do(op string, a *tcnAgent, fields map[string]json.RawMessage) Reply {
+func (t *Company) do(op string, a *seat, fields map[string]json.RawMessage) sim.Reply {
 	switch op {
-	case TCNAgentOp:
+	case OpAgent:
 		return t.currentAgent(a)
-	case TCNSettingsOp:
+	case OpSettings:
 		return t.groupSettings(fields)
-	case TCNSessionOp:
+	case OpSession:
 		return t.session(a)
-	case TCNCountriesOp:
-		return Reply{Status: http.StatusOK, Body: tcnCountriesSample}
-	case TCNStatusOp:
+	case OpCountries:
+		return sim.Reply{Status: http.StatusOK, Body: countriesSample}
+	case OpStatus:
 		return t.status(a, asText(fields["sessionSid"]))
-	case TCNPrepareOp:
+	case OpPrepare:
 		return t.prepare(a, asText(fields["sessionSid"]))
-	case TCNScrubOp:
+	case OpScrub:
 		return t.scrub(a, fields)
-	case TCNCancelOp:
+	case OpCancel:
 		return t.cancel(a, asText(fields["sessionSid"]))
 	default:
 		return t.start(a, fields)
@@ -149,16 +151,16 @@ func (t *TCN) do(op string, a *tcnAgent, fields map[string]json.RawMessage) Repl
 
 // refuse is an error answer. Its form is the simulator's own: the document
 // shows none.
-func refuse(status int, message string) Reply {
+func refuse(status int, message string) sim.Reply {
 	return jsonReply(status, map[string]any{"code": status, "message": message, "details": []any{}})
 }
 
-func jsonReply(status int, v any) Reply {
+func jsonReply(status int, v any) sim.Reply {
 	b, err := json.Marshal(v)
 	if err != nil {
-		return Reply{Status: http.StatusInternalServerError, Body: []byte(`{}`)}
+		return sim.Reply{Status: http.StatusInternalServerError, Body: []byte(`{}`)}
 	}
-	return Reply{Status: status, Body: b}
+	return sim.Reply{Status: status, Body: b}
 }
 
 // asText reads a string, or a number digit by digit.

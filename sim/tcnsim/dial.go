@@ -1,4 +1,4 @@
-package sim
+package tcnsim
 
 import (
 	"encoding/json"
@@ -7,35 +7,37 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/outdial/outdial/sim"
 )
 
-// tcnVerdicts are the six verdicts of a scrub, by TCN's names.
-func tcnVerdicts() []string {
+// verdicts are the six verdicts of a scrub, by TCN's names.
+func verdicts() []string {
 	return []string{"isDialValidationOk", "isTimeZoneScrubOk", "isCellPhoneScrubOk",
 		"isCustomCallingRulesScrubOk", "isDnclScrubOk", "isNaturalComplianceOk"}
 }
 
-// tcnShared are the fields that a start must repeat from its scrub.
-func tcnShared() []string {
+// shared are the fields that a start must repeat from its scrub.
+func shared() []string {
 	return []string{"clientSid", "countrySid", "agentSid", "startTime", "callerId", "phoneNumber", "countryCode",
 		"callerIdCountryCode", "callerIdCountrySid", "ruleSetName"}
 }
 
 // scrub is TCN's compliance. It wants the state MANUAL_DIAL_PREPARED and a
 // body that is right in every field.
-func (t *TCN) scrub(a *tcnAgent, fields map[string]json.RawMessage) Reply {
+func (t *Company) scrub(a *seat, fields map[string]json.RawMessage) sim.Reply {
 	call := inner(fields, "call")
-	if a.current != tcnPrepared {
+	if a.current != statePrepared {
 		return outOfState(a, "ProcessManualDialCall")
 	}
-	if bad := t.faulty(a, call, append(tcnShared(), "doRecord", "useGlobalTimeZoneScrub", "doCellPhoneScrub", "doDnclScrub")); bad != "" {
+	if bad := t.faulty(a, call, append(shared(), "doRecord", "useGlobalTimeZoneScrub", "doCellPhoneScrub", "doDnclScrub")); bad != "" {
 		return refuse(http.StatusBadRequest, "invalid field "+bad)
 	}
 	part := t.sim.Script.For(e164In(call))
-	a.scrubbed = &tcnScrubbed{
+	a.scrubbed = &scrubbed{
 		callSid: t.sim.NewID(9), taskGroupSid: t.sim.NewID(6), ok: validated(part.Deny), said: call,
 	}
-	if err := t.note(a, Scrub, strings.Join(part.Deny, ",")); err != nil {
+	if err := t.note(a, sim.Scrub, strings.Join(part.Deny, ",")); err != nil {
 		return unrecorded()
 	}
 	return jsonReply(http.StatusOK, map[string]any{"scrubbedCall": t.echo(a.scrubbed, part.Deny)})
@@ -49,20 +51,20 @@ func validated(deny []string) bool {
 	})
 }
 
-func (t *TCN) echo(s *tcnScrubbed, deny []string) map[string]any {
+func (t *Company) echo(s *scrubbed, deny []string) map[string]any {
 	out := map[string]any{
 		"taskSid": "0", "callSid": t.numeric(s.callSid), "taskGroupSid": t.numeric(s.taskGroupSid),
 		"deliveryDuration": 0, "linkCallDuration": 0, "result": "CALL_RESULT_UNKNOWN", "sipCode": 0,
 		"recordingFileName": "", "callDataType": "Manual", "zipCode": "", "isPreviewByRecord": false,
 		"simpleResultMetaData": []any{}, "simpleMetaData": s.said["simpleMetaData"],
 	}
-	for _, k := range tcnShared() {
+	for _, k := range shared() {
 		out[k] = asText(s.said[k])
 	}
 	for _, k := range []string{"doRecord", "useGlobalTimeZoneScrub", "doCellPhoneScrub", "doDnclScrub"} {
 		out[k] = asText(s.said[k]) == "true"
 	}
-	for _, k := range tcnVerdicts() {
+	for _, k := range verdicts() {
 		out[k] = !slices.Contains(deny, k) && !slices.Contains(deny, "partial:"+k)
 		if k == "isDialValidationOk" {
 			out[k] = s.ok
@@ -75,7 +77,7 @@ func (t *TCN) echo(s *tcnScrubbed, deny []string) map[string]any {
 }
 
 // faulty names the first field of a call that is not as it must be.
-func (t *TCN) faulty(a *tcnAgent, call map[string]json.RawMessage, need []string) string {
+func (t *Company) faulty(a *seat, call map[string]json.RawMessage, need []string) string {
 	if !strings.EqualFold(asText(call["callDataType"]), "manual") {
 		return "callDataType"
 	}
@@ -112,11 +114,11 @@ func (t *TCN) faulty(a *tcnAgent, call map[string]json.RawMessage, need []string
 }
 
 // dialable: national digits of the country's length, without the country code.
-func (t *TCN) dialable(call map[string]json.RawMessage) bool {
+func (t *Company) dialable(call map[string]json.RawMessage) bool {
 	var list struct {
 		Countries []struct{ CountrySid, CountryCode, TotalDigits string }
 	}
-	if json.Unmarshal(tcnCountriesSample, &list) != nil {
+	if json.Unmarshal(countriesSample, &list) != nil {
 		return false
 	}
 	for _, c := range list.Countries {
@@ -129,14 +131,14 @@ func (t *TCN) dialable(call map[string]json.RawMessage) bool {
 
 // start takes the dial: the state, the session, the hunt group and every field
 // must be those of the scrub.
-func (t *TCN) start(a *tcnAgent, fields map[string]json.RawMessage) Reply {
+func (t *Company) start(a *seat, fields map[string]json.RawMessage) sim.Reply {
 	call := inner(fields, "simpleCallData")
-	if bad := t.faulty(a, call, append(tcnShared(), "doRecord", "callSid", "taskGroupSid")); bad != "" {
+	if bad := t.faulty(a, call, append(shared(), "doRecord", "callSid", "taskGroupSid")); bad != "" {
 		return refuse(http.StatusBadRequest, "invalid field "+bad)
 	}
 	s := a.scrubbed
 	switch {
-	case a.current != tcnPrepared:
+	case a.current != statePrepared:
 		return outOfState(a, "ManualDialStart")
 	case s == nil || asText(call["callSid"]) != s.callSid || asText(call["taskGroupSid"]) != s.taskGroupSid:
 		return refuse(http.StatusBadRequest, "callSid was not scrubbed")
@@ -147,14 +149,14 @@ func (t *TCN) start(a *tcnAgent, fields map[string]json.RawMessage) Reply {
 	case asText(fields["huntGroupSid"]) != a.HuntGroupSid:
 		return refuse(http.StatusBadRequest, "invalid field huntGroupSid")
 	}
-	for _, k := range append(tcnShared(), "doRecord", "simpleMetaData") {
+	for _, k := range append(shared(), "doRecord", "simpleMetaData") {
 		if !sameJSON(call[k], s.said[k]) {
 			return refuse(http.StatusBadRequest, "field differs from the scrub: "+k)
 		}
 	}
 	number := e164In(call)
-	a.call = &tcnCall{sid: s.callSid, number: number, part: t.sim.Script.For(number), correlation: correlation(call)}
-	if err := t.note(a, Start, ""); err != nil {
+	a.call = &underWay{sid: s.callSid, number: number, part: t.sim.Script.For(number), correlation: correlation(call)}
+	if err := t.note(a, sim.Start, ""); err != nil {
 		a.call = nil
 		return unrecorded()
 	}
@@ -164,8 +166,8 @@ func (t *TCN) start(a *tcnAgent, fields map[string]json.RawMessage) Reply {
 }
 
 // startAgain is a provider that rings twice though it was asked once.
-func (t *TCN) startAgain(a *tcnAgent) Reply {
-	if a.call == nil || t.note(a, Start, "double") != nil {
+func (t *Company) startAgain(a *seat) sim.Reply {
+	if a.call == nil || t.note(a, sim.Start, "double") != nil {
 		return unrecorded()
 	}
 	return jsonReply(http.StatusOK, struct{}{})
