@@ -78,6 +78,8 @@ func run(e *env, args []string) int {
 	switch {
 	case err == nil, errors.Is(err, context.Canceled) && e.ctx.Err() != nil:
 		return 0
+	case errors.Is(err, demo.ErrStopped):
+		return 130 // as a shell says of what Ctrl-C ended
 	case isConfig(err):
 		fmt.Fprintln(e.errOut, err)
 		return 2

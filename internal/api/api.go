@@ -135,7 +135,11 @@ func answer(r micro.Request, e Endpoint, logger *slog.Logger) {
 // detail: it could hold anything.
 func refusal(err error) (code, message string, body []byte) {
 	if e, ok := errors.AsType[*Error](err); ok {
-		body, _ = json.Marshal(map[string]any{"error": e.Message, "faults": e.Faults})
+		says := map[string]any{"error": e.Message}
+		if len(e.Faults) > 0 {
+			says["faults"] = e.Faults
+		}
+		body, _ = json.Marshal(says)
 		return e.Code, e.Message, body
 	}
 	code = "500"

@@ -25,6 +25,7 @@ const (
 	resultRetry       = "retry"
 	resultHold        = "hold"
 	resultParked      = "parked"
+	resultRefused     = "refused" // an input of somebody else's, who has their answer: nobody has to look
 	resultQuarantined = "quarantined"
 )
 
@@ -116,7 +117,9 @@ func (c *consumer) park(ctx context.Context, m jetstream.Msg, d Delivery, err er
 		Deliveries: uint64(max(d.Tries, 0)), At: c.rt.cfg.Clock.Now(),
 		Faults: []events.Fault{{Code: code, Message: result + ", " + fault.Of(err).String()}},
 	}
+	level := slog.LevelError
 	if refused, ok := errors.AsType[*events.RejectError](err); ok {
+		result, level = resultRefused, slog.LevelInfo
 		// An input refused for what is in it: its faults are the answer.
 		note.Stage, note.Faults = refused.Note.Stage, refused.Note.Faults
 		note.Source, note.ID = refused.Note.Source, refused.Note.ID
@@ -129,10 +132,6 @@ func (c *consumer) park(ctx context.Context, m jetstream.Msg, d Delivery, err er
 		c.log.Error("could not be parked; it stays in the stream", "seq", d.Seq, "code", code, "because", fault.Code(rerr))
 		c.nak(m, c.rt.cfg.delay(n))
 		return ending{resultRetry, code}
-	}
-	level := slog.LevelError
-	if _, ok := errors.AsType[*events.RejectError](err); ok {
-		level = slog.LevelInfo // somebody else's mistake, and they have their answer
 	}
 	c.log.Log(ctx, level, result, "seq", d.Seq, "subject", shownSubject(d), "code", code)
 	if terr := m.TermWithReason(code); terr != nil {

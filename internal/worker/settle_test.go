@@ -100,6 +100,25 @@ func TestWhatCannotBeHelpedIsParkedAndThePayloadIsNotKept(t *testing.T) {
 	}
 }
 
+// What a sender got wrong is the sender's to mend: it is counted by itself, and
+// the alert that asks for a person does not hear of it.
+func TestARefusedInputIsNotCountedAsParked(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, 30*time.Second)
+	c, out := b.config(t)
+	run(t, c, requestsTo(func(_ context.Context, d Delivery) error {
+		return &events.RejectError{Note: events.Rejected{Stage: "request", Tenant: "acme", Faults: []events.Fault{{Code: "not_e164"}}}}
+	}))
+	b.request(t, canary)
+	b.settled(t, "REQUESTS_acme")
+	if notes := b.rejected(t); len(notes) != 1 || notes[0].Stage != "request" {
+		t.Errorf("notes %+v", notes)
+	}
+	if says := out.String(); !strings.Contains(says, resultRefused) || strings.Contains(says, resultParked) {
+		t.Errorf("log: %s", says)
+	}
+}
+
 func TestAPanicIsParkedAndItsValueStaysInside(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, 30*time.Second)

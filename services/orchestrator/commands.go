@@ -55,9 +55,18 @@ func (s *Service) refer(ctx context.Context, tenant string, body []byte) (*lifec
 		return nil, err
 	}
 	if c.Request == nil {
-		return nil, api.NotFound("no such call; a request that was refused is in the stream REJECTED")
+		return nil, s.noCall("no such call; a request that was refused is in the stream REJECTED")
 	}
 	return c, nil
+}
+
+// noCall says that a call is not on record. While the store is in question
+// nothing is taken from the requests, and what it knew of may be lost.
+func (s *Service) noCall(message string) error {
+	if s.Standing().Held {
+		return &api.Error{Code: "503", Message: "not known now: the store went back in time, and requests wait until it is accepted; ask again then"}
+	}
+	return api.NotFound(message)
 }
 
 // A CallView is what call.get answers. Personal data stays in the log.
@@ -320,7 +329,7 @@ func (s *Service) cancelOne(ctx context.Context, tenant, id string, in cancelReq
 		out.State = string(c.State)
 		switch {
 		case c.Request == nil:
-			return nil, api.NotFound("no such call")
+			return nil, s.noCall("no such call")
 		case !c.Open():
 			out.Status = "closed"
 			return nil, nil

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/outdial/outdial/internal/api"
+	"github.com/outdial/outdial/internal/log/marks"
 	"github.com/outdial/outdial/pkg/events"
 )
 
@@ -93,5 +94,19 @@ func TestOneAgentOfAProvidersIsEnrolledOnce(t *testing.T) {
 			t.Errorf("%s: %v, want %q", step.story, err, step.code)
 		}
 		w.tell()
+	}
+}
+
+// An acknowledged request is not taken while the store is in question, so that
+// nobody may hear that there is no such call.
+func TestACallIsNotDeniedWhileTheStoreIsInQuestion(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for _, verb := range []string{"get", "explain", "cancel"} {
+		for held, code := range map[bool]string{true: "503", false: "404"} {
+			w.s.Standing = func() marks.Standing { return marks.Standing{Held: held} }
+			_, err := w.do("call", verb, `{"source":"/crm","id":"7"}`)
+			wantCode(t, err, code)
+		}
 	}
 }

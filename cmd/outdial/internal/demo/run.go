@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math"
 	"net/http"
 	"os"
 	"time"
@@ -57,6 +58,9 @@ type show struct {
 // than it should.
 var ErrNotAsPromised = errors.New("the demonstration did not go as it should")
 
+// ErrStopped says that somebody ended the demonstration before it was over.
+var ErrStopped = errors.New("stopped")
+
 // Run runs the demonstration.
 func Run(ctx context.Context, o Options) error {
 	if o.Pace == 0 {
@@ -76,25 +80,64 @@ func Run(ctx context.Context, o Options) error {
 		_, err := io.WriteString(o.Out, s.places.yaml())
 		return err
 	}
+	return s.whole(ctx)
+}
+
+// whole is the demonstration from its start to its end, whoever brings that about.
+func (s *show) whole(ctx context.Context) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	if err := s.start(ctx); err != nil {
-		return err
+	defer s.close(ctx)
+	err := s.run(ctx)
+	if ctx.Err() != nil {
+		fmt.Fprintln(s.Out, "\nstopped")
+		return ErrStopped
 	}
-	defer s.app.Close()
-	defer s.nc.Close()
-	s.banner()
-	play, cancel := context.WithTimeout(ctx, limit)
-	defer cancel()
-	if err := s.play(play); err != nil {
-		return err
-	}
-	verdict := s.summary(ctx)
-	if o.Keep && ctx.Err() == nil {
+	if s.Keep && s.table != nil {
 		s.stay()
 		<-ctx.Done()
 	}
-	return verdict
+	return err
+}
+
+// run goes through the demonstration, from its start to its summary.
+func (s *show) run(ctx context.Context) error {
+	if err := s.start(ctx); err != nil {
+		return err
+	}
+	s.banner()
+	play, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	if err := s.play(play); err != nil || ctx.Err() != nil {
+		return err
+	}
+	return s.summary(ctx)
+}
+
+// atMost is how long whoever stops the demonstration waits for its end: what it
+// stored is thrown away, so nothing has to be finished.
+const atMost = 1500 * time.Millisecond
+
+// close ends what was started, and waits for it as long as nobody is in a hurry.
+func (s *show) close(ctx context.Context) {
+	hurry := time.Duration(math.MaxInt64)
+	if ctx.Err() != nil {
+		hurry = atMost
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if s.nc != nil {
+			s.nc.Close()
+		}
+		if s.app != nil {
+			s.app.Close()
+		}
+	}()
+	select {
+	case <-done:
+	case <-time.After(hurry):
+	}
 }
 
 // start starts the simulators, the app and the desktops.
@@ -181,6 +224,9 @@ func (s *show) play(ctx context.Context) error {
 	select {
 	case <-ended:
 	case <-ctx.Done():
+		if !errors.Is(ctx.Err(), context.DeadlineExceeded) {
+			return ctx.Err()
+		}
 		fmt.Fprintf(s.Out, "\nnot every call ended within %s\n", limit)
 	}
 	s.table.finish()
