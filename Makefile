@@ -68,15 +68,14 @@ deadcode: bin/deadcode ## functions that no program of ours can reach
 	@echo "deadcode"; bin/deadcode -filter 'outdial/outdial/(cmd|internal|pkg/providers|services|gen)' ./cmd/... ./services/... ./gen/... ./deploy/... >bin/.dead && \
 	! grep -vE 'Memory.Flush$$|Runtime.Drain$$|Finding.String$$' bin/.dead
 
-size: ## lines of the product: what is neither test, simulator, generator nor demonstration
-	@find cmd internal pkg services -name '*.go' -not -name '*_test.go' -not -path 'cmd/outdial/internal/demo/*' | LC_ALL=C sort | xargs wc -l | \
+size: ## lines of the product: what is neither test, simulator, generator, demonstration nor measurement
+	@find cmd internal pkg services -name '*.go' -not -name '*_test.go' -not -path 'cmd/outdial/internal/demo/*' -not -path 'cmd/outdial/internal/bench/*' | LC_ALL=C sort | xargs wc -l | \
 	awk '$$2 != "total" { split($$2, p, "/"); part = p[1] "/" p[2]; n[part] += $$1; sum += $$1 } \
 	END { for (part in n) printf "%7d  %s\n", n[part], part | "LC_ALL=C sort -k2"; close("LC_ALL=C sort -k2"); printf "%7d  lines of product code\n", sum }'
 
-# BENCH=-stages=floor,desktops for some of it; bin/bench -help lists the rest.
+# BENCH='--stages saturation,latency' for some of it; bin/outdial bench --help lists the rest.
 bench: build ## measures outdial beside bare JetStream: the table of docs/performance.md
-	$(GO) build -o bin/bench ./test/bench
-	@OUTDIAL_REDIS_SERVER=$$(sh deploy/scripts/redis.sh) && export OUTDIAL_REDIS_SERVER && bin/bench $(BENCH)
+	@OUTDIAL_REDIS_SERVER=$$(sh deploy/scripts/redis.sh) && export OUTDIAL_REDIS_SERVER && bin/outdial bench $(BENCH)
 
 interop: ## CloudEvents, AsyncAPI and the desktop relay against their npm counterparts (needs Node and npm)
 	sh test/interop/run.sh

@@ -37,6 +37,8 @@ type cli struct {
 	Compliance complianceCmd    `cmd:"" help:"Ask what compliance would say."`
 	Resolve    resolveCmd       `cmd:"" name:"resolve-regression" help:"Accept a store that went back in time: what is open in it closes, and dialing goes on."`
 	Sim        simCmd           `cmd:"" help:"Run the provider simulators alone."`
+	Bench      benchCmd         `cmd:"" help:"Measure outdial on this machine, beside bare JetStream."`
+	BenchServe benchServerCmd   `cmd:"" name:"bench-server" hidden:""`
 	Version    versionCmd       `cmd:"" help:"Print the version."`
 }
 

@@ -1,10 +1,11 @@
-package main
+package bench
 
 import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"net/http/httptest"
+	"net"
+	"net/http"
 	"slices"
 	"strconv"
 	"strings"
@@ -26,16 +27,19 @@ type load struct {
 	group   string
 	sim     *sim.Simulator
 	fleet   *desktopsim.Fleet
-	company *httptest.Server
+	company *http.Server
+	url     string // of the company
 	stop    context.CancelFunc
 	running sync.WaitGroup
 
 	mu        sync.Mutex
 	sent      int
+	acked     int // requests that the log has
 	talked    map[string]bool
 	requested map[string]time.Time // the calls that are open
 	reached   map[string]time.Time // when they came to the last step
 	waits     []time.Duration      // from requested to dialing
+	ends      []time.Duration      // from requested to closed
 	steps     map[string][]time.Duration
 	outcomes  map[string]int
 	lost      int // closed otherwise than completed, though they talked
@@ -46,11 +50,11 @@ type load struct {
 type life struct{ ring, talk, wrap time.Duration }
 
 // begin starts a subject with its world and waits until everybody is ready.
-func begin(ctx context.Context, o options, w world, lives life) (*load, error) {
+func begin(ctx context.Context, o Options, w world, lives life) (*load, error) {
 	l := &load{}
 	err := l.open(w, lives)
 	if l.company != nil {
-		w.company = l.company.URL
+		w.company = l.url
 	}
 	if err == nil {
 		l.s, err = newSubject(o, w)
@@ -87,7 +91,12 @@ func (l *load) open(w world, lives life) (err error) {
 	if err != nil {
 		return err
 	}
-	l.group, l.company = "1045678", httptest.NewServer(tcn)
+	door, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	l.group, l.company, l.url = "1045678", &http.Server{Handler: tcn, ReadHeaderTimeout: 10 * time.Second}, "http://"+door.Addr().String()
+	l.running.Go(func() { _ = l.company.Serve(door) })
 	return nil
 }
 
@@ -103,7 +112,7 @@ func (l *load) work(ctx context.Context, w world, lives life) error {
 	l.stop = stop
 	l.fleet = desktopsim.NewFleet(l.sim, providers.WebexCC)
 	for i := range w.desktops {
-		at := "http://" + l.s.http[i%max(w.bridges, 1)]
+		at := "http://" + l.s.doors[i%len(l.s.doors)]
 		if _, err := l.fleet.Add(desktopsim.Config{URL: at, Connection: "desk", Agent: deskName(i), Pace: lives.ring}); err != nil {
 			return err
 		}
@@ -136,14 +145,13 @@ func (l *load) end() {
 func (l *load) close() {
 	if l.stop != nil {
 		l.stop()
-		l.running.Wait()
-	}
-	if l.sim != nil {
-		_ = l.sim.Close()
 	}
 	if l.company != nil {
-		l.company.CloseClientConnections()
-		l.company.Close()
+		_ = l.company.Close()
+	}
+	l.running.Wait()
+	if l.sim != nil {
+		_ = l.sim.Close()
 	}
 }
 
@@ -169,7 +177,11 @@ func (l *load) send() error {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
-	_, err = l.s.js.PublishMsg(ctx, m)
+	if _, err = l.s.js.PublishMsg(ctx, m); err == nil {
+		l.mu.Lock()
+		l.acked++
+		l.mu.Unlock()
+	}
 	return err
 }
 
@@ -220,6 +232,9 @@ func (l *load) hear(m *nats.Msg) {
 		var c events.CallClosed
 		_ = json.Unmarshal(m.Data, &c)
 		l.outcomes[c.Outcome+" ("+c.Reason+")"]++
+		if from, ok := l.requested[call]; ok {
+			l.ends = append(l.ends, stored.Sub(from))
+		}
 		if l.talked[call] && c.Outcome != "completed" {
 			l.lost++
 		}
@@ -230,9 +245,13 @@ func (l *load) hear(m *nats.Msg) {
 	}
 }
 
-// closedIn counts the calls that close within a time.
-func (l *load) closedIn(d time.Duration, then func()) int {
+// closedIn counts the calls that close within a time, or until there are enough
+// of them (0: never).
+func (l *load) closedIn(ctx context.Context, d time.Duration, then func(), enough int) int {
 	for n, over := 0, time.After(d); ; n++ {
+		if enough > 0 && n == enough {
+			return n
+		}
 		select {
 		case <-l.closed:
 			if then != nil {
@@ -240,16 +259,21 @@ func (l *load) closedIn(d time.Duration, then func()) int {
 			}
 		case <-over:
 			return n
+		case <-ctx.Done():
+			return n
 		}
 	}
 }
 
-// inFlight keeps n requests open for a while, and says how many were closed.
-func (l *load) inFlight(n int, d time.Duration) (calls int, err error) {
+// saturate keeps so many requests open for a while: each that closes is
+// followed by the next.
+func (l *load) saturate(ctx context.Context, inFlight int, warm, d time.Duration) (sample, error) {
 	again := make(chan struct{}, 100_000)
-	ctx, stop := context.WithTimeout(context.Background(), d)
+	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	var wg sync.WaitGroup
+	var once sync.Once
+	var err error
 	for range 32 { // an upstream that waits for each acknowledgement
 		wg.Go(func() {
 			for {
@@ -258,43 +282,115 @@ func (l *load) inFlight(n int, d time.Duration) (calls int, err error) {
 					return
 				case <-again:
 					if e := l.send(); e != nil {
-						err = e
-						return
+						once.Do(func() { err = e; stop() })
 					}
 				}
 			}
 		})
 	}
-	for range n {
+	for range inFlight {
 		again <- struct{}{}
 	}
-	calls = l.closedIn(d, func() { again <- struct{}{} })
+	s := l.turn(ctx, inFlight, warm, d, func() { again <- struct{}{} })
+	stop()
 	wg.Wait()
-	return calls, err
+	l.drain()
+	return s, err
 }
 
-// drain waits until no call has closed for a while.
-func (l *load) drain(quiet time.Duration) {
-	for l.closedIn(quiet, nil) > 0 {
+// turn measures for a while what closes, once every line has had a call.
+func (l *load) turn(ctx context.Context, lines int, warm, d time.Duration, then func()) sample {
+	began := time.Now()
+	n := l.closedIn(ctx, warm, then, 0)
+	for n < lines && time.Since(began) < longestWarm && ctx.Err() == nil {
+		n += l.closedIn(ctx, 50*time.Millisecond, then, 0)
 	}
+	began = time.Now()
+	before := l.s.cpu()
+	calls := l.closedIn(ctx, d, then, 0)
+	return sample{took: time.Since(began), calls: calls, cpu: l.s.cpu().less(before)}
 }
 
-// steady sends so many requests a second for a while and returns how long each
-// waited for its dial.
-func (l *load) steady(perSecond int, d time.Duration) ([]time.Duration, error) {
-	l.mu.Lock()
-	l.waits, l.steps = nil, map[string][]time.Duration{}
-	l.mu.Unlock()
-	tick := time.NewTicker(time.Second / time.Duration(perSecond))
-	defer tick.Stop()
-	for n := 0; n < perSecond*int(d/time.Second); n++ {
-		<-tick.C
-		if err := l.send(); err != nil {
-			return nil, err
+// drain waits until no call is open, or none has closed for a while: the others
+// wait for somebody.
+func (l *load) drain() {
+	for last := time.Now(); time.Since(last) < 1500*time.Millisecond; {
+		select {
+		case <-l.closed:
+			last = time.Now()
+			continue
+		case <-time.After(20 * time.Millisecond):
+		}
+		l.mu.Lock()
+		open := len(l.requested)
+		l.mu.Unlock()
+		if open == 0 && len(l.closed) == 0 {
+			return
 		}
 	}
-	l.drain(3 * time.Second)
+}
+
+// steady sends so many requests a second for a while, and says how long each
+// waited for its dial and for its end.
+func (l *load) steady(ctx context.Context, perSecond float64, d time.Duration) (waits, ends []time.Duration, err error) {
+	l.mu.Lock()
+	l.waits, l.ends, l.steps = nil, nil, map[string][]time.Duration{}
+	l.mu.Unlock()
+	tick := time.NewTicker(time.Duration(float64(time.Second) / perSecond))
+	defer tick.Stop()
+	for n := 0; n < int(perSecond*d.Seconds()) && ctx.Err() == nil; n++ {
+		<-tick.C
+		if err := l.send(); err != nil {
+			return nil, nil, err
+		}
+	}
+	l.drain()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.waits, nil
+	return slices.Clone(l.waits), slices.Clone(l.ends), ctx.Err()
+}
+
+// rest has every desktop on a break, and the calls under way end.
+func (l *load) rest(ctx context.Context, desktops int) error {
+	for i := range desktops {
+		l.fleet.Desktop(deskName(i)).SetReady(false, "break")
+	}
+	l.drain()
+	return l.s.until(ctx, "everybody's break", func() error { return l.ready(0) })
+}
+
+// wake has every desktop at work.
+func (l *load) wake(desktops int) {
+	for i := range desktops {
+		l.fleet.Desktop(deskName(i)).SetReady(true, "")
+	}
+}
+
+// flood has so many requests wait.
+func (l *load) flood(ctx context.Context, n int) error {
+	var wg sync.WaitGroup
+	var once sync.Once
+	var err error
+	for i := range 32 {
+		wg.Go(func() {
+			for j := i; j < n && ctx.Err() == nil; j += 32 {
+				if e := l.send(); e != nil {
+					once.Do(func() { err = e })
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if err != nil {
+		return err
+	}
+	return l.s.until(ctx, "the waiting requests", func() error {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		if got := len(l.requested); got < n {
+			return fmt.Errorf("%d of %d are accepted", got, n)
+		}
+		return nil
+	})
 }

@@ -1,0 +1,103 @@
+package bench
+
+import (
+	"bytes"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// A usage is CPU time by the name of a process.
+type usage map[string]time.Duration
+
+func (u usage) less(before usage) usage {
+	out := usage{}
+	for name, d := range u {
+		out[name] = d - before[name]
+	}
+	return out
+}
+
+func (u usage) sum() (all time.Duration) {
+	for _, d := range u {
+		all += d
+	}
+	return all
+}
+
+// perCall is each process' share of so many calls, in ms.
+func (u usage) perCall(calls int) string {
+	var parts []string
+	for _, name := range slices.Sorted(maps.Keys(u)) {
+		parts = append(parts, fmt.Sprintf("%s %.1f", name, ms(u[name])/float64(max(calls, 1))))
+	}
+	return strings.Join(parts, ", ")
+}
+
+// A sample is what one turn under load gave.
+type sample struct {
+	took  time.Duration
+	calls int
+	cpu   usage
+}
+
+func (s sample) rate() float64 { return float64(s.calls) / s.took.Seconds() }
+
+// cost is ms of CPU a call.
+func (s sample) cost() float64 { return ms(s.cpu.sum()) / float64(max(s.calls, 1)) }
+
+// ownCPU is what this process has used.
+func ownCPU() time.Duration {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		return 0
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+// cpuOf is what a process has used; Linux alone tells.
+func cpuOf(pid int) time.Duration {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	_, rest, ok := bytes.Cut(text, []byte(") "))
+	if err != nil || !ok {
+		return 0
+	}
+	var sum time.Duration
+	for _, f := range strings.Fields(string(rest))[11:13] { // utime and stime, in hundredths of a second
+		n, _ := strconv.Atoi(f)
+		sum += time.Duration(n) * 10 * time.Millisecond
+	}
+	return sum
+}
+
+// children are the processes that a process has started.
+func children(pid int) (pids []int) {
+	files, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
+	for _, file := range files {
+		text, _ := os.ReadFile(file)
+		for _, f := range strings.Fields(string(text)) {
+			if n, err := strconv.Atoi(f); err == nil {
+				pids = append(pids, n)
+			}
+		}
+	}
+	return pids
+}
+
+// memory is what a process holds, in MiB.
+func memory(pid int) int {
+	text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	for line := range strings.Lines(string(text)) {
+		if rest, ok := strings.CutPrefix(line, "VmRSS:"); ok {
+			n, _ := strconv.Atoi(strings.Fields(rest)[0])
+			return n >> 10
+		}
+	}
+	return 0
+}
