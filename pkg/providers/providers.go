@@ -214,12 +214,17 @@ type Page struct {
 	More  bool     // there is more already
 }
 
+// CursorGone is the code of an error that says: the provider does not know a
+// cursor any more. Its feed is read again from the oldest open call on.
+const CursorGone = "cursor_gone"
+
 // A Feeder keeps what becomes of its calls and gives it out by cursor.
 type Feeder interface {
 	// Page is what comes after a cursor; after "" it begins at since, the time of
 	// the oldest call that news is waited for. Where the provider knows times
 	// alone, since is also how far back every page must reach.
-	// Errors: Permanent unauthorized, Transient whatever stood in the way.
+	// Errors: Permanent unauthorized, Permanent CursorGone where the provider does
+	// not know the cursor any more, Transient whatever stood in the way.
 	Page(ctx context.Context, cursor string, since time.Time) (Page, error)
 }
 

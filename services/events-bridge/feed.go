@@ -13,6 +13,7 @@ import (
 	"github.com/outdial/outdial/pkg/events"
 	"github.com/outdial/outdial/pkg/events/fault"
 	"github.com/outdial/outdial/pkg/events/lifecycle"
+	"github.com/outdial/outdial/pkg/providers"
 )
 
 // A feed is what a provider keeps of its calls, read page by page. One bridge
@@ -69,6 +70,12 @@ func (s *Service) readPage(ctx context.Context, conn tenants.Connection) (more b
 		return false, err
 	}
 	page, err := conn.Provider.Feeder.Page(ctx, cursor, s.oldestOpen(conn))
+	if cursor != "" && fault.Code(err) == providers.CursorGone {
+		s.Logger.ErrorContext(ctx, "a feed has forgotten how far it was read; it is read again from the oldest call that news is waited for",
+			"tenant", conn.Tenant, "connection", conn.Name)
+		err = s.Cursors.Move(ctx, conn.Tenant, conn.Name, "", at)
+		return err == nil, err
+	}
 	if err != nil {
 		return false, err
 	}
@@ -90,7 +97,10 @@ func (s *Service) readPage(ctx context.Context, conn tenants.Connection) (more b
 		}
 	}
 	if page.Next == cursor {
-		return page.More && len(page.Items) > 0, nil
+		if page.More { // what comes after it is out of reach, and asking at once again would bring the same
+			return false, fault.New(fault.Transient, "read feed", "feed_stuck", nil)
+		}
+		return false, nil
 	}
 	err = s.Cursors.Move(ctx, conn.Tenant, conn.Name, page.Next, at)
 	if errors.Is(err, log.ErrConflict) {

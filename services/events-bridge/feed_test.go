@@ -3,6 +3,7 @@ package bridge
 import (
 	"context"
 	"encoding/json"
+	"log/slog"
 	"slices"
 	"strconv"
 	"strings"
@@ -24,6 +25,7 @@ type shelf struct {
 	window bool // it knows times alone
 	down   bool
 	asked  []time.Time
+	change func(page providers.Page, cursor string) (providers.Page, error) // what it says instead
 }
 
 func (s *shelf) Page(_ context.Context, cursor string, since time.Time) (providers.Page, error) {
@@ -39,8 +41,13 @@ func (s *shelf) Page(_ context.Context, cursor string, since time.Time) (provide
 		return providers.Page{Items: s.items[i:]}, nil
 	}
 	from, _ := strconv.Atoi(cursor)
+	from = min(from, len(s.items))
 	to := min(from+2, len(s.items))
-	return providers.Page{Items: s.items[from:to], Next: strconv.Itoa(to), More: to < len(s.items)}, nil
+	page := providers.Page{Items: s.items[from:to], Next: strconv.Itoa(to), More: to < len(s.items)}
+	if s.change != nil {
+		return s.change(page, cursor)
+	}
+	return page, nil
 }
 
 func (s *shelf) put(t *testing.T, at time.Time, it item) {
@@ -234,6 +241,69 @@ func TestAnItemThatIsRefusedForGoodStopsNoFeed(t *testing.T) {
 	}
 	if err := w.reads(x, picky{w, "\"ID\":\"1\""}, feedOf(s))(); err != nil || x.cursor != "5" || len(w.raws) != 4 {
 		t.Errorf("%v, cursor %q, %d of 4 stored", err, x.cursor, len(w.raws))
+	}
+}
+
+// A feed that says there is more and does not move is asked once a look, and the
+// look fails by name: what came is kept, and somebody hears of it.
+func TestAFeedThatDoesNotMoveIsSaidToBeStuck(t *testing.T) {
+	t.Parallel()
+	w, x, s := newFeedWorld(t), &tape{}, &shelf{}
+	s.put(t, noon, item{ID: "1", Event: events.Ringing})
+	s.change = func(p providers.Page, cursor string) (providers.Page, error) {
+		p.Next, p.More = cursor, true
+		return p, nil
+	}
+	read := w.reads(x, w, feedOf(s))
+	for range 3 {
+		if err := read(); fault.Code(err) != "feed_stuck" {
+			t.Errorf("%v", err)
+		}
+	}
+	if len(s.asked) != 3 || len(w.raws) != 1 {
+		t.Errorf("asked %d times in three looks; %d of 1 stored", len(s.asked), len(w.raws))
+	}
+}
+
+// A cursor that its provider has forgotten is given up, and the feed is read
+// from the oldest call that news is waited for.
+func TestAForgottenCursorIsGivenUp(t *testing.T) {
+	t.Parallel()
+	w, x, s := newFeedWorld(t), &tape{cursor: "99"}, &shelf{}
+	for i := range 3 {
+		s.put(t, noon, item{ID: strconv.Itoa(i), Event: events.Ringing})
+	}
+	s.change = func(p providers.Page, cursor string) (providers.Page, error) {
+		if cursor == "99" {
+			return providers.Page{}, fault.New(fault.Permanent, "read feed", providers.CursorGone, nil)
+		}
+		return p, nil
+	}
+	if err := w.reads(x, w, feedOf(s))(); err != nil || x.cursor != "3" || len(w.raws) != 3 {
+		t.Errorf("%v, cursor %q, %d of 3 stored", err, x.cursor, len(w.raws))
+	}
+}
+
+// What a feed's item holds is in no line that says it cannot be stored, or that
+// its feed forgot a cursor.
+func TestAFeedsErrorsQuoteNothing(t *testing.T) {
+	t.Parallel()
+	var lines strings.Builder
+	w, x, s := newFeedWorld(t), &tape{cursor: "canary-cursor"}, &shelf{}
+	s.put(t, noon, item{ID: "canary-id", To: "+14355550142", Event: events.Ringing})
+	s.change = func(p providers.Page, cursor string) (providers.Page, error) {
+		if cursor == "canary-cursor" {
+			return providers.Page{}, fault.New(fault.Permanent, "read feed", providers.CursorGone, nil)
+		}
+		return p, nil
+	}
+	c := w.s.Config
+	c.Cursors, c.Store, c.Logger = x, picky{w, "canary-id"}, slog.New(slog.NewTextHandler(&lines, nil))
+	if err := New(c).ReadFeed(t.Context(), feedOf(s)); err != nil {
+		t.Fatal(err)
+	}
+	if said := lines.String(); strings.Count(said, "level=ERROR") != 2 || strings.Contains(said, "canary") || strings.Contains(said, "4355550142") {
+		t.Error(said)
 	}
 }
 
