@@ -34,6 +34,7 @@ type account struct {
 	booked time.Time           // until when all slots are taken
 	quiet  [Bulk + 1]time.Time // until when there is none for a class, as it was told
 	own    Budget              // this process' share, while the store is away
+	clear  time.Time           // when this process may send again
 }
 
 // NewPacer makes one of the connections' rates, each in slots a second; a
@@ -67,11 +68,7 @@ func (p *Pacer) Ask(ctx context.Context, tenant, connection string, class Class)
 	now := p.now()
 	ask := Ask{Tenant: tenant, Connection: connection, Every: Every(p.rates[of]), Class: class}
 	p.mu.Lock()
-	a := p.accounts[of]
-	if a == nil {
-		a = &account{}
-		p.accounts[of] = a
-	}
+	a := p.of(of)
 	ask.Ahead = a.booked.Sub(now)
 	quiet, away := a.silence(class, now), p.store == nil || now.Before(p.until)
 	p.mu.Unlock()
@@ -93,6 +90,45 @@ func (p *Pacer) Ask(ctx context.Context, tenant, connection string, class Class)
 	answer := a.own.Take(ask, now)
 	p.mu.Unlock()
 	return p.learn(a, class, now, answer)
+}
+
+// Backlog is how late the sends of one process may be behind their slots before
+// others hear of it: less is the difference between one look and another.
+const Backlog = 250 * time.Millisecond
+
+// Distance is how long one who has had its slot waits until it sends, so that
+// those who were held up together do not send together: the sends of one process
+// are a slot apart. It takes no slot. What is sent late takes the place of slots
+// to come, which the store learns from the next who asks. It is false where the
+// wait would be most or longer: nothing may be sent then. A nil Pacer never has
+// anybody wait.
+func (p *Pacer) Distance(tenant, connection string, most time.Duration) (wait time.Duration, ok bool) {
+	of := Account{tenant, connection}
+	if p == nil || p.rates[of] <= 0 {
+		return 0, true
+	}
+	now := p.now()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	a := p.of(of)
+	if wait = max(a.clear.Sub(now), 0); wait > 0 && wait >= most {
+		return 0, false
+	}
+	a.clear = now.Add(wait + Every(p.rates[of]))
+	if wait > Backlog && a.clear.After(a.booked) {
+		a.booked = a.clear
+	}
+	return wait, true
+}
+
+// of is what is known of an account. The caller holds the lock.
+func (p *Pacer) of(name Account) *account {
+	a := p.accounts[name]
+	if a == nil {
+		a = &account{}
+		p.accounts[name] = a
+	}
+	return a
 }
 
 // silence is for how long there is no slot for a class, as this process was

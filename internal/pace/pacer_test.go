@@ -128,3 +128,32 @@ func TestWhoEndsSaysNothingOfTheStore(t *testing.T) {
 		t.Errorf("%+v", a)
 	}
 }
+
+// Who was held up with others sends a slot apart from them, none after its time,
+// and whoever asks for a slot then has it behind them, as does every process.
+func TestWhoWasHeldUpTogetherSendsOneByOne(t *testing.T) {
+	t.Parallel()
+	p, store, pass := paced()
+	send := func(want time.Duration, may bool) {
+		t.Helper()
+		if wait, ok := p.Distance(line.Tenant, line.Connection, time.Second); ok != may || wait != want {
+			t.Errorf("it waits %s, %t; want %s, %t", wait, ok, want, may)
+		}
+	}
+	for _, wait := range []time.Duration{0, 200, 400, 600, 800} {
+		send(wait*time.Millisecond, true)
+	}
+	send(0, false)
+	if a := ask(t, p, pace.Dial); !a.Granted || a.Wait != time.Second {
+		t.Errorf("a slot amid those that are sent late: %+v", a)
+	}
+	other := pace.NewPacer(store.Store, map[pace.Account]int{line: 5}, 4, func() time.Time { return time.Date(2026, 3, 2, 10, 0, 0, 0, time.UTC) })
+	if a := ask(t, other, pace.Dial); a.Wait != 1200*time.Millisecond {
+		t.Errorf("another process has a slot amid them: %+v", a)
+	}
+	pass(2 * time.Second)
+	send(0, true)
+	if wait, ok := (*pace.Pacer)(nil).Distance("acme", "line", 0); wait != 0 || !ok {
+		t.Error("it waits without a pacer")
+	}
+}

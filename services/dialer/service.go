@@ -45,8 +45,10 @@ type Config struct {
 	Within func(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) // default context.WithTimeout
 	NewID  func() string                                                                    // of an attempt; default events.RandomID
 	// Pace asks for a slot of a connection's rate; default: there is always one.
-	Pace   func(ctx context.Context, tenant, connection string, class pace.Class) pace.Answer
-	Logger *slog.Logger
+	Pace func(ctx context.Context, tenant, connection string, class pace.Class) pace.Answer
+	// Distance is how long a send waits for those before it, see pace.Pacer; default: not at all.
+	Distance func(tenant, connection string, most time.Duration) (wait time.Duration, ok bool)
+	Logger   *slog.Logger
 	// Paused says that somebody has paused the deliveries, and so what Turn
 	// does in their place; default never.
 	Paused func(context.Context) (bool, error)
@@ -72,6 +74,9 @@ func New(c Config) *Service {
 	}
 	if c.Pace == nil {
 		c.Pace = (*pace.Pacer)(nil).Ask
+	}
+	if c.Distance == nil {
+		c.Distance = (*pace.Pacer)(nil).Distance
 	}
 	if c.Standing == nil {
 		c.Standing = func() marks.Standing { return marks.Standing{} }

@@ -2,7 +2,6 @@ package dialer
 
 import (
 	"context"
-	"time"
 
 	"github.com/outdial/outdial/internal/pace"
 	"github.com/outdial/outdial/pkg/events"
@@ -32,4 +31,24 @@ func (s *Service) slot(ctx context.Context, c *lifecycle.Call) (*events.CallWith
 // overslept is how late somebody may come for a slot. Whoever was stopped
 // meanwhile, and all who were with him, asks again: their slots are past, and
 // together they would be a burst.
-const overslept = 250 * time.Millisecond
+const overslept = pace.Backlog
+
+// keepDistance has a call that is to be sent wait for those that this process
+// sends before it: an intent may have been held up on its way to the log, with
+// many others, and together they would be the burst that their slots were to
+// prevent. It is false where that would take longer than the intent may be sent.
+func (s *Service) keepDistance(ctx context.Context, at attempt) bool {
+	for {
+		wait, ok := s.Distance(at.call.Tenant, at.call.Assigned.Connection, at.sendBy.Sub(s.Now()))
+		if !ok || wait <= 0 {
+			return ok
+		}
+		until := s.Now().Add(wait)
+		if s.Sleep(ctx, wait) != nil {
+			return false
+		}
+		if s.Now().Sub(until) < overslept {
+			return true
+		}
+	}
+}

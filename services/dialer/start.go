@@ -163,10 +163,11 @@ func (s *Service) send(ctx context.Context, at attempt) (events.Name, any) {
 	if conn.Provider.Starter == nil {
 		return events.Withheld, &events.CallWithheld{Reason: NothingSent, Detail: "unsupported", Attempt: id}
 	}
+	kept := s.keepDistance(context.WithoutCancel(ctx), at)
 	if s.Held() {
 		return events.Withheld, &events.CallWithheld{Reason: NothingSent, Detail: log.CodeWentBack}
 	}
-	if !s.Now().Before(at.sendBy) {
+	if !kept || !s.Now().Before(at.sendBy) {
 		return events.Withheld, &events.CallWithheld{Reason: TooLate, Attempt: id}
 	}
 	ctx, cancel := s.Within(context.WithoutCancel(ctx), s.Answer)

@@ -1,6 +1,6 @@
 package controls_test
 
-// paceControls are guards of what a provider is asked together.
+// paceControls are guards of what a provider is asked together, and for whom.
 func paceControls() []control {
 	return []control{
 		{
@@ -20,6 +20,22 @@ func paceControls() []control {
 			old: "	unfit, err := s.slot(ctx, c)\n	if err == nil && unfit == nil {\n",
 			new: "	unfit, err := (*events.CallWithheld)(nil), error(nil)\n	defer s.slot(ctx, c)\n	if err == nil && unfit == nil {\n",
 			pkg: "./services/dialer", test: "TestACallWaitsForItsTurnBeforeTheIntent", says: "asked between the intent and the send",
+		},
+		{
+			invariant: "pace", guard: "what was held up together is not sent together", file: "services/dialer/start.go",
+			old: "kept := s.keepDistance(context.WithoutCancel(ctx), at)", new: "kept := true",
+			pkg: "./test/simulation", test: "TestWhatWasHeldUpTogetherIsNotSentTogether", says: "one process started two calls of a connection within",
+		},
+		{
+			invariant: "pace", guard: "who overslept his turn asks again", file: "services/dialer/slot.go",
+			old: "if err := s.Sleep(ctx, a.Wait); err != nil || s.Now().Sub(until) < overslept {",
+			new: "if err := s.Sleep(ctx, a.Wait); err != nil || s.Now().Sub(until) < 1000*overslept {",
+			pkg: "./services/dialer", test: "TestWhoOversleptHisTurnAsksAgain", says: "slept 1 times",
+		},
+		{
+			invariant: "I4", guard: "an agent of a provider's is enrolled once", file: "services/orchestrator/commands_agent.go",
+			old: "in.ProviderAgent, ref.ID); other != \"\" {", new: "in.ProviderAgent, ref.ID); other != \"\" && len(other) > 1000 {",
+			pkg: "./services/orchestrator", test: "TestOneAgentOfAProvidersIsEnrolledOnce", says: "another by the same name",
 		},
 	}
 }

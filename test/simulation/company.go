@@ -158,7 +158,7 @@ func (c *company) Start(ctx context.Context, o providers.Order) (providers.Recei
 
 func (c *company) start(ctx context.Context, o providers.Order) (providers.Receipt, error) {
 	l := c.line(o.Agent)
-	c.w.sent(o.Attempt)
+	c.w.sent(c.conn, o.Attempt)
 	way := c.way()
 	unsure := fault.New(fault.Uncertain, "dial", "no_reply", nil)
 	switch {

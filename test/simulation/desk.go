@@ -46,7 +46,7 @@ func (d *desks) provider() providers.Provider {
 func (d *desks) Send(_ context.Context, a providers.AgentRef, message []byte, attempt string, notAfter time.Time) error {
 	const op = "send to desktop"
 	w := d.w
-	w.sent(attempt)
+	w.sent(d.conn, attempt)
 	w.hop()
 	w.mayDie()
 	p := d.pages[a.Agent]

@@ -97,6 +97,7 @@ func (l leader) Append(_ context.Context, d log.Draft) (log.Appended, error) {
 		return log.Appended{}, l.p.stopped(d)
 	}
 	if b, ok := a.Record.Body.(*events.CallDialing); ok && err == nil && a.Won {
+		l.w.holdUp()
 		l.w.won[b.Attempt] = true
 	}
 	a.Won = a.Won || l.w.opts.broken == winning

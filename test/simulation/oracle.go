@@ -113,6 +113,9 @@ func (w *World) judge(r *Result) {
 	for _, a := range w.late {
 		r.broken(callOf(attempts[a]), "an intent was sent after its time")
 	}
+	for _, after := range w.bursts {
+		r.broken("", "one process started two calls of a connection within %s", after)
+	}
 	for _, id := range w.robbed {
 		r.broken(id, "the preparation of a call that has the agent was withdrawn as nobody's")
 	}

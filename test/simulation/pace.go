@@ -3,6 +3,7 @@ package simulation
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/outdial/outdial/internal/pace"
 )
@@ -29,8 +30,8 @@ func (b budgets) Take(ctx context.Context, a pace.Ask) (pace.Answer, error) {
 	return answer, err
 }
 
-// pace is what a process' services ask for a slot; nil without a rate.
-func (p *process) pace() func(context.Context, string, string, pace.Class) pace.Answer {
+// pacer is what a process' services ask for a slot; nil without a rate.
+func (p *process) pacer() *pace.Pacer {
 	if p.w.opts.rate == 0 {
 		return nil
 	}
@@ -38,5 +39,37 @@ func (p *process) pace() func(context.Context, string, string, pace.Class) pace.
 	for _, c := range p.w.dir.Connections() {
 		rates[pace.Account{Tenant: c.Tenant, Connection: c.Name}] = p.w.opts.rate
 	}
-	return pace.NewPacer(budgets{p.w, p.w.paces}, rates, 4, p.Now).Ask
+	return pace.NewPacer(budgets{p.w, p.w.paces}, rates, 4, p.Now)
+}
+
+// A sender is a life of a process, at one account.
+type sender struct {
+	*process
+	life int
+	conn string
+}
+
+// paced hears that a process sends: the sends of one are a slot apart, but for
+// what one may sleep too long.
+func (w *World) paced(conn string) {
+	if w.opts.rate == 0 || w.running == nil {
+		return
+	}
+	p := w.running.of
+	by := sender{p, p.life, conn}
+	if last, ok := w.sentAt[by]; ok && w.now.Sub(last) < pace.Every(w.opts.rate)-pace.Backlog {
+		w.bursts = append(w.bursts, w.now.Sub(last))
+	}
+	w.sentAt[by] = w.now
+}
+
+// heldUp is how long the log keeps its answers to intents back, all together.
+const heldUp = 3500 * time.Millisecond
+
+// holdUp has an intent's answer come with those of all others of its time.
+func (w *World) holdUp() {
+	if w.opts.plot == burst && !w.calm {
+		w.count("reached")
+		w.sleep(heldUp - w.now.Sub(begin)%heldUp)
+	}
 }

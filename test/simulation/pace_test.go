@@ -6,6 +6,20 @@ import (
 	"github.com/outdial/outdial/internal/pace"
 )
 
+// Intents whose answers were held up are not sent together, though each had its
+// slot before.
+func TestWhatWasHeldUpTogetherIsNotSentTogether(t *testing.T) {
+	for seed := range uint64(min(worlds, 3)) {
+		r := play(t, seed, Options{Calls: 40, plot: burst, rate: 1})
+		if r.Counts["reached"] == 0 {
+			t.Errorf("seed %d: no intent was held up", seed)
+		}
+		if len(r.Broken) > 0 {
+			tell(t, r)
+		}
+	}
+}
+
 // The promises hold at a pace as well: calls wait for their slots while
 // everything else goes wrong, some are sent away, and all of them end.
 func TestAtAPaceNoPromiseIsBroken(t *testing.T) {

@@ -19,6 +19,7 @@ const (
 	older        // the store is put back from a copy
 	halved       // a bridge is stopped once it has appended half of what a message says
 	stray        // preparations take effect late, and withdrawals of nobody's are slow
+	burst        // the answers to intents are held up, and come all together
 	silent       // one bridge after the other is stopped for longer than a lease
 )
 

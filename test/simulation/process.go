@@ -86,6 +86,7 @@ func (p *process) start() {
 		}
 	}
 	p.orch, p.comp, p.dial, p.brid = nil, nil, nil, nil
+	paces := p.pacer()
 	for _, role := range p.roles {
 		switch role {
 		case "orchestrator":
@@ -95,15 +96,15 @@ func (p *process) start() {
 			serve(p.orch.Routes())
 		case "compliance":
 			p.comp = compliance.New(compliance.Config{Log: l, Facts: facts{p.w, p}, Notes: p.w, Directory: p.w.dir,
-				Rulesets: p.w.rulesets, Zones: p.w.zones, LastCall: p.last(events.CallFamily), Now: p.Now, Sleep: p.w.pause, Within: p.w.within, Pace: p.pace(),
+				Rulesets: p.w.rulesets, Zones: p.w.zones, LastCall: p.last(events.CallFamily), Now: p.Now, Sleep: p.w.pause, Within: p.w.within, Pace: paces.Ask,
 				Go: func(do func()) { p.spawn(nil, do) }, Logger: quiet})
 			serve(p.comp.Routes())
 		case "dialer":
 			p.dial = dialer.New(dialer.Config{Log: l, Notes: p.w, Directory: p.w.dir, Held: p.held, Standing: p.standing, Now: p.Now, Sleep: p.w.pause,
-				Within: p.w.within, Pace: p.pace(), Logger: quiet})
+				Within: p.w.within, Pace: paces.Ask, Distance: paces.Distance, Logger: quiet})
 			serve(p.dial.Routes())
 		case "events-bridge":
-			p.brid = bridge.New(bridge.Config{Log: l, Store: store{p.w, p}, Directory: p.w.dir, Now: p.Now, Logger: quiet, Pace: p.pace(),
+			p.brid = bridge.New(bridge.Config{Log: l, Store: store{p.w, p}, Directory: p.w.dir, Now: p.Now, Logger: quiet, Pace: paces.Ask,
 				PollEvery: pollEvery, Quotas: bridge.Quotas{RawPerSecond: 1 << 30, SessionsPerHour: 1 << 30, ReadyPerHour: 1 << 30}})
 			serve(p.brid.Routes())
 		}

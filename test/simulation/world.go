@@ -87,6 +87,8 @@ type World struct {
 	drafted  map[string]time.Time // when an intent was drafted at the latest, by attempt
 	sends    map[string]int       // by attempt
 	won      map[string]bool      // attempts whose intent was acknowledged as new
+	sentAt   map[sender]time.Time // the last start
+	bursts   []time.Duration      // too close to the one before
 	late     []string             // attempts that were sent after their time
 	robbed   []string             // calls whose preparation was withdrawn as nobody's
 	blind    []string             // calls whose intent was for an agent who was not free any more
@@ -159,7 +161,8 @@ func (w *World) dialed(provider, conn, agent string, o providers.Order) *dial {
 const sendWithin = 5 * time.Second
 
 // sent hears that a request to dial leaves a dialer.
-func (w *World) sent(attempt string) {
+func (w *World) sent(conn, attempt string) {
+	w.paced(conn)
 	w.sends[attempt]++
 	if w.now.After(w.drafted[attempt].Add(sendWithin)) {
 		w.late = append(w.late, attempt)
@@ -195,6 +198,7 @@ func newWorld(seed uint64, o Options, zones rules.Zones, sets map[string]rules.R
 		sends: map[string]int{}, won: map[string]bool{}, counts: map[string]int{}}
 	w.log = logtest.New(w.Now)
 	w.sessions = sessions.NewMemory(w.Now)
+	w.sentAt = map[sender]time.Time{}
 	w.paces, w.slots, w.sentAway = pace.NewMemory(w.Now), map[pace.Class]int{}, map[pace.Class]int{}
 	w.houses = houses(w)
 	w.dir = w.directory()
