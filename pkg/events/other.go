@@ -25,6 +25,13 @@ type Rejected struct {
 	At         time.Time `json:"at"`
 }
 
+// What a bridge says of a connection in OPS: of an agent that it asks for, or
+// without one of the connection's feed.
+const (
+	OpsConnectionDown = "connection_down"
+	OpsConnectionUp   = "connection_up"
+)
+
 // Ops is an entry of OPS: an alarm, a connection's ups and downs, or a command
 // with who and why.
 type Ops struct {

@@ -51,7 +51,7 @@ func (s *Service) feeds() (all []tenants.Connection) {
 // ReadFeed brings what a connection's feed has further into PROVIDER, if it is
 // this bridge's to read. Failures are said once in a row.
 func (s *Service) ReadFeed(ctx context.Context, conn tenants.Connection) error {
-	if !s.peers.own(s.Now())("feed/" + conn.Name) {
+	if !s.readsFeed(conn) {
 		return nil
 	}
 	for range mostPages {
@@ -61,6 +61,11 @@ func (s *Service) ReadFeed(ctx context.Context, conn tenants.Connection) error {
 		}
 	}
 	return nil
+}
+
+// readsFeed says that a connection's feed is this bridge's to read.
+func (s *Service) readsFeed(conn tenants.Connection) bool {
+	return s.peers.own(s.Now())("feed/" + conn.Name)
 }
 
 // readPage brings one page into PROVIDER, and then moves the cursor.
@@ -178,28 +183,36 @@ func (s *Service) keepFeeds(ctx context.Context) {
 	defer wg.Wait()
 	for _, conn := range s.feeds() {
 		wg.Go(func() {
-			failures := 0
+			failures := notKnown
 			for ctx.Err() == nil {
 				err := s.ReadFeed(ctx, conn)
 				if err != nil && ctx.Err() != nil {
 					return
 				}
-				if failures = s.feedState(ctx, conn, failures, err); !rest(ctx, s.pause(false, failures)) && ctx.Err() != nil {
-					return
+				if s.readsFeed(conn) {
+					failures = s.feedState(ctx, conn, failures, err)
+				} else {
+					failures = notKnown
 				}
+				rest(ctx, s.pause(false, failures))
 			}
 		})
 	}
 }
 
-// feedState counts a feed's failures in a row, and says when it is down or up.
+// notKnown is the failures of a feed that another bridge read until now: what
+// that one said of it last, this one cannot know.
+const notKnown = -1
+
+// feedState counts a feed's failures in a row, and says when it is down or up;
+// that it is up also when this bridge has just begun to read it.
 func (s *Service) feedState(ctx context.Context, conn tenants.Connection, failures int, err error) int {
 	event, code := "", ""
 	switch {
-	case err == nil && failures >= unreachable:
-		event = "connection_up"
-	case err != nil && failures+1 == unreachable:
-		event, code = "connection_down", fault.Code(err)
+	case err == nil && (failures == notKnown || failures >= unreachable):
+		event = events.OpsConnectionUp
+	case err != nil && max(failures, 0)+1 == unreachable:
+		event, code = events.OpsConnectionDown, fault.Code(err)
 	}
 	if event != "" {
 		o := events.Ops{Event: event, Service: "events-bridge", Tenant: conn.Tenant, What: conn.Name, Reason: code, At: s.Now()}
@@ -208,6 +221,8 @@ func (s *Service) feedState(ctx context.Context, conn tenants.Connection, failur
 			return failures // the next look says it
 		}
 	}
+	failures = max(failures, 0)
+	s.brokenFeeds.set(conn.Name, err != nil && failures+1 >= unreachable)
 	if err == nil {
 		return 0
 	}

@@ -222,12 +222,26 @@ func TestAFeedThatIsDownIsSaidOnce(t *testing.T) {
 	for range 9 {
 		look()
 	}
+	if !w.s.brokenFeeds.has("lists") {
+		t.Error("it is not counted as one that does not answer")
+	}
 	s.down = false
 	for range 3 {
 		look()
 	}
+	if w.s.brokenFeeds.has("lists") {
+		t.Error("it is still counted as one that does not answer")
+	}
 	if len(w.ops) != 2 || w.ops[0].Event != "connection_down" || w.ops[0].Reason != "provider_down" || w.ops[1].Event != "connection_up" ||
 		w.ops[0].What != "lists" {
+		t.Errorf("on record: %+v", w.ops)
+	}
+	// Whoever reads it from now on does not know that this was said.
+	failures = notKnown
+	for range 3 {
+		look()
+	}
+	if len(w.ops) != 3 || w.ops[2].Event != "connection_up" {
 		t.Errorf("on record: %+v", w.ops)
 	}
 }

@@ -76,6 +76,9 @@ func TestAProviderThatDoesNotAnswerSignsItsAgentsOut(t *testing.T) {
 			t.Errorf("%+v", a.State)
 		}
 		w.wantOps("connection_down")
+		if n := w.s.unanswered()["tcn"]; n != 1 {
+			t.Errorf("%d agents are counted as unanswered", n)
+		}
 		if got := w.ops[0].Reason; got != "provider_down" {
 			t.Errorf("reason %s", got)
 		}
@@ -87,6 +90,9 @@ func TestAProviderThatDoesNotAnswerSignsItsAgentsOut(t *testing.T) {
 		w.after(time.Minute)
 		w.wantAgent("ann", "session_started ready session_lost session_started ready")
 		w.wantOps("connection_down", "connection_up")
+		if n := w.s.unanswered()["tcn"]; n != 0 {
+			t.Errorf("%d agents are counted as unanswered", n)
+		}
 		if !w.agent("ann").Claimable() {
 			t.Errorf("%+v", w.agent("ann").State)
 		}

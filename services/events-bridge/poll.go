@@ -93,7 +93,7 @@ func (s *Service) PollOnce(ctx context.Context, ref log.Ref) (pause time.Duratio
 	before, failures := s.agents.failed(ref, err != nil)
 	switch {
 	case err == nil && (was || before >= unreachable) && !s.signedOut(ctx, ref):
-		s.note(ctx, "connection_up", ref, "")
+		s.note(ctx, events.OpsConnectionUp, ref, "")
 	case failures == 1:
 		s.Logger.WarnContext(ctx, "poll failed", "tenant", ref.Tenant, "agent", ref.ID, "connection", s.connectionOf(ref), "code", fault.Code(err))
 	case failures == unreachable:
@@ -127,7 +127,7 @@ func (s *Service) unreachable(ctx context.Context, ref log.Ref, code string) {
 		s.Logger.WarnContext(ctx, "lost session not recorded", "tenant", ref.Tenant, "agent", ref.ID, "code", fault.Code(err))
 		return
 	}
-	s.note(ctx, "connection_down", ref, code)
+	s.note(ctx, events.OpsConnectionDown, ref, code)
 }
 
 // note puts a connection's ups and downs into OPS.

@@ -187,6 +187,18 @@ func (r *roster) failed(ref log.Ref, again bool) (before, now int) {
 	return before, p.failures
 }
 
+// failing are those who were asked for in vain so often in a row.
+func (r *roster) failing(times int) (refs []log.Ref) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for ref, p := range r.polls {
+		if p.failures >= times {
+			refs = append(refs, ref)
+		}
+	}
+	return refs
+}
+
 // uncount takes a failure back: what it asked for could not be done, and the
 // next one asks for it again.
 func (r *roster) uncount(ref log.Ref) {

@@ -39,6 +39,9 @@ func Run(ctx context.Context, h *runtime.Host, o RunOptions) error {
 		return log.LastSequence(ctx, h.JS, events.StreamCalls, ">")
 	}
 	s := New(c)
+	if err := s.measure(h.Telemetry.Meter); err != nil {
+		return err
+	}
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	anew := make(chan struct{}, 1)

@@ -49,12 +49,13 @@ type Config struct {
 // Service is the events bridge. Several may run at once.
 type Service struct {
 	Config
-	book   orders.Book
-	agents *roster
-	calls  *finder
-	peers  *peers
-	seen   seenItems // of feeds
-	lanes  *lane.Lanes[*message]
+	book        orders.Book
+	agents      *roster
+	calls       *finder
+	peers       *peers
+	seen        seenItems // of feeds
+	brokenFeeds brokenFeeds
+	lanes       *lane.Lanes[*message]
 	// process names this run of the bridge, on the sessions it holds.
 	process  string
 	sessions *sessions

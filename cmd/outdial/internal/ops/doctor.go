@@ -106,7 +106,10 @@ func (d *doctor) server(ctx context.Context, nc *nats.Conn, setup runtime.Setup,
 	d.keeping(ctx, js)
 	d.store(ctx, js)
 	d.pauses(ctx, js)
-	d.prepared(ctx, nc, setup.Tenants())
+	if answers := rosters(ctx, nc, setup.Tenants()); len(answers) > 0 { // else nobody is up, and services says so
+		d.prepared(answers)
+		d.connections(ctx, js, answers)
+	}
 }
 
 // clock tells whether the store is a rehearsal's, and may be.
