@@ -52,6 +52,11 @@ const ReasonPrepared = "manual_dial_prepared"
 // holds such a preparation: while that is the reason it may be withdrawn.
 const ReasonLeftover = "left_prepared"
 
+// ReasonNotAvailable is the code of a refusal by which a provider says that the
+// agent cannot take a call now, and of the hold that follows where nobody but
+// such a refusal tells it. Services act on it.
+const ReasonNotAvailable = "agent_not_available"
+
 // AgentClaim says which call holds the agent, or why it is held back.
 type AgentClaim struct {
 	Call   string    `json:"call"`

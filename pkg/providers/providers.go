@@ -8,6 +8,7 @@
 package providers
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"time"
@@ -44,6 +45,9 @@ type Capabilities struct {
 	PerSecond  int  `json:"perSecond"`  // how often its document says it may be asked; 0 not said
 
 	Presence Presence `json:"presence"` // how it is known whether an agent is ready
+	// AwaySeconds is how long an agent is left alone whom it refuses as
+	// events.ReasonNotAvailable, where presence is assumed or none; 0: a minute.
+	AwaySeconds int `json:"awaySeconds,omitempty"`
 	Progress Progress `json:"progress"` // how it is known what becomes of a call
 }
 
@@ -58,9 +62,21 @@ type Presence string
 const (
 	PresencePolled  Presence = "polled"
 	PresenceDesktop Presence = "desktop" // requests go to the agent's desktop, too
-	PresenceAssumed Presence = "assumed" // ready unless a refusal or agent.set says otherwise
+	PresenceAssumed Presence = "assumed" // ready from the enrolment on, unless a refusal or agent.set says otherwise
 	PresenceNone    Presence = "none"    // nobody says it but agent.set
 )
+
+// Unsaid says that the provider never tells where an agent is. What it may say of
+// a call changes nobody's presence then, and nobody is proved free by it.
+func (p Presence) Unsaid() bool { return p == PresenceAssumed || p == PresenceNone }
+
+// AssumesReady says that an agent is ready from her enrolment on.
+func (c Capabilities) AssumesReady() bool { return c.Presence == PresenceAssumed }
+
+// Away is how long an agent is left alone who is not available.
+func (c Capabilities) Away() time.Duration {
+	return time.Duration(cmp.Or(c.AwaySeconds, 60)) * time.Second
+}
 
 // Progress is how the provider says what becomes of a call.
 type Progress string

@@ -23,6 +23,7 @@ type list struct{}
 // An item is one of its messages.
 type item struct {
 	Attempt, ID, To string
+	Agent           string // the provider's name of one
 	Event           events.Name
 	Reason          string
 	Second          int // of its clock
@@ -36,7 +37,7 @@ func (list) Read(raw events.ProviderRaw, _ providers.View) ([]providers.Observat
 	if it.Event == "" {
 		return nil, nil
 	}
-	o := providers.Observation{Call: it.Event, Reason: it.Reason, Event: string(it.Event), Attempt: it.Attempt, CallKey: it.ID, Customer: it.To, Manual: true,
+	o := providers.Observation{Call: it.Event, Reason: it.Reason, Event: string(it.Event), Attempt: it.Attempt, CallKey: it.ID, Customer: it.To, Agent: it.Agent, Manual: true,
 		At: noon.Add(time.Duration(it.Second) * time.Second)}
 	return []providers.Observation{o}, nil
 }

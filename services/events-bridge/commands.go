@@ -13,7 +13,7 @@ import (
 // are its own, so it also takes a presence that a desktop, or a person, says.
 func (s *Service) Endpoints() []api.Endpoint {
 	return []api.Endpoint{
-		{Group: "agent", Verb: "set", Does: "presence of a desktop's agent: {agent, status: ready|not_ready}", Handle: s.onSet},
+		{Group: "agent", Verb: "set", Does: "presence of an agent whose provider is not asked for it: {agent, status: ready|not_ready}", Handle: s.onSet},
 	}
 }
 
@@ -82,10 +82,11 @@ func (s *Service) maySet(a *lifecycle.Agent, on events.Name) error {
 	if !a.Enrolled() {
 		return api.NotFound("no such agent")
 	}
-	if conn, ok := s.Directory.Connection(a.Tenant, a.State.Connection); !ok || conn.Provider.Poller != nil {
+	conn, ok := s.Directory.Connection(a.Tenant, a.State.Connection)
+	if !ok || conn.Provider.Poller != nil {
 		return api.Conflict("the provider itself says whether this agent is ready")
 	}
-	if on == events.Ready && a.State.Session == "" {
+	if on == events.Ready && a.State.Session == "" && !conn.Provider.Can.Presence.Unsaid() {
 		return api.Conflict("no desktop of this agent is connected, so no call could reach it")
 	}
 	return nil

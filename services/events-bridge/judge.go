@@ -304,8 +304,8 @@ func (m *message) body(o providers.Observation) *events.CallProgress {
 func (m *message) presence(k record, ahead bool, now time.Time) (*log.Draft, error) {
 	a, stands := k.agent, m.standing(k)
 	switch {
-	case stands > trailing:
-		return nil, nil
+	case stands > trailing, m.conn.Provider.Can.Presence.Unsaid():
+		return nil, nil // nobody would say that she has come back from there
 	case m.raw.Session != "" && a.State.Session != m.raw.Session:
 		return nil, nil // of a session that is over
 	case m.seq <= a.State.RawSeq:

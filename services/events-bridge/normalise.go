@@ -39,7 +39,7 @@ func (s *Service) laneOf(m *message) string {
 	if err != nil || len(seen) == 0 {
 		return ""
 	}
-	if seen[0].Agent == "" {
+	if seen[0].Agent == "" || m.conn.Provider.Can.Presence.Unsaid() { // an agent it names is one of the call's names
 		return callLane(m, seen)
 	}
 	return providerKey(m.conn.Tenant, m.conn.Name, seen[0].Agent)

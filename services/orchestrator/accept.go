@@ -217,6 +217,9 @@ func (s *Service) OnCall(ctx context.Context, d worker.Delivery) error {
 				return err
 			}
 		}
+		if c.State == lifecycle.Closed {
+			return s.heardOver(ctx, c)
+		}
 		// After a wait, somebody is looked for once more: an agent may have
 		// become ready while it was written.
 		return s.advance(ctx, log.RefOf(r))

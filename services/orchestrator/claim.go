@@ -17,6 +17,9 @@ import (
 // may be released, without a glance at the clock, as soon as the call's log
 // has moved on; and whoever wants it released before moves the log first.
 
+// orphaned is why an agent is held back on whose line a given-up call turned up.
+const orphaned = "orphaned"
+
 // hintAge is how long a claim hint in Redis keeps others from trying the same
 // agent. It is comfort only; the agent's log decides.
 const hintAge = 5 * time.Second
@@ -288,7 +291,7 @@ func (s *Service) releaseAgent(ctx context.Context, agent log.Ref, c *lifecycle.
 		switch {
 		case !holds(a) || claimInUse(a, c):
 			return nil, nil
-		case c.Closed != nil && c.Closed.Quarantine:
+		case c.Closed != nil && (c.Closed.Quarantine || s.isAway(a, c.Closed)):
 			return s.quarantined(a, c.ID, c.Closed.Reason), nil
 		}
 		return s.released(a, events.AgentReleased{Call: c.ID, Cause: cause}), nil
@@ -326,10 +329,13 @@ func (s *Service) quarantineLast(ctx context.Context, ref log.Ref) error {
 		return err
 	}
 	_, err = s.Log.UpdateAgent(ctx, agent, func(a *lifecycle.Agent) (*log.Draft, error) {
-		if a.ClaimState() != lifecycle.Free {
-			return nil, nil
+		switch {
+		case a.ClaimState() == lifecycle.Free:
+			return s.quarantined(a, c.ID, orphaned), nil
+		case s.heldForLess(a):
+			return s.quarantined(a, a.State.Quarantine.Call, orphaned), nil
 		}
-		return s.quarantined(a, c.ID, "orphaned"), nil
+		return nil, nil
 	})
 	return err
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 	"unicode"
 
 	"github.com/outdial/outdial/internal/api"
@@ -68,13 +69,18 @@ type AgentView struct {
 	Session       string             `json:"session,omitempty"`
 	Claim         *events.AgentClaim `json:"claim,omitempty"`
 	Quarantine    *events.AgentClaim `json:"quarantine,omitempty"`
+	HeldUntil     *time.Time         `json:"heldUntil,omitempty"` // when the quarantine ends by itself
 	Seq           uint64             `json:"seq"`
 }
 
-func agentView(a *lifecycle.Agent) AgentView {
-	return AgentView{Agent: a.ID, Presence: string(a.State.Presence), Since: a.State.Since.UTC().Format("2006-01-02T15:04:05.000Z"),
+func (s *Service) agentView(a *lifecycle.Agent) AgentView {
+	v := AgentView{Agent: a.ID, Presence: string(a.State.Presence), Since: a.State.Since.UTC().Format("2006-01-02T15:04:05.000Z"),
 		Reason: a.State.Reason, Connection: a.State.Connection, Kind: a.State.Kind, ProviderAgent: a.State.ProviderAgent,
 		HuntGroups: a.State.HuntGroups, Session: a.State.Session, Claim: a.State.Claim, Quarantine: a.State.Quarantine, Seq: a.Last.Seq}
+	if until, ok := s.heldUntil(a); ok {
+		v.HeldUntil = &until
+	}
+	return v
 }
 
 func (s *Service) onPutAgent(ctx context.Context, tenant string, body []byte) (any, error) {
@@ -90,7 +96,7 @@ func (s *Service) onPutAgent(ctx context.Context, tenant string, body []byte) (a
 	if err != nil {
 		return nil, err
 	}
-	return agentView(a), s.record(ctx, tenant, "agent.put", in.By, "", "", a.ID)
+	return s.agentView(a), s.record(ctx, tenant, "agent.put", in.By, "", "", a.ID)
 }
 
 // Enrol puts an agent on the roster, or changes its entry; the same entry
@@ -147,10 +153,13 @@ func (s *Service) enrolment(t tenants.Tenant, a *lifecycle.Agent, in Enrolment, 
 	}
 	after.Connection, after.Kind, after.ProviderAgent, after.HuntGroups = conn.Name, string(conn.Kind), in.ProviderAgent, in.HuntGroups
 	after.EnrolledSeq = 0
-	if a.State.Connection != conn.Name || a.State.ProviderAgent != in.ProviderAgent {
+	if a.State.Connection != conn.Name || a.State.Kind != string(conn.Kind) || a.State.ProviderAgent != in.ProviderAgent {
 		// Whoever was ready at one seat has yet to sign in at the other.
 		after.Session, after.Bridge, after.Provider = "", "", nil
 		after.Presence, after.Since, after.Reason = events.Offline, now, ""
+	}
+	if after.Presence == events.Offline && conn.Provider.Can.AssumesReady() {
+		after.Presence, after.Since = events.Ready, now // nobody signs in there
 	}
 	body := &events.AgentEnrolled{By: in.By, State: after}
 	if in.Token != "" {
@@ -167,7 +176,8 @@ func (s *Service) enrolment(t tenants.Tenant, a *lifecycle.Agent, in Enrolment, 
 
 // sameEnrolment reports whether the roster says this already, token included.
 func (s *Service) sameEnrolment(ctx context.Context, t tenants.Tenant, a *lifecycle.Agent, in Enrolment) (bool, error) {
-	if !a.Enrolled() || a.State.Connection != in.Connection || a.State.ProviderAgent != in.ProviderAgent ||
+	conn, _ := s.Directory.Connection(t.Name, in.Connection)
+	if !a.Enrolled() || a.State.Connection != in.Connection || a.State.Kind != string(conn.Kind) || a.State.ProviderAgent != in.ProviderAgent ||
 		!slices.Equal(a.State.HuntGroups, in.HuntGroups) {
 		return false, nil
 	}
@@ -214,7 +224,7 @@ func (s *Service) onGetAgent(ctx context.Context, tenant string, body []byte) (a
 	if err != nil {
 		return nil, err
 	}
-	return agentView(a), nil
+	return s.agentView(a), nil
 }
 
 func (s *Service) onListAgents(_ context.Context, tenant string, body []byte) (any, error) {
@@ -227,7 +237,7 @@ func (s *Service) onListAgents(_ context.Context, tenant string, body []byte) (a
 	out := []AgentView{}
 	for _, a := range s.index.Agents(tenant) {
 		if a.Enrolled() {
-			out = append(out, agentView(a))
+			out = append(out, s.agentView(a))
 		}
 	}
 	return map[string]any{"agents": out}, nil
@@ -266,7 +276,7 @@ func (s *Service) onReleaseAgent(ctx context.Context, tenant string, body []byte
 		return nil, api.BadRequest("reason is missing: a release by hand is on record with its reason")
 	}
 	if a.State.Claim == nil && a.State.Quarantine == nil {
-		return agentView(a), nil
+		return s.agentView(a), nil
 	}
 	unreadable := false
 	if a.State.Claim != nil {
@@ -297,7 +307,7 @@ func (s *Service) onReleaseAgent(ctx context.Context, tenant string, body []byte
 	if done.Record.Seq > 0 {
 		a = lifecycle.FoldAgent(a.Tenant, a.ID, done.Record)
 	}
-	return agentView(a), s.record(ctx, tenant, "agent.release", in.By, in.Reason, "", a.ID)
+	return s.agentView(a), s.record(ctx, tenant, "agent.release", in.By, in.Reason, "", a.ID)
 }
 
 // mayChange refuses to move an agent to another seat while a call holds it: the

@@ -172,7 +172,7 @@ func (s *Service) endUnreached(ctx context.Context, c *lifecycle.Call) error {
 func (s *Service) lostSession(a *lifecycle.Agent, why string) *log.Draft {
 	now := s.Now()
 	after, v := a.After(events.SessionLost, "", why, now)
-	if v != lifecycle.Move || !reachable(a) {
+	if v != lifecycle.Move || !s.leased(a) {
 		return nil
 	}
 	after.Session, after.Bridge = "", ""

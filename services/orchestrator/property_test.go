@@ -28,6 +28,9 @@ type chance struct {
 	n      int
 }
 
+// uma's provider never says where she is.
+const uma = "uma"
+
 func TestWhateverHappensEveryCallEndsOnceAndNoAgentIsShared(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(rt *rapid.T) {
@@ -36,6 +39,8 @@ func TestWhateverHappensEveryCallEndsOnceAndNoAgentIsShared(t *testing.T) {
 		for _, a := range c.agents {
 			c.enrol(a, "sales")
 		}
+		c.agents = append(c.agents, uma)
+		c.assumed(uma, "sales")
 		rt.Repeat(map[string]func(*rapid.T){
 			"":        func(rt *rapid.T) { c.check(rt) },
 			"request": func(rt *rapid.T) { c.rt = rt; c.newCall() },
@@ -113,7 +118,11 @@ func (c *chance) newCall() {
 func (c *chance) whim() {
 	agent := rapid.SampledFrom(c.agents).Draw(c.rt, "agent")
 	on := rapid.SampledFrom([]events.Name{events.Ready, events.Ready, events.NotReady, events.OnCall, events.WrapUp, events.SessionStarted}).Draw(c.rt, "presence")
-	if on == events.Ready && c.busy(agent) {
+	evidence := "poll"
+	if agent == uma { // people may say of her what they like
+		evidence = "command"
+		on = rapid.SampledFrom([]events.Name{events.Ready, events.NotReady}).Draw(c.rt, "set")
+	} else if on == events.Ready && c.busy(agent) {
 		return // a provider does not show an agent free who is talking
 	}
 	a := c.agent(agent)
@@ -121,8 +130,8 @@ func (c *chance) whim() {
 	if v == lifecycle.Illegal {
 		c.rt.Fatalf("%s is illegal", on)
 	}
-	b := &events.AgentPresence{Evidence: "poll", State: after}
-	if claim := a.State.Claim; claim != nil {
+	b := &events.AgentPresence{Evidence: evidence, State: after}
+	if claim := a.State.Claim; claim != nil && agent != uma {
 		b.Call, b.CallSeq = claim.Call, c.call(claim.Call).Seq()
 	}
 	if _, err := c.log.Append(ctx(), *log.NextOfAgent(a, events.Bridge, on, c.Now(), b)); err != nil {
@@ -182,6 +191,9 @@ func (c *chance) dialer() {
 	case lifecycle.Dialing:
 		name := rapid.SampledFrom([]events.Name{events.Started, events.Refused, events.Unknown, events.Withheld, events.PendingAgent}).Draw(c.rt, "answer")
 		body := plainBody(name)
+		if no, ok := body.(*events.CallRefused); ok && rapid.Bool().Draw(c.rt, "not available") {
+			no.Code = events.ReasonNotAvailable
+		}
 		if p, ok := body.(*events.CallPendingAgent); ok {
 			p.Until = c.Now().Add(time.Duration(rapid.IntRange(-1, 100).Draw(c.rt, "acts within")) * time.Hour)
 		}
@@ -336,7 +348,7 @@ func (c *chance) check(rt *rapid.T) {
 func (c *chance) settle(rt *rapid.T) {
 	c.log.Mend()
 	for range 16 {
-		c.world.pass(30 * time.Minute)
+		c.world.pass(time.Hour)
 		for _, s := range c.crew {
 			c.hearAll(s)
 			c.tell()
@@ -355,6 +367,8 @@ func (c *chance) settle(rt *rapid.T) {
 	for _, a := range c.agents {
 		if x := c.agent(a); x.State.Claim != nil {
 			rt.Fatalf("%s is still held: %+v", a, x.State)
+		} else if q := x.State.Quarantine; q != nil && a == uma {
+			rt.Fatalf("%s is held back for ever: %+v", a, q)
 		}
 	}
 }

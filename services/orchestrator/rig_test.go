@@ -64,8 +64,8 @@ func (w *world) Ops(_ context.Context, o events.Ops) error {
 }
 
 // newWorld makes a world with one orchestrator, the tenants acme and globex,
-// and acme's connections tcn (reports talking), desk (does not) and lists (takes
-// queues, and does not).
+// and acme's connections tcn (reports talking), desk (does not), lists (takes
+// queues, and does not), assumed and silent (never say where an agent is).
 func newWorld(t testing.TB) *world {
 	t.Helper()
 	key := events.Key(strings.Repeat("k", 32))
@@ -78,6 +78,8 @@ func newWorld(t testing.TB) *world {
 			{Name: "tcn", Tenant: "acme", Kind: providers.TCN, Provider: providers.Provider{Can: providers.Capabilities{Talking: true, Prepares: true}}},
 			{Name: "desk", Tenant: "acme", Kind: providers.WebexCC, Provider: providers.Provider{Can: providers.Capabilities{Presence: providers.PresenceDesktop}}},
 			{Name: "keyed", Tenant: "acme", Provider: providers.Provider{Can: providers.Capabilities{Token: true}}},
+			{Name: "assumed", Tenant: "acme", Kind: "assumed", Provider: providers.Provider{Can: providers.Capabilities{Claims: true, Talking: true, Presence: providers.PresenceAssumed, AwaySeconds: 45}}},
+			{Name: "silent", Tenant: "acme", Kind: "silent", Provider: providers.Provider{Can: providers.Capabilities{Claims: true, Presence: providers.PresenceNone}}},
 			{Name: "lists", Tenant: "acme", Provider: providers.Provider{Can: providers.Capabilities{Queues: true}}},
 		})
 	if err != nil {

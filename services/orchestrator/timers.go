@@ -52,6 +52,8 @@ func (s *Service) Sweep(ctx context.Context) {
 		switch {
 		case a.State.Claim != nil:
 			err = s.sweepClaim(ctx, a)
+		case s.holdOver(a):
+			err = s.endHold(ctx, agentRef(a), s.holdOver, "time_over")
 		case leftover(a, s.Now(), s.Limits.Prepared):
 			err = s.holdLeftover(ctx, a)
 		case a.Claimable():

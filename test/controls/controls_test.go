@@ -73,6 +73,16 @@ func controls() []control {
 			pkg: e2e, test: "TestAnAgentWhoseClaimIsLostIsNotDialed", says: "dialed, want withheld (claim_lost)",
 		},
 		{
+			invariant: "I4", guard: "whose call nobody saw end is held as long as the longest", file: "services/orchestrator/assumed.go",
+			old: "return q.Since.Add(s.Limits.Talk), true", new: "return q.Since, true",
+			pkg: "./services/orchestrator", test: "TestAnEndThatNobodySawHoldsAsLongAsTheLongestCall", says: "want",
+		},
+		{
+			invariant: "I4", guard: "nobody is held back for ever", file: "services/orchestrator/timers.go",
+			old: "case s.holdOver(a):", new: "case a == nil && s.holdOver(a):",
+			pkg: "./services/orchestrator", test: "TestAnEndThatNobodySawHoldsAsLongAsTheLongestCall", says: "want",
+		},
+		{
 			invariant: "I4", guard: "nothing is withdrawn from whom a call may have", file: "services/dialer/plan.go",
 			old: " && q != nil && q.Reason == events.ReasonLeftover", new: " && (q != nil || true)",
 			pkg: "./services/dialer", test: "TestNothingIsWithdrawnFromWhomACallMayHave/let_go,_and_prepared_again", says: "withdrawn",
