@@ -25,13 +25,18 @@ type benchCmd struct {
 	Length   time.Duration `placeholder:"TIME" help:"Of a turn. Default: 6s, quick 1s."`
 }
 
+// Validate says what is wrong with the command line.
+func (c *benchCmd) Validate() error {
+	if c.Store != "" && c.Kept == 0 {
+		return errors.New("--store keeps the calls of --kept")
+	}
+	return bench.Known(c.Stages)
+}
+
 func (c *benchCmd) Run(e *env) error {
 	program, err := os.Executable()
 	if err != nil {
 		return err
-	}
-	if c.Store != "" && c.Kept == 0 {
-		return errors.New("--store keeps the calls of --kept")
 	}
 	t, err := bench.Run(e.ctx, bench.Options{Quick: c.Quick, Stages: c.Stages, Desktops: c.Desktops, Rounds: c.Rounds, Length: c.Length, Replicas: c.Replicas, Waiting: c.Waiting,
 		Kept: c.Kept, Store: c.Store, Program: program, Version: runtime.Version(), Progress: e.errOut})

@@ -2,11 +2,13 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/outdial/outdial/cmd/outdial/internal/bench"
 )
@@ -83,10 +85,35 @@ func TestAShortBenchReportsWhatScriptsRead(t *testing.T) {
 	}
 }
 
+// Who interrupts a bench while its processes are at work finds nothing of them.
+func TestAnInterruptedBenchLeavesNothing(t *testing.T) {
+	t.Setenv(bench.AsProgram, "1")
+	dir := t.TempDir()
+	t.Setenv("TMPDIR", dir)
+	ctx, interrupt := context.WithCancel(t.Context())
+	go func() {
+		for t.Context().Err() == nil {
+			if at, _ := filepath.Glob(filepath.Join(dir, "*", "nats")); len(at) > 0 {
+				break
+			}
+			time.Sleep(5 * time.Millisecond)
+		}
+		interrupt()
+	}()
+	var out, said bytes.Buffer
+	code := run(&env{ctx: ctx, out: &out, errOut: &said, getenv: os.Getenv}, []string{"bench", "--stages", "latency"})
+	if code != 0 || !strings.Contains(out.String(), "Audit of") {
+		t.Errorf("exit code %d\n%s\n%s", code, said.String(), out.String())
+	}
+	if left, _ := filepath.Glob(filepath.Join(dir, "*")); len(left) > 0 {
+		t.Errorf("left behind: %v", left)
+	}
+}
+
 func TestABenchOfAnUnknownStageListsThem(t *testing.T) {
 	var out, said bytes.Buffer
 	code := run(&env{ctx: t.Context(), out: &out, errOut: &said, getenv: os.Getenv}, []string{"bench", "--stages", "speed"})
-	if code != 1 || !strings.Contains(said.String(), "saturation") {
+	if code != 2 || !strings.Contains(said.String(), "saturation") {
 		t.Errorf("exit code %d: %s", code, said.String())
 	}
 }

@@ -17,6 +17,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/outdial/outdial/cmd/outdial/internal/app"
+	"github.com/outdial/outdial/cmd/outdial/internal/bench"
 	"github.com/outdial/outdial/cmd/outdial/internal/demo"
 	"github.com/outdial/outdial/cmd/outdial/internal/ops"
 	"github.com/outdial/outdial/internal/config"
@@ -58,7 +59,8 @@ func main() {
 	os.Exit(code)
 }
 
-// run is main without the process. 2 is a wrong command line or configuration.
+// run is main without the process. 2 is a wrong command line or configuration, 3
+// what a bench could not measure.
 func run(e *env, args []string) int {
 	var c cli
 	code := -1
@@ -87,6 +89,9 @@ func run(e *env, args []string) int {
 		return 2
 	}
 	fmt.Fprintln(e.errOut, "outdial:", err)
+	if errors.Is(err, bench.ErrUnmeasured) {
+		return 3
+	}
 	return 1
 }
 

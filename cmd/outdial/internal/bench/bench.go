@@ -110,8 +110,12 @@ func (o Options) alone() error {
 	return nil
 }
 
-// ErrWrong says that a call was lost, doubled or wrong.
-var ErrWrong = errors.New("a call was lost, doubled or wrong")
+var (
+	// ErrWrong says that a call was lost, doubled or wrong.
+	ErrWrong = errors.New("a call was lost, doubled or wrong")
+	// ErrUnmeasured says that something could not be measured to its end.
+	ErrUnmeasured = errors.New("not measured")
+)
 
 // A stage measures one thing.
 type stage struct {
@@ -124,22 +128,30 @@ func stages() []stage {
 		{"burst", bursts}, {"idle", idle}, {"pace", reserve}, {"replicas", replicas}, {"kept", kept}}
 }
 
-// StageNames are what Options.Stages may hold.
-func StageNames() (names []string) {
+// stageNames are all of them.
+func stageNames() (names []string) {
 	for _, s := range stages() {
 		names = append(names, s.name)
 	}
 	return names
 }
 
-// Run measures. Its error is ErrWrong, the end of ctx, or a stage that could not
-// be measured; the report holds what was found until then.
+// Known is an error where one of these is no stage.
+func Known(names []string) error {
+	for _, name := range names {
+		if !slices.Contains(stageNames(), name) {
+			return fmt.Errorf("no stage %q; there are %s", name, strings.Join(stageNames(), ", "))
+		}
+	}
+	return nil
+}
+
+// Run measures. Its error is ErrWrong, the end of ctx, or ErrUnmeasured; the
+// report holds what was found until then.
 func Run(ctx context.Context, o Options) (*Report, error) {
 	o = o.withDefaults()
-	for _, name := range o.Stages {
-		if !slices.Contains(StageNames(), name) {
-			return nil, fmt.Errorf("no stage %q; there are %s", name, strings.Join(StageNames(), ", "))
-		}
+	if err := Known(o.Stages); err != nil {
+		return nil, err
 	}
 	t := &Report{Schema: 1, At: time.Now().UTC(), Quick: o.Quick, Machine: thisMachine(), Messages: map[string][]Message{}, Rows: []Row{}, Notes: []string{},
 		Versions: map[string]string{"outdial": o.Version, "go": runtime.Version(), "nats-server": server.VERSION}, Audit: Audited{Violations: []string{}}}
@@ -157,7 +169,7 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 		}
 		fmt.Fprintf(o.Progress, "%6.0f s  %s\n", time.Since(t.At).Seconds(), s.name)
 		if err := s.run(ctx, o, t); err != nil {
-			failed = errors.Join(failed, fmt.Errorf("%s: %w", s.name, err))
+			failed = errors.Join(failed, fmt.Errorf("%w: %s: %w", ErrUnmeasured, s.name, err))
 			t.note("%s could not be measured to its end: %v", s.name, err)
 		}
 	}

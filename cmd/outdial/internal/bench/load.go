@@ -76,7 +76,7 @@ func (l *load) open(w world, lives life) (err error) {
 	}
 	l.group, l.closed = "sales", make(chan string, 100_000)
 	l.talked, l.outcomes = map[string]bool{}, map[string]int{}
-	l.requested, l.reached = map[string]time.Time{}, map[string]time.Time{}
+	l.requested, l.reached, l.steps = map[string]time.Time{}, map[string]time.Time{}, map[string][]time.Duration{}
 	if err := l.sim.Script.Set(sim.Part{Number: "*", Ring: sim.Duration(lives.ring), Talk: sim.Duration(lives.talk), Wrap: sim.Duration(lives.wrap)}); err != nil {
 		return err
 	}
@@ -190,8 +190,8 @@ func steps() []string {
 	return []string{"requested", "assigned", "preparing", "passed", "dialing", "started", "talking", "ended", "wrap_up", "wrapped_up", "closed"}
 }
 
-// where says how long each step of the last steady calls took, after the one
-// before it, by the times at which they were stored.
+// where says how long each step of the calls took, after the one before it, by
+// the times at which they were stored.
 func (l *load) where() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -216,7 +216,7 @@ func (l *load) hear(m *nats.Msg) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if slices.Contains(steps(), part[4]) {
-		if from, ok := l.reached[call]; ok && l.steps != nil {
+		if from, ok := l.reached[call]; ok {
 			l.steps[part[4]] = append(l.steps[part[4]], stored.Sub(from))
 		}
 		l.reached[call] = stored

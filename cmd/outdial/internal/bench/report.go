@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"runtime"
 	"slices"
@@ -21,8 +22,10 @@ type Row struct {
 	Min     float64   `json:"min"`
 	Max     float64   `json:"max"`
 	Samples []float64 `json:"samples"`
-	Goal    string    `json:"goal,omitempty"`
-	Met     *bool     `json:"met,omitempty"`
+	// Parts are each process' share of all turns, where there are several.
+	Parts map[string]float64 `json:"parts,omitempty"`
+	Goal  string             `json:"goal,omitempty"`
+	Met   *bool              `json:"met,omitempty"`
 }
 
 // A Machine is where it was measured.
@@ -82,6 +85,13 @@ func (t *Report) add(name, label, unit string, samples []float64, goals ...goal)
 	t.Rows = append(t.Rows, r)
 }
 
+// parts says what the last row that was added is made of.
+func (t *Report) parts(by map[string]float64) {
+	if len(by) > 1 {
+		t.Rows[len(t.Rows)-1].Parts = by
+	}
+}
+
 func (t *Report) note(format string, args ...any) {
 	t.Notes = append(t.Notes, fmt.Sprintf(format, args...))
 }
@@ -110,16 +120,20 @@ func (t *Report) Text(w io.Writer) error {
 	if t.Machine.Load != "" {
 		fmt.Fprintf(&b, ", load at the start %s", t.Machine.Load)
 	}
-	b.WriteString("\n\n| | median | least to most | goal | met |\n|---|---|---|---|---|\n")
+	b.WriteString("\n")
+	one, three := []Row{}, []Row{}
 	for _, r := range t.Rows {
-		spread, met := "", ""
-		if len(r.Samples) > 1 {
-			spread = figure(r.Min) + " to " + figure(r.Max)
+		if strings.HasPrefix(r.Name, "replicas.") {
+			three = append(three, r)
+		} else {
+			one = append(one, r)
 		}
-		if r.Met != nil {
-			met = map[bool]string{true: "yes", false: "**no**"}[*r.Met]
-		}
-		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s |\n", r.Label, strings.TrimSpace(figure(r.Value)+" "+r.Unit), spread, r.Goal, met)
+	}
+	if len(one) > 0 {
+		b.WriteString("\n" + table(one))
+	}
+	if len(three) > 0 {
+		b.WriteString("\nThree servers on this machine, each stream kept by all of them, beside a floor of its own:\n\n" + table(three))
 	}
 	for _, kind := range []string{"desktop", "tcn"} {
 		if len(t.Messages[kind]) > 0 {
@@ -135,6 +149,30 @@ func (t *Report) Text(w io.Writer) error {
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// table is rows in Markdown.
+func table(rows []Row) string {
+	var b strings.Builder
+	b.WriteString("| | median | least to most | goal | met |\n|---|---|---|---|---|\n")
+	for _, r := range rows {
+		value, spread, met := strings.TrimSpace(figure(r.Value)+" "+r.Unit), "", ""
+		var parts []string
+		for _, name := range slices.Sorted(maps.Keys(r.Parts)) {
+			parts = append(parts, name+" "+figure(r.Parts[name]))
+		}
+		if len(parts) > 0 {
+			value += ": " + strings.Join(parts, ", ")
+		}
+		if len(r.Samples) > 1 {
+			spread = figure(r.Min) + " to " + figure(r.Max)
+		}
+		if r.Met != nil {
+			met = map[bool]string{true: "yes", false: "**no**"}[*r.Met]
+		}
+		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s |\n", r.Label, value, spread, r.Goal, met)
+	}
+	return b.String()
 }
 
 // messageTable says what one call stores.

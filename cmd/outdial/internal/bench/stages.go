@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/outdial/outdial/internal/broker"
@@ -43,16 +42,20 @@ func (c *contender) costs() (out []float64) {
 	return out
 }
 
-// all is what the contender's turns give together.
-func (c *contender) all() (calls int, cpu usage) {
-	cpu = usage{}
+// report shows what the contender's turns gave, its CPU also by process.
+func (c *contender) report(t *Report, name, label string) {
+	t.add(name+".rate", "calls/s, "+label, "", c.rates())
+	calls, cpu := 0, usage{}
 	for _, s := range c.got {
 		calls += s.calls
 		for name, d := range s.cpu {
 			cpu[name] += d
 		}
 	}
-	return calls, cpu
+	if costs := c.costs(); len(costs) > 0 {
+		t.add(name+".cpu", "CPU a call, "+label, "ms", costs)
+		t.parts(cpu.perCall(calls))
+	}
 }
 
 // race has each have its turn, and all of them again and again.
@@ -146,21 +149,12 @@ func besideFloor(ctx context.Context, o Options, t *Report, f *floor, prefix str
 		if err := race(ctx, o.Rounds, naked, appender, own); err != nil {
 			return err
 		}
-		at := ""
-		if prefix != "" {
-			at = " (" + strings.TrimSuffix(prefix, ".") + ")"
-		}
-		for _, c := range []struct {
-			*contender
-			label string
-		}{{naked, fmt.Sprintf("floor, plain publishes, %d in flight", n)}, {appender, fmt.Sprintf("floor, the product's appender, %d in flight", n)}, {own, fmt.Sprintf("outdial, %d desktops", n)}} {
-			t.add(prefix+c.name+".rate", "calls/s, "+c.label+at, "", c.rates())
-			t.add(prefix+c.name+".cpu", "CPU a call, "+c.label+at, "ms", c.costs())
-		}
-		t.add(prefix+own.name+".rate_ratio", fmt.Sprintf("calls/s, outdial / floor with the same appender, %d%s", n, at), "", beside(own.rates(), appender.rates()), least(0.6))
-		t.add(prefix+own.name+".cpu_ratio", fmt.Sprintf("CPU a call, outdial / floor with the same appender, %d%s", n, at), "", beside(own.costs(), appender.costs()), most(2))
-		calls, cpu := own.all()
-		t.note("CPU of a call by process with %d desktops%s, ms: %s.", n, at, cpu.perCall(calls))
+		naked.report(t, prefix+naked.name, fmt.Sprintf("floor, plain publishes, %d in flight", n))
+		appender.report(t, prefix+appender.name, fmt.Sprintf("floor, the product's appender, %d in flight", n))
+		own.report(t, prefix+own.name, fmt.Sprintf("outdial, %d desktops", n))
+		t.add(prefix+own.name+".rate_ratio", fmt.Sprintf("calls/s, outdial / floor with the same appender, %d", n), "", beside(own.rates(), appender.rates()), least(0.6))
+		t.add(prefix+own.name+".cpu_ratio", fmt.Sprintf("CPU a call, outdial / floor with the same appender, %d", n), "", beside(own.costs(), appender.costs()), most(2))
+		t.note("Steps of a call at saturation, %s%d desktops, p50 / p99 in ms: %s.", prefix, n, l.where())
 		return nil
 	})
 }
@@ -274,13 +268,9 @@ func pair(ctx context.Context, o Options, t *Report, name, what, than string, a,
 	if err := race(ctx, o.pairs(), second, first); err != nil {
 		return err
 	}
-	t.add(name+".few.rate", "calls/s, "+than, "", second.rates())
-	t.add(name+".many.rate", "calls/s, "+what, "", first.rates())
+	second.report(t, name+".few", than)
+	first.report(t, name+".many", what)
 	t.add(name+".rate_ratio", "calls/s, "+what+" / "+than, "", beside(first.rates(), second.rates()), least(want))
-	for _, c := range []*contender{second, first} {
-		calls, cpu := c.all()
-		t.note("CPU of a call by process, %s, ms: %s.", c.name, cpu.perCall(calls))
-	}
 	return nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -57,14 +58,16 @@ type subject struct {
 	js     jetstream.JetStream
 }
 
-// freePort finds an address of loopback that nobody listens on.
+// freePort finds an address of loopback that nobody listens on, below those
+// that systems give to whoever asks for any.
 func freePort() string {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "127.0.0.1:0"
+	for {
+		addr := fmt.Sprintf("127.0.0.1:%d", 10_000+rand.IntN(5000))
+		if l, err := net.Listen("tcp", addr); err == nil {
+			_ = l.Close()
+			return addr
+		}
 	}
-	defer l.Close()
-	return l.Addr().String()
 }
 
 // newSubject writes a configuration into a folder of its own.

@@ -27,12 +27,15 @@ func (t *Report) SVG(w io.Writer) error {
 <text x="10" y="20">calls a second: the median of each, and its spread</text>
 `, 40+line*len(bars))
 	for i, r := range bars {
-		y, class := 34+line*i, "outdial"
+		y, class, what := 34+line*i, "outdial", strings.TrimPrefix(r.Label, "calls/s, ")
+		if strings.HasPrefix(r.Name, "replicas.") {
+			what = "3 servers: " + what
+		}
 		if strings.Contains(r.Name, "floor") {
 			class = "floor"
 		}
 		fmt.Fprintf(&b, `<text x="%d" y="%d" text-anchor="end">%s</text><rect class="%s" x="%d" y="%d" width="%.1f" height="16"/>`,
-			left-8, y+13, html.EscapeString(strings.TrimPrefix(r.Label, "calls/s, ")), class, left, y, scale(r.Value)-left)
+			left-8, y+13, html.EscapeString(what), class, left, y, scale(r.Value)-left)
 		fmt.Fprintf(&b, `<line x1="%.1f" x2="%.1f" y1="%d" y2="%d"/><text x="%.1f" y="%d">%s</text>`+"\n",
 			scale(r.Min), scale(r.Max), y+8, y+8, scale(r.Max)+6, y+13, figure(r.Value))
 	}

@@ -3,10 +3,8 @@ package bench
 import (
 	"bytes"
 	"fmt"
-	"maps"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -31,13 +29,17 @@ func (u usage) sum() (all time.Duration) {
 	return all
 }
 
-// perCall is each process' share of so many calls, in ms.
-func (u usage) perCall(calls int) string {
-	var parts []string
-	for _, name := range slices.Sorted(maps.Keys(u)) {
-		parts = append(parts, fmt.Sprintf("%s %.1f", name, ms(u[name])/float64(max(calls, 1))))
+// perCall is each process' share of so many calls, in ms; nil where nothing is
+// known.
+func (u usage) perCall(calls int) map[string]float64 {
+	if u.sum() <= 0 || calls == 0 {
+		return nil
 	}
-	return strings.Join(parts, ", ")
+	out := map[string]float64{}
+	for name, d := range u {
+		out[name] = ms(d) / float64(calls)
+	}
+	return out
 }
 
 // A sample is what one turn under load gave.
