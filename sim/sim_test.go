@@ -7,7 +7,6 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -228,12 +227,12 @@ func TestTheJudgeIsGivenTheDialsOfALedger(t *testing.T) {
 		e(5, sim.Ring, "a", "1"), e(6, sim.End, "a", "1"), e(7, sim.Wrap, "a", "1"), e(8, sim.Ready, "a", "1"), e(9, sim.Start, "a", "3"),
 	})
 	want := []audit.Dialed{
-		{At: at(3), Until: at(6), Provider: "tcn", Agent: "a", Number: customer, ProviderCall: "1", Correlation: "x"},
+		{At: at(3), Until: at(6), Provider: "tcn", Agent: "a", Number: customer, ProviderCall: "1", Correlation: "x", Rang: []audit.Rung{{At: at(5), Number: customer}}},
 		{At: at(4), Provider: "tcn", Agent: "b", Number: customer, ProviderCall: "2", Correlation: "x"},
 		{At: at(9), Provider: "tcn", Agent: "a", Number: customer, ProviderCall: "3", Correlation: "x"},
 	}
-	if !slices.Equal(got, want) {
-		t.Errorf("got %+v\nwant %+v", got, want)
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
 	}
 }
 

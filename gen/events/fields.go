@@ -7,7 +7,7 @@ type requestField struct{ typ, says string }
 func requestFields() map[string]requestField {
 	return map[string]requestField{
 		"to":         {"E.164", "**required**: the number to call. Whether it may be called is compliance's decision, not the reader's."},
-		"alternates": {"[E.164], at most 16", "other numbers of the same person: evidence for where they are; each needs its own pass before it is dialed"},
+		"alternates": {"[E.164], at most 16", "other numbers of the same person: evidence for where they are; a provider that takes several may ring each that the pass lists"},
 		"from":       {"E.164", "caller id, one of the tenant's; default: the hunt group's or the tenant's"},
 		"agent":      {"token, or an enrolled id", "this agent (exactly one of agent, huntGroup, queue)"},
 		"huntGroup":  {"token", "the ready agent of the group who waited longest"},
@@ -33,6 +33,6 @@ func requestFields() map[string]requestField {
 		"overrides":  {"[{rule, agent, reason}], at most 16", "asks that a rule's objection be set aside; refused unless rule set and provider settings allow it"},
 		"notBefore":  {"RFC 3339", "not earlier than this"},
 		"expiresAt":  {"RFC 3339", "not later than this; default: 60 s for a named agent, else 15 min, from notBefore, else the event's time, else receipt. At most the age of CALLS less a day ahead"},
-		"options":    {"object", "provider-specific extras"},
+		"options":    {"object", "provider-specific extras; scheduledAt (RFC 3339): when the provider is to call, of a request for a queue"},
 	}
 }

@@ -109,7 +109,8 @@ func sampleDecision(n events.Name) any {
 	case events.Passed:
 		return &events.CallPassed{
 			Common: common(), Decision: "d-1", ValidUntil: at(63), Evidence: evidence(), Fence: 44,
-			Scrub: &events.Scrub{OK: true, State: map[string]string{events.VerdictPrefix + "validation": "ok", "callSid": "123456789", "startTime": "1795194002"}},
+			Numbers: []events.Number{sampleKey().Number(sampleTo)},
+			Scrub:   &events.Scrub{OK: true, State: map[string]string{events.VerdictPrefix + "validation": "ok", "callSid": "123456789", "startTime": "1795194002"}},
 		}
 	}
 	return nil

@@ -67,6 +67,9 @@ type pass struct {
 	seq        uint64
 	id, hash   string
 	token      string
+	numbers    []events.Number // that may ring; none listed: the call's own alone
+	callAt     *time.Time      // when the provider is to call, by outdial's clock
+	shift      time.Duration   // of that clock, in a rehearsal: a ledger's is not shifted
 	fence      uint64
 	validUntil time.Time
 	assigned   uint64 // the assignment it names in its refs
@@ -78,6 +81,7 @@ type intent struct {
 	agent   string
 	fence   uint64
 	attempt string
+	pass    *pass // by which it was written, nil without
 }
 
 func newCall(k key) *call {
@@ -205,8 +209,9 @@ func (c *call) note(r events.Record) {
 		c.assigned = &assignment{stamp: stampOf(r), agent: b.Agent, queue: b.Queue, fence: b.Fence}
 		c.assignments = append(c.assignments, c.assigned)
 	case *events.CallPassed:
-		c.pass = &pass{seq: r.Seq, id: r.ID, hash: passHash(b), token: b.Number.Token, fence: b.Fence,
+		c.pass = &pass{seq: r.Seq, id: r.ID, hash: passHash(b), token: b.Number.Token, numbers: b.Numbers, callAt: b.CallAt, fence: b.Fence,
 			validUntil: b.ValidUntil, assigned: b.Refs.Assigned}
+		c.pass.shift, _ = time.ParseDuration(b.Evidence.ClockOffset) // "" without one
 		c.voided = ""
 		c.scrubbed(b.Scrub)
 	case *events.CallFailed:
@@ -221,7 +226,7 @@ func (c *call) note(r events.Record) {
 		if c.proved {
 			c.proved, c.gaveUp, c.gaveUpAt = false, "", 0
 		}
-		c.intents = append(c.intents, intent{stamp: stampOf(r), agent: b.Agent, fence: b.Fence, attempt: b.Attempt})
+		c.intents = append(c.intents, intent{stamp: stampOf(r), agent: b.Agent, fence: b.Fence, attempt: b.Attempt, pass: c.pass})
 	case *events.CallClosed:
 		c.letGo(r)
 		if at := stampOf(r); c.closed == nil {

@@ -22,6 +22,8 @@ type Dialed struct {
 	// Correlation is what the request carried of ours; where the provider has
 	// room for it, the intent's attempt token.
 	Correlation string
+	// Rang are the telephones that it rang, where the ledger tells.
+	Rang []Rung
 }
 
 // Dialed takes a ledger's dials, in any order, several ledgers one after the
@@ -92,8 +94,9 @@ func (m *comparison) index() {
 			m.byID[id] = append(m.byID[id], c)
 		}
 		if len(c.intents) > 0 {
-			for _, n := range []string{c.tenant + "/" + c.number.Token, c.tenant + "/" + c.number.Masked} {
-				m.byNumber[n] = append(m.byNumber[n], c)
+			for _, n := range c.over() {
+				m.byNumber[c.tenant+"/"+n.Token] = append(m.byNumber[c.tenant+"/"+n.Token], c)
+				m.byNumber[c.tenant+"/"+n.Masked] = append(m.byNumber[c.tenant+"/"+n.Masked], c)
 			}
 		}
 	}
@@ -225,6 +228,7 @@ func (m *comparison) candidates(d Dialed) []*call {
 func (m *comparison) give(d Dialed, c *call) {
 	if c != nil {
 		m.got[c] = append(m.got[c], d)
+		m.rang(c, d)
 	}
 	m.line(d, c)
 }
@@ -327,22 +331,6 @@ func answered(b bool) answer {
 		return yes
 	}
 	return no
-}
-
-// tokenOf is a dialed number's token. A ledger is judged as it stands: numbers
-// that are no longer accepted had tokens, too.
-func tokenOf(k events.Key, number string) string { return k.Digest([]byte(number)) }
-
-// sameNumber compares by the tenant's token, or where its key is not given by
-// the masked form.
-func (m *comparison) sameNumber(c *call, d Dialed) answer {
-	if d.Number == "" {
-		return unknown
-	}
-	if k := m.opts.Keys[c.tenant]; len(k) > 0 {
-		return answered(tokenOf(k, d.Number) == c.number.Token)
-	}
-	return answered(events.Mask(d.Number) == c.number.Masked)
 }
 
 // sameAgent compares the agent of the intent, or of the last assignment where

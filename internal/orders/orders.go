@@ -134,15 +134,22 @@ func (b *Book) BuildDialRequest(ctx context.Context, c *lifecycle.Call, a *lifec
 		ref.HuntGroup, ref.Session = cmp.Or(c.Assigned.HuntGroup, ref.HuntGroup), c.Assigned.Session
 	}
 	q := c.Request.Request
+	numbers, err := b.numbers(c)
+	if err != nil {
+		return providers.Order{}, conn, err
+	}
 	o := providers.Order{
-		Call: c.ID, To: q.To, From: c.Request.From, Agent: ref, Queue: c.Assigned.Queue,
+		Call: c.ID, To: q.To, Numbers: numbers, From: c.Request.From, Agent: ref, Queue: c.Assigned.Queue,
 		Metadata: q.Metadata, Recording: q.Recording, Options: q.Options,
 	}
 	if c.Preparing != nil {
 		o.Attempt, o.StartTime, o.NotAfter = c.Preparing.Attempt, c.Preparing.StartTime, c.Preparing.NotAfter
 	}
 	if c.Passed != nil {
-		o.Scrub = c.Passed.Scrub
+		o.Scrub, o.PassEnds = c.Passed.Scrub, c.Passed.ValidUntil
+		if c.Passed.CallAt != nil {
+			o.CallAt = *c.Passed.CallAt
+		}
 	}
 	if c.Dialing != nil {
 		o.Attempt, o.NotAfter, o.Dialed = c.Dialing.Attempt, c.Dialing.NotAfter, true
@@ -151,4 +158,27 @@ func (b *Book) BuildDialRequest(ctx context.Context, c *lifecycle.Call, a *lifec
 		o.StartTime = c.Request.ReceivedAt.Truncate(time.Second)
 	}
 	return o, conn, nil
+}
+
+// numbers are those of the request that its pass clears, in the pass's order, and
+// no other (I1): before there is one, and by a pass of former versions, the one to
+// call alone.
+func (b *Book) numbers(c *lifecycle.Call) ([]string, error) {
+	q := c.Request.Request
+	if c.Passed == nil || len(c.Passed.Numbers) == 0 {
+		return []string{q.To}, nil
+	}
+	t, _ := b.Directory.Tenant(c.Tenant)
+	var out []string
+	for _, cleared := range c.Passed.Numbers {
+		for _, n := range q.Numbers() {
+			if t.Key.NumberToken(n) == cleared.Token {
+				out = append(out, n)
+			}
+		}
+	}
+	if len(out) != len(c.Passed.Numbers) || out[0] != q.To {
+		return nil, fault.New(fault.Permanent, "make order", "other_number", nil)
+	}
+	return out, nil
 }

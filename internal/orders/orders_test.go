@@ -184,3 +184,43 @@ func TestAnOrderForAQueueHasNoAgent(t *testing.T) {
 		t.Errorf("%+v, %v", o.Agent, err)
 	}
 }
+
+// Of the person's numbers an order has those that the pass lists, in the pass's
+// order, and no other, whatever the request names.
+func TestAnOrderHasTheNumbersOfItsPass(t *testing.T) {
+	t.Parallel()
+	book, ann, _ := enrolled(t, "ann")
+	key := events.Key(strings.Repeat("k", 32))
+	const to, second, third, stranger = "+81312345678", "+81312345679", "+81312345680", "+81312345681"
+	for story, tc := range map[string]struct {
+		lists []string
+		want  string // "" is refused
+	}{
+		"a pass of former versions":     {nil, to},
+		"the one to call alone":         {[]string{to}, to},
+		"two of three":                  {[]string{to, third}, to + " " + third},
+		"all, in the pass's order":      {[]string{to, third, second}, to + " " + third + " " + second},
+		"one that nobody asked for":     {[]string{to, stranger}, ""},
+		"without the one to call":       {[]string{second}, ""},
+		"the one to call in other ways": {[]string{second, to}, ""},
+	} {
+		c := assigned()
+		c.Tenant, c.Request.Request.Alternates = "acme", []string{second, third, second}
+		ends, at := noon.Add(time.Hour), noon.Add(time.Minute)
+		c.Passed = &events.CallPassed{ValidUntil: ends, CallAt: &at}
+		for _, n := range tc.lists {
+			c.Passed.Numbers = append(c.Passed.Numbers, key.Number(n))
+		}
+		o, _, err := book.BuildDialRequest(t.Context(), c, ann)
+		switch {
+		case tc.want == "":
+			if fault.Code(err) != "other_number" || fault.Of(err) != fault.Permanent || strings.Contains(err.Error(), "8131234") {
+				t.Errorf("%s: it is ordered to ring another number: %d numbers, %v", story, len(o.Numbers), err)
+			}
+		case err != nil || strings.Join(o.Numbers, " ") != tc.want || o.To != to:
+			t.Errorf("%s: it is ordered to ring another number: %d numbers, %v", story, len(o.Numbers), err)
+		case !o.PassEnds.Equal(ends) || !o.CallAt.Equal(at):
+			t.Errorf("%s: at %v, until %v", story, o.CallAt, o.PassEnds)
+		}
+	}
+}

@@ -108,9 +108,13 @@ func (d *Directory) Connection(tenant, name string) (Connection, bool) {
 
 // Queues reports whether a tenant's connection takes calls that no agent of ours
 // is claimed for.
-func (d *Directory) Queues(tenant, connection string) bool {
-	c, ok := d.Connection(tenant, connection)
-	return ok && c.Provider.Can.Queues
+func (d *Directory) Queues(tenant, connection string) bool { return d.Can(tenant, connection).Queues }
+
+// Can is what the provider of a tenant's connection can do: nothing, where there is
+// no such connection.
+func (d *Directory) Can(tenant, connection string) providers.Capabilities {
+	c, _ := d.Connection(tenant, connection)
+	return c.Provider.Can
 }
 
 // Connections lists all connections by name.

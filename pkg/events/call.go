@@ -1,6 +1,9 @@
 package events
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Common stands on every event of a call. The number is a keyed token and a
 // masked form; the clear number is in CallRequested alone.
@@ -91,6 +94,7 @@ const (
 	ByUpstream = "upstream"
 	ByExpiry   = "expiry"
 	ByWatchdog = "watchdog"
+	ByOptOut   = "opt_out" // compliance took its pass back
 )
 
 // CallCancelRequested makes dialing illegal; a started call keeps its state.
@@ -180,14 +184,33 @@ type CallPreparing struct {
 	StartTime time.Time `json:"startTime"` // sent to the provider, whole seconds
 }
 
-// CallPassed is compliance's yes. It counts only for the assigned before it.
+// CallPassed is compliance's yes. It counts only for the assigned before it, and
+// no number may ring before CallAt or after ValidUntil.
 type CallPassed struct {
 	Common
 	Decision   string    `json:"decision"`
 	ValidUntil time.Time `json:"validUntil"`
-	Evidence   Evidence  `json:"evidence"`
-	Scrub      *Scrub    `json:"scrub,omitempty"`
-	Fence      uint64    `json:"fence"` // of the assignment it was made for
+	// CallAt is the instant at which the provider is to call, and the one that was judged; nil: now.
+	CallAt   *time.Time `json:"callAt,omitempty"`
+	Evidence Evidence   `json:"evidence"`
+	// Numbers are those that may ring, in their order, the request's own first;
+	// in passes of former versions it alone, and not listed.
+	Numbers []Number `json:"numbers,omitempty"`
+	Scrub   *Scrub   `json:"scrub,omitempty"`
+	Fence   uint64   `json:"fence"` // of the assignment it was made for
+}
+
+// Cleared are the numbers that the pass is over, in their order.
+func (p *CallPassed) Cleared() []Number {
+	if len(p.Numbers) == 0 {
+		return []Number{p.Number}
+	}
+	return p.Numbers
+}
+
+// Clears says whether a number, by its token, is among them.
+func (p *CallPassed) Clears(token string) bool {
+	return slices.ContainsFunc(p.Cleared(), func(n Number) bool { return n.Token == token })
 }
 
 // CallDialing is the intent. Its id is random and a read-back never counts:
@@ -209,7 +232,7 @@ const ProofNoResponders = "no_responders"
 // CallWithheld says that nothing was sent.
 type CallWithheld struct {
 	Common
-	Reason string `json:"reason"` // pass_expired, paused, claim_lost, agent_not_ready, connection_down, rate_limited, not_after, nothing_sent
+	Reason string `json:"reason"` // pass_expired, paused, claim_lost, agent_not_ready, connection_down, rate_limited, instant_passed, not_after, nothing_sent
 	Detail string `json:"detail,omitempty"`
 	// Until is when the provider may be asked again, of rate_limited.
 	Until *time.Time `json:"until,omitempty"`

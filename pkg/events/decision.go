@@ -59,4 +59,18 @@ type Evidence struct {
 	Zones       []LocalTime   `json:"zones,omitempty"`
 	Rules       []RuleResult  `json:"rules"`
 	Lists       []ListVersion `json:"lists,omitempty"`
+	// Alternates are the person's other numbers, where the provider may call them.
+	Alternates []NumberVerdict `json:"alternates,omitempty"`
+}
+
+// A NumberVerdict is what was found of one of a person's other numbers. Zones,
+// rule set and tables are those of the decision that it is part of.
+type NumberVerdict struct {
+	Number
+	Allowed    bool     `json:"allowed"`
+	Country    string   `json:"country,omitempty"` // ISO 3166-1 alpha-2
+	NumberType string   `json:"numberType,omitempty"`
+	Reasons    []Reason `json:"reasons,omitempty"` // why it may not be called, the weightiest first
+	// List is what the company's do-not-call list said of it.
+	List ListVersion `json:"list"`
 }

@@ -1,6 +1,9 @@
 package events
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // DialRequest is the data of io.outdial.dial.requested.v1.
 type DialRequest struct {
@@ -38,6 +41,31 @@ type DialRequest struct {
 	NotBefore *time.Time     `json:"notBefore,omitempty"`
 	ExpiresAt *time.Time     `json:"expiresAt,omitempty"`
 	Options   map[string]any `json:"options,omitempty"` // provider-specific extras
+}
+
+// Numbers are the person's numbers as the request has them, each once, the one
+// to call first.
+func (q DialRequest) Numbers() []string {
+	out := []string{q.To}
+	for _, n := range q.Alternates {
+		if !slices.Contains(out, n) {
+			out = append(out, n)
+		}
+	}
+	return out
+}
+
+// optionScheduledAt is the option that names the instant at which a provider is to
+// call, RFC 3339.
+const optionScheduledAt = "scheduledAt"
+
+// ScheduledAt is the instant at which the provider is to call; asked is false
+// where the request names none. One that is no instant is the zero time.
+func (q DialRequest) ScheduledAt() (at time.Time, asked bool) {
+	v, asked := q.Options[optionScheduledAt]
+	text, _ := v.(string)
+	at, _ = parseTime(text)
+	return at, asked
 }
 
 // KeyValue is one entry of a request's metadata.

@@ -52,6 +52,7 @@ type RequestContext struct {
 	HuntGroups    func(group string) bool
 	Connection    func(name string) (kind string, ok bool)
 	SupportsQueue func(connection string) bool
+	Schedules     func(connection string) bool // takes the instant at which it is to call
 	Ruleset       func(name string) bool
 }
 

@@ -41,6 +41,8 @@ const (
 	FaultUnknownHuntGroup     = "unknown_hunt_group"
 	FaultUnknownConnection    = "unknown_connection"
 	FaultQueueUnsupported     = "queue_unsupported"
+	FaultScheduleUnsupported  = "schedule_unsupported"
+	FaultBadSchedule          = "bad_schedule"
 	FaultForeignCallerID      = "foreign_caller_id"
 	FaultUnknownRuleset       = "unknown_ruleset"
 	FaultExpiresFirst         = "expires_first"
@@ -96,6 +98,8 @@ func FaultCodes() []FaultCode {
 		{FaultUnknownHuntGroup, "no such hunt group has agents here"},
 		{FaultUnknownConnection, "the tenant has no such connection"},
 		{FaultQueueUnsupported, "the connection has no queues of its own"},
+		{FaultScheduleUnsupported, "only a request for a queue of a provider that is told when to call may name the instant"},
+		{FaultBadSchedule, "the instant must lie ahead, after notBefore and before the expiry"},
 		{FaultForeignCallerID, "the caller id is not one of the tenant's"},
 		{FaultUnknownRuleset, "the tenant has no such rule set that is its own, or extends its own"},
 		{FaultExpiresFirst, "the expiry must come after notBefore"},

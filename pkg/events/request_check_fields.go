@@ -278,4 +278,7 @@ func (r *requestReader) options(ptr string, n node) {
 		return
 	}
 	r.req.Options, _ = n.plainValue().(map[string]any)
+	if at, asked := r.req.ScheduledAt(); asked && at.IsZero() {
+		r.add(ptr+"/"+optionScheduledAt, FaultBadTime)
+	}
 }

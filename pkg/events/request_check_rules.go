@@ -47,6 +47,9 @@ func (r *requestReader) places(in *Intake) {
 	if q.Queue != "" && connected && c.SupportsQueue != nil && !c.SupportsQueue(in.Connection) {
 		r.add("/queue", FaultQueueUnsupported)
 	}
+	if _, asked := q.ScheduledAt(); asked && connected && (q.Queue == "" || c.Schedules != nil && !c.Schedules(in.Connection)) {
+		r.add("/options/"+optionScheduledAt, FaultScheduleUnsupported)
+	}
 	if q.Ruleset != "" && c.Ruleset != nil && !c.Ruleset(q.Ruleset) {
 		r.add("/ruleset", FaultUnknownRuleset)
 	}
@@ -74,6 +77,10 @@ func (r *requestReader) times(in *Intake) {
 			r.add("/notBefore", FaultNotBeforeTooFar)
 		}
 	}
+	call, _ := q.ScheduledAt() // the zero time is none, or a fault already
+	if call.After(begin) {
+		begin = call
+	}
 	at := "/expiresAt"
 	switch {
 	case q.ExpiresAt != nil:
@@ -85,6 +92,10 @@ func (r *requestReader) times(in *Intake) {
 	}
 	if !r.expiry.IsZero() && (q.ExpiresAt == nil || r.expiry.Before(in.ExpiresAt)) {
 		at, in.ExpiresAt = "/ce-"+ExtExpiryTime, r.expiry
+	}
+	if early := q.NotBefore != nil && call.Before(*q.NotBefore); !call.IsZero() &&
+		(early || !call.After(now) || !call.Before(in.ExpiresAt) || call.After(latest)) {
+		r.add("/options/"+optionScheduledAt, FaultBadSchedule)
 	}
 	given := q.ExpiresAt != nil || !r.expiry.IsZero()
 	switch {

@@ -87,15 +87,19 @@ func (s *Service) onCheck(ctx context.Context, tenant string, body []byte) (any,
 	conn, ok := s.Directory.Connection(tenant, cmp.Or(in.Connection, q.Connection, t.Connection))
 	d := demands{loopback: ok && conn.Loopback}
 	f := s.facts(q, t, d)
-	if in.At != nil {
+	if at, asked := q.ScheduledAt(); asked {
+		f.Now = at
+	} else if in.At != nil {
 		f.Now = *in.At
 	}
-	s.companyList(ctx, tenant, t.Key, q, &f)
-	dec := rules.Decide(s.ruleset(t, q, d), f, s.Zones)
-	out := CheckAnswer{Allowed: dec.Allowed, Primary: dec.Primary(), Reasons: dec.Reasons,
-		NextAllowedAt: dec.NextAllowedAt, Evidence: dec.Evidence}
-	if dec.Allowed {
-		out.ValidUntil = &dec.ValidUntil
+	v := verdict{Decision: rules.Decide(s.ruleset(t, q, d), s.companyList(ctx, t, q.To, f), s.Zones)}
+	if v.Allowed && takesAlternates(conn.Provider) {
+		s.judgeAlternates(ctx, &v, q, t, f, d)
+	}
+	out := CheckAnswer{Allowed: v.Allowed, Primary: v.Primary(), Reasons: v.Reasons,
+		NextAllowedAt: v.NextAllowedAt, Evidence: v.Evidence}
+	if v.Allowed {
+		out.ValidUntil = &v.ValidUntil
 	}
 	if ok && conn.Provider.Preparer != nil {
 		out.Note = "the provider's own scrub and settings are asked at dial time only"

@@ -272,6 +272,13 @@ func TestComplianceCheck(t *testing.T) {
 	if a := ask(`{"request":{"to":"` + newYork + `"},"connection":"tcn"}`); a.Note == "" || w.p.prepares != 0 {
 		t.Errorf("a dry run says what it leaves out, and touches nobody: %+v", a)
 	}
+	if a := ask(`{"request":{"to":"` + newYork + `","alternates":["` + newYork2 + `","` + premium + `"]},"connection":"lists"}`); !a.Allowed ||
+		len(a.Evidence.Alternates) != 2 || !a.Evidence.Alternates[0].Allowed || a.Evidence.Alternates[1].Allowed {
+		t.Errorf("each of the person's numbers: %+v", a)
+	}
+	if a := ask(`{"request":{"to":"` + newYork + `","options":{"scheduledAt":"2026-03-09T06:00:00Z"}},"connection":"lists"}`); a.Allowed {
+		t.Errorf("a call that is to ring at night: %+v", a)
+	}
 	w.list.down = true
 	if a := ask(`{"request":{"to":"` + newYork + `"}}`); a.Allowed || a.Primary != rules.DNCListUnavailable {
 		t.Errorf("the list cannot be read: %+v", a)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/outdial/outdial/internal/log"
 	"github.com/outdial/outdial/internal/orders"
@@ -100,19 +101,106 @@ func (s *Service) demands(ctx context.Context, conn tenants.Connection, o provid
 // asked of the assignment.
 func (s *Service) knownBefore() demands { return demands{loopback: true} }
 
-// judge puts the facts together and asks the rules.
-func (s *Service) judge(ctx context.Context, c *lifecycle.Call, d demands) rules.Decision {
+// A verdict is the rules' decision about a call's own number, and what follows
+// for the call.
+type verdict struct {
+	rules.Decision
+	numbers []events.Number // that may ring, in order, where it is allowed
+	callAt  *time.Time      // when the provider is to call; nil: now
+}
+
+// clears says whether a number may ring.
+func (v verdict) clears(token string) bool {
+	return v.Allowed && slices.ContainsFunc(v.numbers, func(n events.Number) bool { return n.Token == token })
+}
+
+// judge puts the facts together and asks the rules. Without the call's own number
+// there is no call; of the person's others, those that may not be called are left
+// out where the provider would call them, and else are evidence alone.
+func (s *Service) judge(ctx context.Context, c *lifecycle.Call, d demands) verdict {
 	q := c.Request.Request
 	t, _ := s.Directory.Tenant(c.Tenant)
+	v := verdict{numbers: []events.Number{c.Request.Number}}
 	f := s.facts(q, t, d)
-	s.companyList(ctx, c.Tenant, t.Key, q, &f)
-	dec := rules.Decide(s.ruleset(t, q, d), f, s.Zones)
+	at, asked := q.ScheduledAt()
+	if asked {
+		f.Now, v.callAt = at, &at // the windows are those of the instant at which it rings
+	}
+	own := s.companyList(ctx, t, q.To, f)
+	v.Decision = rules.Decide(s.ruleset(t, q, d), own, s.Zones)
 	if d.known && !d.Enabled {
-		dec.Allowed, dec.NextAllowedAt = false, nil
-		dec.Reasons = append(dec.Reasons, events.Reason{Code: "MANUAL_DIAL_DISABLED", Rule: "provider-settings",
+		v.refuse(events.Reason{Code: "MANUAL_DIAL_DISABLED", Rule: "provider-settings",
 			Detail: "the agent's hunt group does not allow manual dialing", Source: "TCN manual dial, step 2"})
 	}
-	return dec
+	if asked {
+		s.atInstant(&v, c, at)
+	}
+	if v.Allowed && takesAlternates(s.connection(c)) {
+		s.judgeAlternates(ctx, &v, q, t, f, d)
+	}
+	return v
+}
+
+// refuse adds objections that no waiting cures.
+func (v *verdict) refuse(why ...events.Reason) {
+	v.Allowed, v.NextAllowedAt = false, nil
+	v.Reasons = byPrecedence(append(v.Reasons, why...))
+}
+
+// connection is the one that the call is assigned to, if it is.
+func (s *Service) connection(c *lifecycle.Call) providers.Provider {
+	if c.Assigned == nil {
+		return providers.Provider{}
+	}
+	conn, _ := s.Directory.Connection(c.Tenant, c.Assigned.Connection)
+	return conn.Provider
+}
+
+// takesAlternates says whether a provider may call a person's other numbers. One
+// with a verdict of its own is asked for one number, and has said nothing of others.
+func takesAlternates(p providers.Provider) bool { return p.Can.Alternates && p.Preparer == nil }
+
+// atInstant objects to an instant that cannot be kept. Waiting cures nothing: the
+// request named it.
+func (s *Service) atInstant(v *verdict, c *lifecycle.Call, at time.Time) {
+	v.NextAllowedAt = nil
+	why := ""
+	switch {
+	case c.Assigned != nil && !(s.connection(c).Can.Schedules && c.Queued()):
+		why = "the provider is not told when to call"
+	case !at.After(s.Now()):
+		why = "the instant at which to call has passed"
+	case !at.Before(c.Request.ExpiresAt):
+		why = "the request expires before the instant at which to call"
+	default:
+		return
+	}
+	v.refuse(events.Reason{Code: rules.InvalidSchedule, Rule: "schedule", Detail: why})
+}
+
+// judgeAlternates judges each of the person's other numbers as if it were the one
+// to call, and the one to call another of hers. The pass ends with the first of
+// those that it clears.
+func (s *Service) judgeAlternates(ctx context.Context, v *verdict, q events.DialRequest, t tenants.Tenant, f rules.Facts, d demands) {
+	all := q.Numbers()
+	rs := s.ruleset(t, q, d)
+	for i, number := range all[1:] {
+		f.To, f.Alternates = number, slices.Delete(slices.Clone(all), i+1, i+2)
+		dec := rules.Decide(rs, s.companyList(ctx, t, number, f), s.Zones)
+		is := events.NumberVerdict{Number: t.Key.Number(number), Allowed: dec.Allowed, Country: dec.Evidence.Country,
+			NumberType: dec.Evidence.NumberType, Reasons: dec.Reasons}
+		if of := dec.Evidence.Lists; len(of) > 0 {
+			is.List = of[0]
+		}
+		v.Evidence.Alternates = append(v.Evidence.Alternates, is)
+		if !dec.Allowed {
+			continue
+		}
+		v.numbers = append(v.numbers, is.Number)
+		if dec.ValidUntil.Before(v.ValidUntil) {
+			v.ValidUntil = dec.ValidUntil
+		}
+	}
 }
 
 func (s *Service) facts(q events.DialRequest, t tenants.Tenant, d demands) rules.Facts {
@@ -147,21 +235,22 @@ func (s *Service) facts(q events.DialRequest, t tenants.Tenant, d demands) rules
 	return f
 }
 
-// companyList asks the company's do-not-call list. A list that cannot be read
-// is a fact not known, and refuses the call.
-func (s *Service) companyList(ctx context.Context, tenant string, key events.Key, q events.DialRequest, f *rules.Facts) {
-	if !events.IsE164(q.To) {
-		return // of a store of former days: no list knows such a number
+// companyList asks the company's do-not-call list about a number. A list that cannot
+// be read is a fact not known, and refuses the number.
+func (s *Service) companyList(ctx context.Context, t tenants.Tenant, number string, f rules.Facts) rules.Facts {
+	if !events.IsE164(number) {
+		return f // of a store of former days: no list knows such a number
 	}
-	fact, seq, err := s.Facts.Fact(ctx, tenant, FactDNC, key.NumberToken(q.To))
+	fact, seq, err := s.Facts.Fact(ctx, t.Name, FactDNC, t.Key.NumberToken(number))
 	if err != nil {
-		return
+		return f
 	}
 	f.ListVersion = listVersion(seq)
 	f.OnCompanyList = rules.No
 	if stands := readEntry(fact, f.Now); stands.listed() {
 		f.OnCompanyList, f.ListedUntil = rules.Yes, stands.until
 	}
+	return f
 }
 
 // ruleset is the one the request names, or the tenant's. Which ones a request

@@ -45,14 +45,36 @@ type openCall struct {
 // openOf are the open calls of a tenant's numbers, as far as they were heard:
 // an opt-out must reach them before the dialer does. What is done by it is
 // decided again from the log.
-func (s *Service) openOf(tenant string, tokens map[string]bool) []openCall {
+func (s *Service) openOf(t tenants.Tenant, tokens map[string]bool) []openCall {
 	var out []openCall
 	s.Log.OpenCalls(func(c *lifecycle.Call) {
-		if token := c.Common().Number.Token; c.Tenant == tenant && tokens[token] {
-			out = append(out, openCall{log.Ref{Tenant: tenant, ID: c.ID}, token})
+		if c.Tenant != t.Name {
+			return
+		}
+		for _, token := range s.mayRing(t, c) {
+			if tokens[token] {
+				out = append(out, openCall{log.Ref{Tenant: t.Name, ID: c.ID}, token})
+			}
 		}
 	})
 	return out
+}
+
+// mayRing are the tokens of the numbers that a call may ring: those of its pass,
+// or before there is one all that compliance may be about to clear.
+func (s *Service) mayRing(t tenants.Tenant, c *lifecycle.Call) []string {
+	tokens := []string{c.Common().Number.Token}
+	switch {
+	case c.Passed != nil:
+		for _, n := range c.Passed.Cleared()[1:] {
+			tokens = append(tokens, n.Token)
+		}
+	case c.State == lifecycle.Assigned && takesAlternates(s.connection(c)):
+		for _, n := range c.Request.Request.Numbers()[1:] {
+			tokens = append(tokens, t.Key.NumberToken(n))
+		}
+	}
+	return tokens
 }
 
 // slips is how long an answer waits for a preparation of the number to be
@@ -69,22 +91,27 @@ const glance = 5 * time.Millisecond
 type reach int
 
 const (
-	stopped  reach = iota // it is not dialed, or is over
-	owed                  // it is being prepared, an answer is owed first
-	sent                  // its intent is on record, and not yet what became of it
-	underWay              // it rings, talks, or will
+	stopped   reach = iota // it is not dialed, or is over
+	owed                   // it is being prepared, an answer is owed first
+	sent                   // its intent is on record, and not yet what became of it
+	underWay               // it rings, talks, or will
+	askedBack              // it may not have been answered yet, and its provider can give it back
 )
 
 // A met is what an opt-out found of its numbers' calls.
 type met struct {
-	underWay map[string]int // by token: calls that have an intent, and are not stopped
-	blind    bool           // this process has not heard the whole log: there may be more calls
+	underWay  map[string]int // by token: calls that have an intent, and are not stopped
+	askedBack map[string]int // by token: those that their provider was asked to give back
+	blind     bool           // this process has not heard the whole log: there may be more calls
 }
 
 func (m met) says(token string) string {
 	says := ""
 	if n := m.underWay[token]; n > 0 {
 		says = fmt.Sprintf("calls to it that are under way and not stopped: %d (call.find shows them)", n)
+	}
+	if n := m.askedBack[token]; n > 0 {
+		says = also(says, fmt.Sprintf("calls to it that the provider is asked to give back: %d (call.find shows them)", n))
 	}
 	if m.blind {
 		says = also(says, "not all open calls could be looked at: ask again")
@@ -95,10 +122,10 @@ func (m met) says(token string) string {
 // optOut appends failed to every open call of the numbers that has no intent,
 // so that one on its way to the dialer loses its compare-and-set. When it
 // returns, no call of theirs gets an intent any more; those that have one are
-// told of and not stopped.
+// told of, and stopped where the provider gives calls back.
 func (s *Service) optOut(ctx context.Context, t tenants.Tenant, tokens map[string]bool) (met, error) {
-	m := met{underWay: map[string]int{}, blind: !s.heard(ctx)}
-	calls := s.openOf(t.Name, tokens)
+	m := met{map[string]int{}, map[string]int{}, !s.heard(ctx)}
+	calls := s.openOf(t, tokens)
 	for looked := time.Duration(0); ; looked++ {
 		var busy []openCall
 		late := looked*glance >= slips
@@ -109,6 +136,8 @@ func (s *Service) optOut(ctx context.Context, t tenants.Tenant, tokens map[strin
 				return met{}, err
 			case r == underWay || r == sent && late:
 				m.underWay[c.token]++
+			case r == askedBack:
+				m.askedBack[c.token]++
 			case r != stopped:
 				busy = append(busy, c)
 			}
@@ -149,19 +178,48 @@ func (s *Service) optOutLater(ctx context.Context, open openCall) {
 // old, which harms nobody: one that may be stopped is compared and set, one that
 // is being prepared or sent is looked at again, and one that comes back from an
 // intent which placed nothing is judged anew before there is another.
+//
+// One that a provider holds is taken back by the same word, for the orchestrator to
+// withdraw. Where the entry is of another of the person's numbers alone, the pass is
+// void and the call is judged again without it.
 func (s *Service) stop(ctx context.Context, open openCall) (reach, error) {
 	var r reach
 	_, err := s.Log.Update(ctx, open.Ref, func(c *lifecycle.Call) (*log.Draft, error) {
-		if r = reachOf(c.State); !stoppable(c.State) {
+		held := c.Unanswered() && s.connection(c).Can.Withdraw
+		if r = reachOf(c.State); !held && !stoppable(c.State) {
 			return nil, nil
 		}
-		d := s.judge(ctx, c, demands{loopback: true})
-		if d.Allowed {
+		v := s.judge(ctx, c, demands{loopback: true})
+		switch {
+		case v.clears(open.token):
 			return nil, nil
+		case held:
+			if r = askedBack; c.Cancel != nil || c.TakenBack() {
+				return nil, nil
+			}
+		case v.Allowed && c.State != lifecycle.Assigned && c.State != lifecycle.Cleared:
+			return nil, nil // it is judged anew before it is dialed
 		}
-		return s.failed(c, d, nil, false, c.Touched)
+		again := v.Allowed && !held
+		if v.Allowed {
+			v.Reasons = v.refused(open.token)
+		}
+		return s.failed(c, v, nil, again, c.Touched)
 	})
 	return r, err
+}
+
+// refused are the objections to another of the person's numbers.
+func (v verdict) refused(token string) (why []events.Reason) {
+	for _, n := range v.Evidence.Alternates {
+		for _, r := range n.Reasons {
+			if n.Token == token {
+				r.Detail = "another of the person's numbers: " + r.Detail
+				why = append(why, r)
+			}
+		}
+	}
+	return why
 }
 
 // stoppable are the states in which compliance may still say no.

@@ -88,8 +88,7 @@ func (s *Service) answerPreparation(ctx context.Context, r events.Record, d dema
 	return s.answerOwed(ctx, r, func(c *lifecycle.Call) (*log.Draft, error) {
 		dec := s.judge(ctx, c, d)
 		if !scrub.OK {
-			dec.Allowed, dec.NextAllowedAt = false, nil
-			dec.Reasons = byPrecedence(append(dec.Reasons, scrubReasons(scrub)...))
+			dec.refuse(scrubReasons(scrub)...)
 		}
 		if !dec.Allowed {
 			return s.failed(c, dec, &scrub, unread(dec), true)

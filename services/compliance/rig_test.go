@@ -138,6 +138,8 @@ func newWorldOf(t *testing.T, connection string, q events.DialRequest) *world {
 		[]tenants.Connection{
 			{Name: "tcn", Tenant: "acme", Kind: providers.TCN, Loopback: true, Provider: providers.Provider{Preparer: w.p, Configured: w.p}},
 			{Name: "desk", Tenant: "acme", Kind: providers.WebexCC, Loopback: true, Provider: providers.Provider{}},
+			{Name: "lists", Tenant: "acme", Loopback: true, Provider: providers.Provider{Can: providers.Capabilities{Queues: true, Withdraw: true, Alternates: true, Schedules: true}}},
+			{Name: "one", Tenant: "acme", Loopback: true, Provider: providers.Provider{Can: providers.Capabilities{Queues: true}}},
 			{Name: "abroad", Tenant: "acme", Kind: providers.WebexCC, Provider: providers.Provider{}},
 		})
 	if err != nil {

@@ -144,29 +144,29 @@ func (s *Service) next(c *lifecycle.Call, name events.Name, body any) (*log.Draf
 	return log.NextOfCall(c, events.Compliance, name, s.Now(), body)
 }
 
-func (s *Service) passed(c *lifecycle.Call, d rules.Decision, scrub *events.Scrub) (*log.Draft, error) {
+func (s *Service) passed(c *lifecycle.Call, v verdict, scrub *events.Scrub) (*log.Draft, error) {
 	return s.next(c, events.Passed, &events.CallPassed{
-		Decision: decisionID(c, d), ValidUntil: d.ValidUntil, Evidence: d.Evidence,
-		Scrub: scrub, Fence: c.Assigned.Fence,
+		Decision: decisionID(c, v), ValidUntil: v.ValidUntil, CallAt: v.callAt, Evidence: v.Evidence,
+		Numbers: v.numbers, Scrub: scrub, Fence: c.Assigned.Fence,
 	})
 }
 
-func (s *Service) failed(c *lifecycle.Call, d rules.Decision, scrub *events.Scrub, retry, touched bool) (*log.Draft, error) {
+func (s *Service) failed(c *lifecycle.Call, v verdict, scrub *events.Scrub, retry, touched bool) (*log.Draft, error) {
 	return s.next(c, events.Failed, &events.CallFailed{
-		Decision: decisionID(c, d), Reasons: d.Reasons, Evidence: d.Evidence,
-		NextAllowedAt: d.NextAllowedAt, Scrub: scrub, Retry: retry, Touched: touched,
+		Decision: decisionID(c, v), Reasons: v.Reasons, Evidence: v.Evidence,
+		NextAllowedAt: v.NextAllowedAt, Scrub: scrub, Retry: retry, Touched: touched,
 	})
 }
 
 // unread says that nothing stands against the call but a list that could not
 // be read just now: it is refused, and asked about again.
-func unread(d rules.Decision) bool {
+func unread(d verdict) bool {
 	return len(d.Reasons) > 0 && !slices.ContainsFunc(d.Reasons, func(r events.Reason) bool {
 		return r.Code != rules.DNCListUnavailable
 	})
 }
 
 // decisionID names a decision: the log it was made on and the engine.
-func decisionID(c *lifecycle.Call, d rules.Decision) string {
+func decisionID(c *lifecycle.Call, d verdict) string {
 	return events.EventID(c.Last().ID, d.Evidence.Engine+d.Evidence.RulesetHash, c.ID)
 }

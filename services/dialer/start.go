@@ -26,6 +26,7 @@ const (
 	ConnectionDown = "connection_down"
 	RateLimited    = "rate_limited"
 	OtherNumber    = "other_number"
+	InstantPassed  = "instant_passed"
 	TooLate        = "not_after"
 	NothingSent    = "nothing_sent"
 )
@@ -41,12 +42,14 @@ func MayDial(c *lifecycle.Call, a *lifecycle.Agent, now time.Time) string {
 		return "not_cleared"
 	case c.Refs.Passed <= c.Refs.Assigned || p.Fence != as.Fence:
 		return ClaimLost // a pass counts only for the assignment before it
-	case p.Number.Token == "" || p.Number.Token != c.Request.Number.Token || !events.IsE164(c.Request.Request.To):
+	case p.Number.Token == "" || p.Number.Token != c.Request.Number.Token || p.Cleared()[0].Token != p.Number.Token || !events.IsE164(c.Request.Request.To):
 		return OtherNumber // also one that was taken in another spelling than the lists have it
 	case !now.Before(p.ValidUntil):
 		return PassExpired
 	case !now.Before(c.Request.ExpiresAt):
 		return Expired
+	case p.CallAt != nil && !now.Before(*p.CallAt):
+		return InstantPassed
 	case as.Queued():
 		return "" // it is nobody's of ours
 	case a == nil || a.State.Claim == nil || a.State.Claim.Call != c.ID || a.Fence != as.Fence:

@@ -216,6 +216,7 @@ func (s *Service) check(h *runtime.Host, age time.Duration) func(string, events.
 				return string(c.Kind), ok
 			},
 			SupportsQueue: func(name string) bool { return s.Directory.Queues(tenant, name) },
+			Schedules:     func(name string) bool { return s.Directory.Can(tenant, name).Schedules },
 			Ruleset:       t.MayName,
 		})
 	}

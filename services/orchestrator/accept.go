@@ -97,6 +97,7 @@ func (s *Service) roster(ctx context.Context, t tenants.Tenant, d worker.Deliver
 		Ruleset:           t.MayName,
 		DefaultConnection: t.Connection,
 		SupportsQueue:     func(name string) bool { return s.Directory.Queues(t.Name, name) },
+		Schedules:         func(name string) bool { return s.Directory.Can(t.Name, name).Schedules },
 		Key:               t.Key, ClockOffset: s.Offset,
 	}
 }
@@ -339,8 +340,11 @@ func (s *Service) draft(c *lifecycle.Call, a Action) (*log.Draft, error) {
 			&events.CallWaiting{Reason: a.Reason, Until: a.Until})
 	case Cancel:
 		by := events.ByExpiry
-		if a.Reason == WentBack {
+		switch {
+		case a.Reason == WentBack:
 			by = events.ByOperator
+		case takenBack(c):
+			by = events.ByOptOut
 		}
 		return log.NextOfCall(c, events.Orchestrator, events.CancelRequested, now,
 			&events.CallCancelRequested{By: by, Reason: a.Reason})

@@ -2,6 +2,7 @@ package orchestrator
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"time"
 
@@ -187,24 +188,19 @@ func (s *Service) onFind(ctx context.Context, tenant string, body []byte) (any, 
 	if err != nil {
 		return nil, err
 	}
-	t, ok := s.Directory.Tenant(tenant)
-	if !ok {
+	if _, ok := s.Directory.Tenant(tenant); !ok {
 		return nil, api.NotFound("no such tenant")
 	}
 	if in.To == "" && in.Reference == "" && in.Contact == "" && in.Campaign == "" && in.Agent == "" && in.From == nil && in.Until == nil {
 		return nil, api.BadRequest("give to, reference, contact, campaign, agent, from or until")
 	}
-	token := ""
-	if in.To != "" {
-		// A number is asked for in the form in which requests are taken, or the
-		// answer would be about another number than the one meant.
-		if !events.IsE164(in.To) {
-			return nil, api.BadRequest("to is not a telephone number in E.164", events.Fault{Pointer: "/to", Code: events.FaultNotE164, Message: "give it as E.164, e.g. +1 and ten digits"})
-		}
-		token = t.Key.NumberToken(in.To)
+	// A number is asked for in the form in which requests are taken, or the answer
+	// would be about another number than the one meant.
+	if in.To != "" && !events.IsE164(in.To) {
+		return nil, api.BadRequest("to is not a telephone number in E.164", events.Fault{Pointer: "/to", Code: events.FaultNotE164, Message: "give it as E.164, e.g. +1 and ten digits"})
 	}
 	found, rest, more, err := s.find(ctx, tenant, in.Before, func(l Line) bool {
-		return (token == "" || l.Number.Token == token) &&
+		return (in.To == "" || slices.Contains(l.numbers, in.To)) &&
 			(in.Reference == "" || l.Reference == in.Reference) &&
 			(in.Contact == "" || l.Contact == in.Contact) &&
 			(in.Campaign == "" || l.Campaign == in.Campaign) &&

@@ -116,7 +116,8 @@ func alone(t *testing.T, c *lifecycle.Call) {
 			now = m.Again
 			continue
 		}
-		if name == "" || c.Take(events.Record{Tenant: "acme", Key: "c1", Name: name, Seq: c.Seq() + 1, Time: now, Body: said(m)}) != lifecycle.Move {
+		asks := m.Do == Cancel && c.Unanswered() && c.Cancel == nil // a call that was sent keeps its state, and is asked for once
+		if name == "" || c.Take(events.Record{Tenant: "acme", Key: "c1", Name: name, Seq: c.Seq() + 1, Time: now, Body: said(m)}) != lifecycle.Move && !asks {
 			t.Errorf("%s: in %s it plans to %s (after %s)", from, c.State, m.Do, path)
 			return
 		}

@@ -26,6 +26,8 @@ type Line struct {
 	Contact   string        `json:"contact,omitempty"`
 	Requested time.Time     `json:"requested"`
 	Closed    *time.Time    `json:"closed,omitempty"`
+
+	numbers []string // the person's, in clear: they are compared and never shown
 }
 
 func lineOf(c *lifecycle.Call) Line {
@@ -33,6 +35,7 @@ func lineOf(c *lifecycle.Call) Line {
 	if c.Request != nil {
 		l.Number, l.Campaign, l.Reference, l.Contact = c.Request.Number, c.Request.Campaign, c.Request.Reference, c.Request.Contact
 		l.HuntGroup, l.Requested = c.Request.Request.HuntGroup, c.Instants.Requested
+		l.numbers = c.Request.Request.Numbers()
 		if q := c.Request.Request.Agent; q != "" {
 			l.Agent = events.AgentToken(q)
 		}

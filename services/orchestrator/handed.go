@@ -1,6 +1,7 @@
 package orchestrator
 
 import (
+	"slices"
 	"time"
 
 	"github.com/outdial/outdial/internal/log"
@@ -39,9 +40,16 @@ func (x *Index) OnLine(c *lifecycle.Call, now time.Time, most time.Duration) boo
 		switch {
 		case now.Sub(other.TransferredAt) > most:
 			delete(x.handed, ref)
-		case ref.Tenant == c.Tenant && other.ID != c.ID && other.Request.Number.Token == c.Request.Number.Token:
+		case ref.Tenant == c.Tenant && other.ID != c.ID && samePerson(other, c):
 			return true
 		}
 	}
 	return false
+}
+
+// samePerson reports whether two calls have a number in common: whoever is
+// spoken with at one of hers is not called at another.
+func samePerson(a, b *lifecycle.Call) bool {
+	of := b.Request.Request.Numbers()
+	return slices.ContainsFunc(a.Request.Request.Numbers(), func(n string) bool { return slices.Contains(of, n) })
 }

@@ -70,8 +70,16 @@ func Plan(c *lifecycle.Call, now time.Time, l Limits) (m Action) {
 	case lifecycle.Refused, lifecycle.NotPlaced, lifecycle.Withdrawn:
 		return undone(c, now, l, Action{Do: Close, Outcome: events.OutcomeFailed, Reason: givenUpReason(c)})
 	}
+	if takenBack(c) {
+		return Action{Do: Cancel, Reason: primary(c.Failed)}
+	}
 	return planPlaced(c, now, l)
 }
+
+// takenBack reports whether compliance took its pass back after the dial, and
+// nobody has asked for the call to be withdrawn yet. Whoever talks already is not
+// cut off.
+func takenBack(c *lifecycle.Call) bool { return c.Cancel == nil && c.Unanswered() && c.TakenBack() }
 
 // maxWaits is how often a call may be made to wait. The broker keeps 64 events
 // of a kind on one log: a call that reached it could not be told anything.
@@ -264,6 +272,8 @@ func retryWait(code string) string {
 		return events.WaitConnectionDown
 	case "RATE_LIMITED":
 		return events.WaitRateLimited
+	case "DNC_INTERNAL": // of another of the person's numbers, without which it is judged again
+		return events.WaitWindow
 	}
 	return events.WaitAgentNotReady
 }
@@ -288,6 +298,8 @@ func cancelled(c *lifecycle.Call) Action {
 		m.Outcome, m.Reason = events.OutcomeFailed, givenUpReason(c)
 	case c.Cancel != nil && c.Cancel.By == events.ByExpiry:
 		m.Outcome, m.Reason = events.OutcomeExpired, "expired"
+	case c.Cancel != nil && c.Cancel.By == events.ByOptOut:
+		m.Outcome, m.Reason = events.OutcomeBlocked, c.Cancel.Reason
 	case c.Cancel != nil:
 		m.Reason = c.Cancel.By
 	}

@@ -28,5 +28,21 @@ func complianceControls() []control {
 			new: "OK: k.IsDialValidationOk.on || c.cfg.TrustValidation && !k.IsDialValidationOk.set,",
 			pkg: "./pkg/providers/tcn", test: "TestOnlyAClearWholeYesIsAYes", says: "trust true",
 		},
+		{
+			invariant: "I1", guard: "an order has no number that its pass does not list", file: "internal/orders/orders.go",
+			old: "	if c.Passed == nil || len(c.Passed.Numbers) == 0 {\n",
+			new: "	if c.Passed != nil {\n		return q.Numbers(), nil\n	}\n	if c.Passed == nil {\n",
+			pkg: "./internal/orders", test: "TestAnOrderHasTheNumbersOfItsPass", says: "it is ordered to ring another number",
+		},
+		{
+			invariant: "I1", guard: "an entry of another number voids the pass", file: "services/compliance/optout.go",
+			old: "		case v.clears(open.token):", new: "		case v.Allowed:",
+			pkg: compliance, test: "TestAnOptOutOfAnotherNumber/the_pass_lists_it", says: "it adds []",
+		},
+		{
+			invariant: "I1", guard: "what rang is held against the pass", file: "internal/audit/rung.go",
+			old: "if m.isOf(c, r.Number) == no {", new: "if m.isOf(c, r.Number) == unknown {",
+			pkg: "./internal/audit", test: "TestWhatRangIsHeldAgainstThePass/one_that_the_pass_does_not_list", says: "want \"I1\"",
+		},
 	}
 }

@@ -24,6 +24,7 @@ type company struct {
 	calls  []*standing
 	events []sixth.Event
 	starts []time.Time
+	now    func() time.Time               // by which it is told when to call
 	holds  bool                           // calls stay in their queue
 	lose   func(attempt string) bool      // whose answer breaks off
 	post   func(events ...sixth.Event)    // what it posts besides
@@ -31,8 +32,9 @@ type company struct {
 }
 
 type standing struct {
-	id, attempt, to string
-	rang            bool
+	id, attempt string
+	numbers     []string
+	rang, gone  bool
 }
 
 func open(t *testing.T) *company {
@@ -48,22 +50,30 @@ func open(t *testing.T) *company {
 }
 
 func (c *company) take(w http.ResponseWriter, r *http.Request) {
-	var o struct{ Attempt, To, Queue string }
-	if json.NewDecoder(r.Body).Decode(&o) != nil || o.Queue == "" {
-		http.Error(w, "no queue", http.StatusBadRequest)
+	var o struct {
+		Attempt, Queue string
+		Numbers        []string
+		At, Until      time.Time
+	}
+	if json.NewDecoder(r.Body).Decode(&o) != nil || o.Queue == "" || len(o.Numbers) == 0 {
+		http.Error(w, "no queue, or no number", http.StatusBadRequest)
 		return
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	one := &standing{id: strconv.Itoa(len(c.calls) + 1), attempt: o.Attempt, to: o.To}
+	one := &standing{id: strconv.Itoa(len(c.calls) + 1), attempt: o.Attempt, numbers: o.Numbers}
 	c.calls, c.starts = append(c.calls, one), append(c.starts, time.Now())
-	if c.ledger != nil {
-		if err := c.ledger.Append(sim.Entry{At: time.Now(), Provider: "sixth", Number: o.To, ProviderCall: one.id, Correlation: o.Attempt, Kind: sim.Start}); err != nil {
-			c.t.Error(err)
-		}
-	}
-	if !c.holds {
+	c.keep(one, sim.Start, o.Numbers[0])
+	switch {
+	case c.holds:
+	case o.At.IsZero():
 		c.ring(one)
+	default:
+		time.AfterFunc(o.At.Sub(c.now()), func() {
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			c.ring(one)
+		})
 	}
 	if c.lose != nil && c.lose(o.Attempt) {
 		panic(http.ErrAbortHandler)
@@ -72,13 +82,37 @@ func (c *company) take(w http.ResponseWriter, r *http.Request) {
 	_ = json.NewEncoder(w).Encode(map[string]string{"id": one.id})
 }
 
-// ring has what becomes of a call happen; half of it is known by the attempt,
-// the rest by the company's own id.
+// keep is a line of its ledger.
+func (c *company) keep(one *standing, kind sim.Kind, number string) {
+	if c.ledger == nil {
+		return
+	}
+	if err := c.ledger.Append(sim.Entry{At: time.Now(), Provider: "sixth", Number: number, ProviderCall: one.id, Correlation: one.attempt, Kind: kind}); err != nil {
+		c.t.Error(err)
+	}
+}
+
+// ring has what becomes of a call happen, at one number after the other until
+// somebody answers; half of it is known by the attempt, the rest by the company's
+// own id.
 func (c *company) ring(one *standing) {
+	if one.gone {
+		return
+	}
 	one.rang = true
+	var words []string
+	for i, number := range one.numbers {
+		c.keep(one, sim.Ring, number)
+		words = append(words, strings.Fields(c.story(number))...)
+		if last := len(words) - 1; words[last] != "NOBODY" {
+			break
+		} else if i < len(one.numbers)-1 {
+			words[last] = "NEXT_NUMBER"
+		}
+	}
 	var said []sixth.Event
 	at := time.Now().Truncate(time.Millisecond)
-	for i, word := range strings.Fields(c.story(one.to)) {
+	for i, word := range words {
 		e := sixth.Event{Call: one.id, Word: word, At: at.Add(time.Duration(i) * 50 * time.Millisecond)}
 		if i%2 == 0 {
 			e.Attempt = one.attempt
@@ -117,6 +151,7 @@ func (c *company) giveBack(w http.ResponseWriter, r *http.Request) {
 	case c.calls[n-1].rang:
 		http.Error(w, "it rings", http.StatusConflict)
 	default:
+		c.calls[n-1].gone = true
 		w.WriteHeader(http.StatusNoContent)
 	}
 }
@@ -129,4 +164,14 @@ func (c *company) page(w http.ResponseWriter, r *http.Request) {
 	from = min(from, len(c.events))
 	to := min(from+3, len(c.events))
 	_ = json.NewEncoder(w).Encode(map[string]any{"events": append([]sixth.Event{}, c.events[from:to]...), "next": to, "more": to < len(c.events)})
+}
+
+// rang are the numbers that it rang, in their order.
+func (c *company) rang() (numbers []string) {
+	for _, e := range c.ledger.Entries() {
+		if e.Kind == sim.Ring {
+			numbers = append(numbers, e.Number)
+		}
+	}
+	return numbers
 }

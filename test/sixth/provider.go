@@ -2,7 +2,8 @@
 // says and by nothing else: it proves that the contract has a place for
 // providers unlike the ones that are built. Its calls stand in queues of its
 // own and name no agent of ours; what becomes of them it keeps in a feed and
-// posts as well; it takes five requests a second and gives calls back.
+// posts as well; it takes five requests a second, rings a person's numbers one
+// after the other, at the time that it is told, and gives calls back.
 //
 //	POST /calls · GET /calls?attempt= · DELETE /calls/<id> · GET /events?after=
 package sixth
@@ -50,15 +51,17 @@ func (c *Client) Provider() providers.Provider {
 	return providers.Provider{
 		Kind: Kind,
 		Can: providers.Capabilities{Queues: true, Withdraw: true, LooksUp: true, Talking: true,
-			Progress: providers.ProgressFeed},
+			Alternates: true, Schedules: true, Progress: providers.ProgressFeed},
 		Starter: c, Looker: c, Withdrawer: c, Feeder: c, Hook: Reader{}, Reader: Reader{},
 	}
 }
 
 type order struct {
-	Attempt string `json:"attempt"`
-	To      string `json:"to"`
-	Queue   string `json:"queue"`
+	Attempt string    `json:"attempt"`
+	Numbers []string  `json:"numbers"` // rung one after the other
+	Queue   string    `json:"queue"`
+	At      time.Time `json:"at,omitzero"`
+	Until   time.Time `json:"until,omitzero"`
 }
 
 type taken struct {
@@ -69,7 +72,7 @@ type taken struct {
 // Start implements providers.Starter: one POST, never two. Only a 201 with an
 // id is a yes; a plain 4xx is a no; anything else proves nothing.
 func (c *Client) Start(ctx context.Context, o providers.Order) (providers.Receipt, error) {
-	body, err := json.Marshal(order{o.Attempt, o.To, o.Queue})
+	body, err := json.Marshal(order{o.Attempt, o.Numbers, o.Queue, o.CallAt, o.PassEnds})
 	if err != nil {
 		return providers.Receipt{}, fault.New(fault.Permanent, "sixth start", "bad_request", nil)
 	}

@@ -23,10 +23,19 @@ func TestTheExamOfEveryProvider(t *testing.T) {
 	providertest.Run(t, providertest.Dialect{
 		New: func(url string) providers.Starter { return sixth.New(url, httpapi.Options{Timeout: 5 * time.Second}) },
 		Order: func() providers.Order {
-			return providers.Order{Call: "c1", Attempt: "a1", To: "+14355551234", Queue: "menu-7"}
+			return providers.Order{Call: "c1", Attempt: "a1", To: "+14355551234", Numbers: []string{"+14355551234", "+14355551236"},
+				Queue: "menu-7", CallAt: time.Now().Add(time.Hour).UTC()}
+		},
+		Sent: func(body []byte) ([]string, time.Time, error) {
+			var sent struct {
+				Numbers []string
+				At      time.Time
+			}
+			err := json.Unmarshal(body, &sent)
+			return sent.Numbers, sent.At, err
 		},
 		Yes:     `{"id":"7"}`,
-		Secrets: []string{"4355551234"},
+		Secrets: []string{"4355551234", "4355551236"},
 	})
 }
 
@@ -43,7 +52,7 @@ func house(t *testing.T, c *company, o rig.Options) *rig.Rig {
 	o.Copies, o.Kinds = 2, registered()
 	o.Connections = []string{fmt.Sprintf("lists: {kind: sixth, tenant: %s, baseURL: %q, perSecond: 5}", rig.Acme, c.URL)}
 	r := rig.Start(t, o)
-	c.ledger = r.Sim.Ledger()
+	c.ledger, c.now = r.Sim.Ledger(), r.Now
 	return r
 }
 
@@ -130,4 +139,76 @@ func TestACallThatDoesNotRingIsWithdrawn(t *testing.T) {
 	}
 	r.Closed(cancelled, "cancelled", "operator")
 	r.Closed(expired, "expired", "expired")
+}
+
+// Of a person's three numbers one is on the do-not-call list: the two others ring,
+// one after the other, and never that one. The rig's audit holds what rang against
+// the pass.
+func TestAPersonsOtherNumbersRing(t *testing.T) {
+	t.Parallel()
+	c := open(t)
+	r := house(t, c, rig.Options{})
+	first, listed, third := rig.Number(1), rig.Number(2), rig.Number(3)
+	c.story = func(to string) string {
+		if to == first {
+			return "RINGING NOBODY"
+		}
+		return "RINGING PICKED_UP BRIDGED HUNG_UP"
+	}
+	if code := r.Ask(rig.Acme, "dnc", "add", map[string]any{"contacts": []map[string]string{{"phone_number": listed}}}, nil); code != "" {
+		t.Fatal(code)
+	}
+	q := queued(first)
+	q.Alternates = []string{listed, third}
+	call := r.Closed(r.Dial("three", q), "completed", "completed")
+	if p := call.Passed; len(p.Numbers) != 2 || len(p.Evidence.Alternates) != 2 || p.Evidence.Alternates[0].Allowed {
+		t.Errorf("passed %+v", p)
+	}
+	var found struct{ Calls []struct{ Call string } }
+	if code := r.Ask(rig.Acme, "call", "find", map[string]string{"to": third}, &found); code != "" || len(found.Calls) != 1 || found.Calls[0].Call != call.ID {
+		t.Errorf("by another number %d calls are found, %s", len(found.Calls), code)
+	}
+	if rang := c.rang(); fmt.Sprint(rang) != fmt.Sprint([]string{first, third}) {
+		t.Errorf("%d numbers rang, or in another order", len(rang))
+	}
+}
+
+// Who opts out while the call stands in the provider's queue is not rung, be it at
+// another of her numbers.
+func TestAnOptOutTakesACallOutOfItsQueue(t *testing.T) {
+	t.Parallel()
+	c := open(t)
+	c.holds = true
+	r := house(t, c, rig.Options{})
+	var calls []string
+	for n, optsOut := range []int{1, 4} {
+		q := queued(rig.Number(1 + 2*n))
+		q.Alternates = []string{rig.Number(2 + 2*n)}
+		id := r.Dial(fmt.Sprint("out", n), q)
+		calls = append(calls, id)
+		r.Await(id, events.Started)
+		if code := r.Ask(rig.Acme, "dnc", "add", map[string]any{"contacts": []map[string]string{{"phone_number": rig.Number(optsOut)}}}, nil); code != "" {
+			t.Fatal(code)
+		}
+	}
+	for _, id := range calls {
+		r.Closed(id, "blocked", "DNC_INTERNAL")
+	}
+	if rang := c.rang(); len(rang) > 0 || !c.calls[0].gone || !c.calls[1].gone {
+		t.Errorf("%d numbers rang", len(rang))
+	}
+}
+
+// A call at a named instant is with the provider before, and rings then.
+func TestACallAtANamedInstant(t *testing.T) {
+	t.Parallel()
+	c := open(t)
+	r := house(t, c, rig.Options{})
+	at := r.Now().Add(4 * time.Second).UTC().Truncate(time.Second)
+	q := queued(rig.Number(1))
+	q.Options = map[string]any{"scheduledAt": at.Format(time.RFC3339)}
+	call := r.Closed(r.Dial("later", q), "completed", "completed")
+	if p := call.Passed; p.CallAt == nil || !p.CallAt.Equal(at) || !call.Instants.Started.Before(at) {
+		t.Errorf("passed for %v, started %v", p.CallAt, call.Instants.Started)
+	}
 }

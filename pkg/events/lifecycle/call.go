@@ -216,6 +216,7 @@ func callLate() []Late {
 		{events.CancelRequested, slices.Concat(sent, givenUp)},                                         // the call keeps its state
 		{events.CancelRequested, []State{Stopping}},                                                    // asked twice
 		{events.Failed, []State{Cancelling, Cancelled}},                                                // an opt-out of a call being withdrawn
+		{events.Failed, []State{Dialing, Started, PendingAgent, Unknown, Offered, Ringing}},            // of one that the provider may give back
 		{events.CancelFailed, slices.Concat(begun)},                                                    // tried, and could not
 		{events.Started, slices.Concat(steps, []State{Started})},                                       // the answer limps in after the news
 		{events.Started, []State{Closed, ResolvedS}},                                                   // or after the end

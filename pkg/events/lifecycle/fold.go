@@ -2,6 +2,7 @@ package lifecycle
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/outdial/outdial/pkg/events"
@@ -105,6 +106,21 @@ func (c *Call) AfterIntent() []events.Record {
 		return nil
 	}
 	return c.Log[c.intent:]
+}
+
+// Unanswered reports whether the call was sent, or is being sent, and nobody has
+// answered it as far as anybody said.
+func (c *Call) Unanswered() bool {
+	switch c.State {
+	case Dialing, Started, PendingAgent, Unknown, Offered, Ringing:
+		return c.Dialing != nil
+	}
+	return false
+}
+
+// TakenBack reports whether compliance took its pass back after the intent.
+func (c *Call) TakenBack() bool {
+	return slices.ContainsFunc(c.AfterIntent(), func(r events.Record) bool { return r.Name == events.Failed })
 }
 
 // Common is what every event of this call carries.

@@ -16,6 +16,7 @@ const (
 	MetadataInvalid         = "METADATA_INVALID"
 	ZIPRequired             = "ZIP_REQUIRED"
 	ZIPInvalid              = "ZIP_INVALID"
+	InvalidSchedule         = "INVALID_SCHEDULE"
 	DNCInternal             = "DNC_INTERNAL"
 	DNCListUnavailable      = "DNC_LIST_UNAVAILABLE"
 	DNCListStale            = "DNC_LIST_STALE"
@@ -68,6 +69,7 @@ func Vocabulary() []Term {
 		{MetadataInvalid, "a given fact cannot be read: zone, region, purpose, mode or alternate", RetryFix, false},
 		{ZIPRequired, "the provider's settings require a postal code", RetryFix, false},
 		{ZIPInvalid, "the postal code is none", RetryFix, false},
+		{InvalidSchedule, "the instant at which the provider is to call has passed, or cannot be kept", RetryFix, false},
 		{"LEAD_COMPLETED", "the lead is finished", RetryNo, true},
 		{"NEXT_ATTEMPT_NOT_DUE", "the lead's next attempt is not due", RetryWait, true},
 		{DNCInternal, "on the company's do-not-call list", RetryNever, false},

@@ -21,6 +21,7 @@ type company struct {
 
 	mu    sync.Mutex
 	seen  []*http.Request
+	said  [][]byte // their bodies
 	conns []net.Conn
 }
 
@@ -62,12 +63,13 @@ func (c *company) serve(conn net.Conn, answer func(line) bool) {
 		if err != nil {
 			return
 		}
-		if _, err := io.Copy(io.Discard, req.Body); err != nil {
+		body, err := io.ReadAll(req.Body)
+		if err != nil {
 			return
 		}
 		c.count.Add(1)
 		c.mu.Lock()
-		c.seen = append(c.seen, req)
+		c.seen, c.said = append(c.seen, req), append(c.said, body)
 		c.mu.Unlock()
 		if !answer(line{Conn: conn, request: req, nth: nth}) {
 			return
@@ -81,6 +83,12 @@ func (c *company) requests() []*http.Request {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return append([]*http.Request(nil), c.seen...)
+}
+
+func (c *company) bodies() [][]byte {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return append([][]byte(nil), c.said...)
 }
 
 // close ends the company and every line to it.

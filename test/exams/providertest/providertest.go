@@ -26,6 +26,9 @@ type Dialect struct {
 	New func(baseURL string) providers.Starter
 	// Order is an order that the client can start; NotAfter is set by the exam.
 	Order func() providers.Order
+	// Sent reads the numbers and the instant out of what was sent. Without it the
+	// provider takes one number: no other of the order's may be in its request.
+	Sent func(body []byte) (numbers []string, callAt time.Time, err error)
 	// Yes is the body of the company's 2xx to a start.
 	Yes string
 	// AnyBodyIsYes: the provider's manual shows no answer, so every whole 2xx

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"net"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -28,6 +29,7 @@ func Questions(d Dialect) []Question {
 		Question{"an answer without end is cut off", d.flooded},
 		Question{"neither idempotency keys nor baggage are sent", d.headers},
 		Question{"two starts are two requests on two connections", d.fresh},
+		Question{"the order's numbers are sent, in its order, and no other", d.numbers},
 	)
 }
 
@@ -321,6 +323,39 @@ func (d Dialect) fresh(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// numbers looks at what was sent for an order with two numbers of a person.
+func (d Dialect) numbers(ctx context.Context) error {
+	const other = "+12025550187"
+	c, url, err := open(d.sayYes)
+	if err != nil {
+		return err
+	}
+	defer c.close()
+	o := d.Order()
+	o.NotAfter = time.Now().Add(time.Minute)
+	o.Numbers = []string{o.To, other}
+	if err := d.judge(ctx, d.New(url), o, c, expectation{yes: true, posts: 1}); err != nil {
+		return err
+	}
+	body := c.bodies()[0]
+	if d.Sent == nil {
+		if strings.Contains(string(body), other[2:]) {
+			return wrong("a number was sent to a provider that takes one")
+		}
+		return nil
+	}
+	numbers, at, err := d.Sent(body)
+	switch {
+	case err != nil:
+		return wrong("what was sent cannot be read")
+	case !slices.Equal(numbers, o.Numbers):
+		return wrong("%d numbers were sent, or in another order", len(numbers))
+	case !at.Equal(o.CallAt):
+		return wrong("it is to call at %v, want %v", at, o.CallAt)
 	}
 	return nil
 }
