@@ -16,12 +16,7 @@ import (
 // else its share by itself. It is nil, and nothing is opened, where no
 // connection has a rate. stop lets go of what was opened.
 func (s Setup) Pacer(logger *slog.Logger) (p *pace.Pacer, stop func(), err error) {
-	rates, stop := map[pace.Account]int{}, func() {}
-	for name, c := range s.Config.Connections {
-		if c.PerSecond > 0 {
-			rates[pace.Account{Tenant: c.Tenant, Connection: name}] = c.PerSecond
-		}
-	}
+	rates, stop := s.Rates(), func() {}
 	if len(rates) == 0 {
 		return nil, stop, nil
 	}
@@ -39,6 +34,17 @@ func (s Setup) Pacer(logger *slog.Logger) (p *pace.Pacer, stop func(), err error
 		logger.Warn("no redis.url: this process keeps its part of every rate by itself", "processes", s.Config.Pace.Processes)
 	}
 	return pace.NewPacer(store, rates, s.Config.Pace.Processes, time.Now), stop, nil
+}
+
+// Rates are the connections that have one, in slots a second.
+func (s Setup) Rates() map[pace.Account]int {
+	rates := map[pace.Account]int{}
+	for name, c := range s.Config.Connections {
+		if c.PerSecond > 0 {
+			rates[pace.Account{Tenant: c.Tenant, Connection: name}] = c.PerSecond
+		}
+	}
+	return rates
 }
 
 // tellPace puts on record that rates are kept by each process for itself, and

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/outdial/outdial/internal/log"
+	"github.com/outdial/outdial/internal/pace"
 	"github.com/outdial/outdial/internal/tenants"
 	"github.com/outdial/outdial/internal/worker"
 	"github.com/outdial/outdial/pkg/events"
@@ -293,15 +294,22 @@ func (s *Service) attempt(ctx context.Context, ref log.Ref) {
 // on our line, unless something
 // else is to be done about it by now.
 func (s *Service) waitForAgent(c *lifecycle.Call) (*log.Draft, error) {
+	return s.waitForTurn(c, events.WaitAgentNotReady)
+}
+
+// waitForTurn is waitForAgent, for whatever the call's turn is to be waited for.
+// What it waits for may change, and a call that waits already hears none of it.
+func (s *Service) waitForTurn(c *lifecycle.Call, reason string) (*log.Draft, error) {
 	switch a := s.plan(c, s.Now()); {
-	case a.Do != Claim:
+	case a.Do != Claim && a.Do != Enqueue:
 		return s.draft(c, a)
 	case s.index.OnLine(c, s.Now(), s.Limits.Talk):
 		return s.waitForLine(c)
-	case c.State == lifecycle.Waiting && c.Waiting.Reason == events.WaitAgentNotReady && c.Waiting.Until == nil:
+	case c.State == lifecycle.Waiting && c.Waiting.Until == nil &&
+		(c.Waiting.Reason == events.WaitAgentNotReady || c.Waiting.Reason == events.WaitRateLimited):
 		return nil, nil // said already
 	}
-	return s.waiting(c, events.CallWaiting{Reason: events.WaitAgentNotReady})
+	return s.waiting(c, events.CallWaiting{Reason: reason})
 }
 
 // waitForLine drafts the wait of a call whose customer is on our line.
@@ -365,6 +373,8 @@ func (s *Service) enqueued(c *lifecycle.Call) (*log.Draft, error) {
 		return s.waitForLine(c)
 	case !s.Directory.Queues(c.Tenant, conn): // it did when the request was taken
 		return s.closing(c, Action{Outcome: events.OutcomeFailed, Reason: events.FaultQueueUnsupported}, now)
+	case !s.index.Book(c, pace.Account{Tenant: c.Tenant, Connection: conn}):
+		return s.waitForTurn(c, events.WaitRateLimited)
 	}
 	return log.NextOfCall(c, events.Orchestrator, events.Assigned, now, &events.CallAssigned{
 		Queue: c.Request.Request.Queue, Connection: conn, NoTalking: s.noTalking(c.Tenant, conn)})

@@ -2,6 +2,7 @@ package orchestrator
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strconv"
 	"time"
@@ -39,13 +40,18 @@ func (s *Service) seek(ctx context.Context, c *lifecycle.Call) error {
 		return nil
 	}
 	defer func() { s.index.GiveBack(ref, known) }()
-	passed := map[string]bool{} // agents who were lost to others
+	passed, why := map[string]bool{}, events.WaitAgentNotReady // agents who were lost to others
 	for len(passed) < tries && !s.index.OnLine(c, s.Now(), s.Limits.Talk) {
-		a, err := s.pick(ctx, c, passed)
+		a, crowded, err := s.pick(ctx, c, passed)
 		if err != nil {
 			return err
 		}
 		if a == nil {
+			if crowded {
+				why = events.WaitRateLimited
+			} else {
+				s.index.Vain(c)
+			}
 			break
 		}
 		at, err := s.give(ctx, c, a)
@@ -57,7 +63,7 @@ func (s *Service) seek(ctx context.Context, c *lifecycle.Call) error {
 		}
 		passed[a.ID] = true
 	}
-	waits, err := s.Log.Update(ctx, ref, s.waitForAgent)
+	waits, err := s.Log.Update(ctx, ref, func(c *lifecycle.Call) (*log.Draft, error) { return s.waitForTurn(c, why) })
 	known = max(known, waits.Record.Seq)
 	return err
 }
@@ -66,7 +72,7 @@ func (s *Service) seek(ctx context.Context, c *lifecycle.Call) error {
 func (s *Service) serve(ctx context.Context, agent log.Ref) error {
 	for range tries {
 		a, err := s.Log.Agent(ctx, agent)
-		if err != nil || !a.Claimable() || !s.reached(a) {
+		if err != nil || !a.Claimable() || !s.reached(a) || !s.index.Room(accountOf(a)) {
 			return err
 		}
 		ref, ok := s.index.Offer(a, s.Now())
@@ -76,6 +82,8 @@ func (s *Service) serve(ctx context.Context, agent log.Ref) error {
 		known, err := s.offer(ctx, ref, a)
 		s.index.GiveBack(ref, known)
 		switch {
+		case errors.Is(err, errCrowded):
+			return nil
 		case illegible(err) && ctx.Err() == nil:
 			// That call is a person's business, and the next one's turn comes.
 			s.Logger.WarnContext(ctx, "a call that has its turn cannot be read", "call", ref.ID, "code", fault.Code(err))
@@ -101,14 +109,21 @@ func (s *Service) offer(ctx context.Context, ref log.Ref, a *lifecycle.Agent) (k
 		waits, err := s.Log.Update(ctx, ref, s.waitForAgent)
 		return max(waits.Record.Seq, c.Seq()), err
 	}
+	if !s.index.Book(c, accountOf(a)) {
+		return c.Seq(), errCrowded
+	}
 	at, err := s.give(ctx, c, a)
 	return max(at, c.Seq()), err
 }
 
+// errCrowded says that an agent's connection is others' for now.
+var errCrowded = errors.New("no room on the connection")
+
 // pick finds an agent that may be claimed for the call, or that is claimed for
 // it already. Nil: nobody now. An agent for whom others wait whose turn comes
-// before is offered to those.
-func (s *Service) pick(ctx context.Context, c *lifecycle.Call, passed map[string]bool) (*lifecycle.Agent, error) {
+// before is offered to those; crowded says that of somebody's connection there was
+// no more to be had.
+func (s *Service) pick(ctx context.Context, c *lifecycle.Call, passed map[string]bool) (_ *lifecycle.Agent, crowded bool, _ error) {
 	q := c.Request.Request
 	ids := []string{events.AgentToken(q.Agent)}
 	if q.Agent == "" {
@@ -120,23 +135,25 @@ func (s *Service) pick(ctx context.Context, c *lifecycle.Call, passed map[string
 			continue
 		}
 		if err != nil {
-			return nil, err
+			return nil, false, err
 		}
 		switch {
 		case passed[id], !s.fits(a, c) || q.Agent == "" && !slices.Contains(a.State.HuntGroups, q.HuntGroup):
 			continue
 		case a.State.Claim != nil: // for this very call
-			return a, nil
+			return a, false, nil
 		case s.index.Precedes(a, c, s.Now()):
 			if err := s.serve(ctx, agentRef(a)); err != nil {
-				return nil, err
+				return nil, false, err
 			}
 			continue
+		case !s.index.Book(c, accountOf(a)):
+			crowded = true
 		case q.Agent != "" || s.hinted(ctx, a, c.ID):
-			return a, nil
+			return a, false, nil
 		}
 	}
-	return nil, nil
+	return nil, crowded, nil
 }
 
 // unreadable reports whether an agent's log cannot be read, so that others of

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/outdial/outdial/internal/log"
+	"github.com/outdial/outdial/internal/pace"
 	"github.com/outdial/outdial/pkg/events"
 	"github.com/outdial/outdial/pkg/events/lifecycle"
 )
@@ -33,6 +34,7 @@ type Index struct {
 	queues  map[queueKey]*line[*entry]
 	handed  handed
 	roster  roster
+	ways    ways
 	tenants []string // that have looks, in order
 }
 
@@ -54,6 +56,8 @@ type entry struct {
 	// known is how far whoever gave it back knew the call's log. Before that
 	// is heard here, the call's place in a queue means nothing.
 	known uint64
+	way   pace.Account // where it is on its way to
+	vain  time.Time    // when it found nobody, at last
 }
 
 // late is how long after an event the index has a call looked at that the
@@ -92,6 +96,9 @@ func (x *Index) forgetCalls() {
 	defer x.mu.Unlock()
 	x.open, x.states = map[log.Ref]*entry{}, map[lifecycle.State]int64{}
 	x.looks, x.queues, x.tenants = map[string]*line[*entry]{}, map[queueKey]*line[*entry]{}, nil
+	for _, on := range x.ways.on {
+		clear(on)
+	}
 }
 
 func (x *Index) forgetAgents() {
@@ -121,6 +128,7 @@ func (x *Index) Take(r events.Record) {
 			x.leave(e)
 			x.lookAt(e, time.Time{})
 			delete(x.open, ref)
+			x.move(e, pace.Account{})
 		}
 		return
 	}
@@ -132,6 +140,7 @@ func (x *Index) Take(r events.Record) {
 	x.begins(e)
 	x.states[c.State]++
 	x.settle(e)
+	x.goes(e)
 }
 
 // next is what is to be done about a call.
@@ -164,8 +173,10 @@ func (x *Index) settle(e *entry) {
 // due reports whether there is something to be done about a call now.
 func (x *Index) due(e *entry, m Action) bool {
 	switch m.Do {
-	case Cancel, Close, Wait, Enqueue:
+	case Cancel, Close, Wait:
 		return true
+	case Enqueue:
+		return e.call.State != lifecycle.Waiting || e.call.Waiting.Until != nil
 	case Claim:
 		return e.call.State == lifecycle.Waiting && e.call.Waiting.Until != nil
 	}
@@ -178,7 +189,8 @@ func (x *Index) hopes(e *entry) bool {
 	if e.queue == nil || e.inQueue != 0 {
 		return false
 	}
-	return x.roster.anyFor(e.call)
+	now := x.now()
+	return x.servable(e.call, func(at pace.Account) bool { return x.ways.room(at, now) })
 }
 
 func (x *Index) lookAt(e *entry, at time.Time) {

@@ -9,7 +9,7 @@ import (
 // Options are what the configuration says about the orchestrator.
 func Options(s runtime.Setup, store sessions.Store) Config {
 	return Config{Limits: s.Config.Timing.Orchestrator, CallsAge: s.Config.CallsAge, PerSecond: s.Config.Limits.RequestsPerSecond,
-		Sessions: store, Roster: enrolments(s.Config)}
+		Sessions: store, Roster: enrolments(s.Config), Rates: s.Rates()}
 }
 
 func enrolments(c *config.Config) map[string][]Enrolment {

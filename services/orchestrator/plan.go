@@ -127,7 +127,7 @@ func planWaiting(c *lifecycle.Call, now time.Time) Action {
 		return Action{Do: Close, Outcome: events.OutcomeFailed, Reason: "too_many_attempts"}
 	}
 	if c.Request.Request.Queue != "" {
-		return Action{Do: Enqueue}
+		return Action{Do: Enqueue, Again: again}
 	}
 	return Action{Do: Claim, Again: again}
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/outdial/outdial/internal/log"
+	"github.com/outdial/outdial/internal/pace"
 	"github.com/outdial/outdial/internal/sessions"
 	"github.com/outdial/outdial/internal/tenants"
 	"github.com/outdial/outdial/internal/worker"
@@ -39,6 +40,7 @@ type world struct {
 
 	s     *Service // the first orchestrator
 	crew  []*Service
+	rates map[pace.Account]int                  // of those who join
 	heard map[*Service]map[events.Family]uint64 // what each has handled
 	told  map[*Service]map[events.Family]uint64 // what each view and index has heard
 	views map[*Service]*log.Follower
@@ -132,7 +134,7 @@ func (w *world) joinApart(ahead time.Duration) *Service {
 	view.CaughtUp(events.CallFamily)
 	view.CaughtUp(events.AgentFamily)
 	s := New(Config{
-		Log: log.New(w.log, view), Notes: w, Sessions: sessions.NewMemory(now), Directory: w.dir,
+		Log: log.New(w.log, view), Notes: w, Sessions: sessions.NewMemory(now), Directory: w.dir, Rates: w.rates,
 		Incarnation: sessions.Incarnation(noon), Now: now, Logger: slog.New(slog.DiscardHandler),
 		History: w.history,
 		LastAgent: func(context.Context) (uint64, error) {

@@ -100,10 +100,12 @@ func (r *roster) count(a *lifecycle.Agent, n int) {
 	}
 }
 
-// anyFor reports whether somebody whom a call waits for is ready.
-func (r *roster) anyFor(c *lifecycle.Call) bool {
+// anyFor reports whether somebody whom a call waits for is ready, and may be taken.
+func (r *roster) anyFor(c *lifecycle.Call, may func(*lifecycle.Agent) bool) bool {
 	q := c.Request.Request
-	fits := func(a *lifecycle.Agent) bool { return q.Connection == "" || q.Connection == a.State.Connection }
+	fits := func(a *lifecycle.Agent) bool {
+		return (q.Connection == "" || q.Connection == a.State.Connection) && may(a)
+	}
 	if q.Agent != "" {
 		a := r.agents[log.Ref{Tenant: c.Tenant, ID: events.AgentToken(q.Agent)}]
 		return a != nil && a.Claimable() && fits(a)

@@ -34,6 +34,8 @@ type Config struct {
 	Offset    time.Duration // of a rehearsal's clock
 	// Roster are the agents that the configuration enrols, by tenant.
 	Roster map[string][]Enrolment
+	// Rates are the connections that have one, in slots a second.
+	Rates map[pace.Account]int
 	// Incarnation is when the AGENTS stream was created: the fence of Redis.
 	Incarnation string
 	// History tells what is kept of a tenant's calls, see log.History.
@@ -89,6 +91,7 @@ func New(c Config) *Service {
 	c.Limits = config.OrDefault(c.Limits)
 	s := &Service{Config: c, leases: newLeases(c.Limits.Lease), wake: make(chan struct{}, 1)}
 	s.index = NewIndex(s.planned, func(ref log.Ref) *lifecycle.Call { return s.Log.Held(ref) }, c.Now, s.hurry)
+	s.index.ways = newWays(c.Rates, c.Directory)
 	return s
 }
 

@@ -63,6 +63,7 @@ func (s *Service) Sweep(ctx context.Context) {
 			s.Logger.WarnContext(ctx, "sweep", "agent", a.ID, "code", fault.Code(err))
 		}
 	}
+	s.index.LookForRoom()
 	s.letGo(ctx, agents)
 	s.holdBack(ctx)
 	s.rebuild(ctx)

@@ -151,7 +151,7 @@ func TestAnAgentWhoseLogIsAwayIsWaitedFor(t *testing.T) {
 	c := w.call(call)
 	w.log.Cut(true)
 	w.s.Log = log.New(w.log, nil)
-	if a, err := w.s.pick(t.Context(), c, nil); a != nil || fault.Of(err) != fault.Transient {
+	if a, _, err := w.s.pick(t.Context(), c, nil); a != nil || fault.Of(err) != fault.Transient {
 		t.Errorf("%v, %v", a, err)
 	}
 }

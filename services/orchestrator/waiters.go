@@ -11,11 +11,18 @@ import (
 
 // A queueKey says whom a call waits for: one agent or any of a hunt group, on
 // one connection or ("") on any. So whoever is first in a queue may be served
-// by whomever the queue is for.
-type queueKey struct{ tenant, agent, group, connection string }
+// by whomever the queue is for. Those for the queues of a provider wait for its
+// rate alone.
+type queueKey struct {
+	tenant, agent, group, connection string
+	provider                         bool
+}
 
 func queueOf(c *lifecycle.Call) queueKey {
 	q := c.Request.Request
+	if q.Queue != "" {
+		return queueKey{tenant: c.Tenant, connection: c.Request.Connection, provider: true}
+	}
 	k := queueKey{tenant: c.Tenant, group: q.HuntGroup, connection: q.Connection}
 	if q.Agent != "" {
 		k.agent, k.group = events.AgentToken(q.Agent), ""
@@ -42,7 +49,7 @@ func queuesFor(a *lifecycle.Agent) []queueKey {
 // queue has a call wait in its queue, if that is all there is to do about it
 // and nobody is giving it an agent already.
 func (x *Index) queue(e *entry, m Action) {
-	if m.Do != Claim || e.call.State != lifecycle.Waiting || e.taken || e.call.Seq() < e.known {
+	if m.Do != Claim && m.Do != Enqueue || e.call.State != lifecycle.Waiting || e.taken || e.call.Seq() < e.known {
 		x.leave(e)
 		return
 	}
@@ -151,6 +158,7 @@ func (x *Index) GiveBack(ref log.Ref, known uint64) {
 	if e := x.open[ref]; e != nil {
 		e.taken, e.known = false, max(e.known, known)
 		x.settle(e)
+		x.goes(e)
 	}
 }
 

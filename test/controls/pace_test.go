@@ -37,5 +37,15 @@ func paceControls() []control {
 			old: "in.ProviderAgent, ref.ID); other != \"\" {", new: "in.ProviderAgent, ref.ID); other != \"\" && len(other) > 1000 {",
 			pkg: "./services/orchestrator", test: "TestOneAgentOfAProvidersIsEnrolledOnce", says: "another by the same name",
 		},
+		{
+			invariant: "pace", guard: "no more is assigned than can be dialed soon", file: "services/orchestrator/ways.go",
+			old: "	return n < w.most[of]\n", new: "	return n < 1000*w.most[of]\n",
+			pkg: "./services/orchestrator", test: "TestWhoWaitsForARateIsToldOnce/any_of_a_hunt_group", says: "calls are on their way",
+		},
+		{
+			invariant: "pace", guard: "those who wait for a rate have it in turn", file: "services/orchestrator/ways.go",
+			old: "first != e && before(first.call, c) {", new: "first != e && before(first.call, c) && now.IsZero() {",
+			pkg: "./services/orchestrator", test: "TestWhoComesLaterDoesNotOvertakeThoseWhoWaitForARate", says: "requested waiting",
+		},
 	}
 }

@@ -35,11 +35,18 @@ func (p *process) pacer() *pace.Pacer {
 	if p.w.opts.rate == 0 {
 		return nil
 	}
+	return pace.NewPacer(budgets{p.w, p.w.paces}, p.w.rates(), 4, p.Now)
+}
+
+func (w *World) rates() map[pace.Account]int {
 	rates := map[pace.Account]int{}
-	for _, c := range p.w.dir.Connections() {
-		rates[pace.Account{Tenant: c.Tenant, Connection: c.Name}] = p.w.opts.rate
+	if w.opts.rate == 0 {
+		return nil
 	}
-	return pace.NewPacer(budgets{p.w, p.w.paces}, rates, 4, p.Now)
+	for _, c := range w.dir.Connections() {
+		rates[pace.Account{Tenant: c.Tenant, Connection: c.Name}] = w.opts.rate
+	}
+	return rates
 }
 
 // A sender is a life of a process, at one account.

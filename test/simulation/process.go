@@ -92,7 +92,7 @@ func (p *process) start() {
 		case "orchestrator":
 			p.orch = orchestrator.New(orchestrator.Config{Log: l, Notes: p.w, Sessions: p.w.sessions, Directory: p.w.dir,
 				Limits: limits, Standing: p.standing, PerSecond: 1 << 30, Incarnation: sessions.Incarnation(begin), Now: p.Now, Logger: quiet,
-				LastAgent: p.last(events.AgentFamily)})
+				LastAgent: p.last(events.AgentFamily), Rates: p.w.rates()})
 			serve(p.orch.Routes())
 		case "compliance":
 			p.comp = compliance.New(compliance.Config{Log: l, Facts: facts{p.w, p}, Notes: p.w, Directory: p.w.dir,
