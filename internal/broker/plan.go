@@ -190,6 +190,7 @@ func logOf(name, family, says string) Stream {
 	s.Config.RePublish = &jetstream.RePublish{Source: family + ".>", Destination: family + ".>"}
 	s.Config.MaxMsgsPerSubject = perSubject
 	s.Config.MaxMsgSize = logMsgSize
+	s.Config.AllowAtomicPublish = true
 	s.Config.DenyDelete, s.Config.DenyPurge = true, true
 	return s
 }

@@ -46,6 +46,7 @@ type NATS struct {
 	Store    string  `yaml:"store" default:"./data/nats" help:"Where the embedded server keeps its files."`
 	MaxStore Size    `yaml:"maxStore,omitempty" help:"What all streams together may hold, e.g. 16GiB; each has a share of it that the others cannot take. Default: of the embedded server 16GiB, or less on a small disk; of another one what it grants."`
 	State    string  `yaml:"state,omitempty" help:"Where each service keeps what it knows of the log, in a folder by its role, so that a log that was put back to an earlier state is noticed; must outlive the service and must not be put back with the log. Default: the folder state beside store."`
+	Batch    bool    `yaml:"batch" default:"true" help:"Whether events of different calls go to the log together when many wait: more calls a second on a single server that writes to disk before it answers. It is never done on replicated streams, whose servers do the same by themselves, nor on a server whose streams do not take atomic batches."`
 	Monitor  string  `yaml:"monitor" help:"The HTTP monitoring of the server, required with url, because whether it writes to disk before it acknowledges is visible nowhere else; one address a server, with commas. Of the embedded server: host:port to serve it on."`
 	Creds    string  `yaml:"creds,omitempty" help:"Credentials file (JWT and seed). One of creds, nkey and user."`
 	NKey     string  `yaml:"nkey,omitempty" help:"File with an nkey seed."`

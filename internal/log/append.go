@@ -10,6 +10,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"github.com/synadia-io/orbit.go/jetstreamext"
 
 	"github.com/outdial/outdial/pkg/events"
 	"github.com/outdial/outdial/pkg/events/fault"
@@ -33,6 +34,9 @@ type Options struct {
 	AckWait  time.Duration // how long an append waits for its acknowledgement; default 5s
 	ReadWait time.Duration // how long one read may take; default 5s, which is the most
 	Guard    *Guard        // notices a store that went back in time; nil: nobody does
+	// Lanes let appends that wait go together; of a stream without one each
+	// goes by itself.
+	Lanes Lanes
 }
 
 func (o Options) withDefaults() Options {
@@ -54,6 +58,7 @@ type JetStream struct {
 	js      jetstream.JetStream
 	opts    Options
 	publish publish
+	batch   func(ctx context.Context, msgs []*nats.Msg) (*jetstreamext.BatchAck, error)
 }
 
 var _ Leader = (*JetStream)(nil)
@@ -63,6 +68,9 @@ func NewJetStream(js jetstream.JetStream, o Options) *JetStream {
 	l := &JetStream{js: js, opts: o.withDefaults()}
 	l.publish = func(ctx context.Context, m *nats.Msg, after uint64, filter string) (*jetstream.PubAck, error) {
 		return js.PublishMsg(ctx, m, jetstream.WithExpectLastSequenceForSubject(after, filter))
+	}
+	l.batch = func(ctx context.Context, msgs []*nats.Msg) (*jetstreamext.BatchAck, error) {
+		return jetstreamext.PublishMsgBatch(ctx, js, msgs, jetstreamext.BatchFlowControl{})
 	}
 	return l
 }
@@ -104,26 +112,41 @@ func (l *JetStream) send(ctx context.Context, d Draft) (*jetstream.PubAck, error
 	if err := ctx.Err(); err != nil {
 		return nil, transient("append", CodeUnavailable, err)
 	}
+	return l.inTurn(ctx, d, msg)
+}
+
+// fit says how far a draft's stream is known, if it can be sent now.
+func (l *JetStream) fit(ctx context.Context, d Draft) (highest uint64, err error) {
 	if l.js.Conn().Status() != nats.CONNECTED {
 		// Sent now it would wait in a buffer and arrive when nobody expects
 		// it any more.
-		return nil, transient("append", CodeUnavailable, errors.New("not connected"))
+		return 0, transient("append", CodeUnavailable, errors.New("not connected"))
 	}
+	highest, err = l.opts.Guard.before(ctx, StreamOf(d.Family))
+	if err != nil {
+		return 0, err
+	}
+	return highest, l.opts.Guard.stopped(d)
+}
+
+// single publishes one message by itself.
+func (l *JetStream) single(ctx context.Context, d Draft, msg *nats.Msg) (*jetstream.PubAck, error) {
 	ctx, cancel := context.WithTimeout(ctx, l.opts.AckWait)
 	defer cancel()
-	stream := StreamOf(d.Family)
-	highest, err := l.opts.Guard.before(ctx, stream)
+	highest, err := l.fit(ctx, d)
 	if err != nil {
-		return nil, err
-	}
-	if err := l.opts.Guard.stopped(d); err != nil {
 		return nil, err
 	}
 	ack, err := l.publish(ctx, msg, d.After, d.filter())
 	if err != nil {
 		return nil, err
 	}
-	if err := l.opts.Guard.after(ctx, stream, d.ID, ack, highest); err != nil {
+	return l.stored(ctx, d, ack, highest)
+}
+
+// stored holds an acknowledgement against what was known before.
+func (l *JetStream) stored(ctx context.Context, d Draft, ack *jetstream.PubAck, highest uint64) (*jetstream.PubAck, error) {
+	if err := l.opts.Guard.after(ctx, StreamOf(d.Family), d.ID, ack, highest); err != nil {
 		return nil, err
 	}
 	return ack, l.opts.Guard.stopped(d) // stored, and by that shown: not won

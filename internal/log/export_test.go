@@ -2,6 +2,7 @@ package log
 
 import (
 	"context"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -23,3 +24,35 @@ func NewLiteral(js jetstream.JetStream) *JetStream {
 
 // Refusal is refusal, for tests.
 func Refusal(err error) error { return refusal(err) }
+
+// In is lanes on which fewer go abreast and fewer already together.
+func In(abreast, fewest int, streams ...string) Lanes {
+	out := NewLanes(streams...)
+	for _, a := range out {
+		a.abreast, a.fewest = abreast, fewest
+	}
+	return out
+}
+
+// Hold lets nobody go on the lane to CALLS until so many wait.
+func (ls Lanes) Hold(n int) {
+	a := ls["CALLS"]
+	a.mu.Lock()
+	a.flying += a.abreast
+	a.mu.Unlock()
+	go func() {
+		for {
+			a.mu.Lock()
+			there := len(a.waiting)
+			if there >= n {
+				a.flying -= a.abreast
+				a.next()
+			}
+			a.mu.Unlock()
+			if there >= n {
+				return
+			}
+			time.Sleep(time.Millisecond)
+		}
+	}()
+}

@@ -3,6 +3,7 @@ package runtime
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -32,6 +33,7 @@ type Following struct {
 	view   *log.Follower
 	first  *Host // whose connection is used
 	leader log.Leader
+	lanes  log.Lanes      // of their appends; nil: nobody has asked for them
 	books  []*Host        // whose books note what was heard
 	record *worker.Tailer // of CONTROL; nil: not heard yet
 	stop   context.CancelFunc
@@ -64,6 +66,31 @@ func (f *Following) add(h *Host, leader log.Leader) {
 		f.done.Go(func() { f.hear(ctx, h, family) })
 	}
 	f.done.Go(func() { f.hearControl(ctx, h) })
+}
+
+// share gives all services of the process, which are one user of the server,
+// the same lanes for their appends.
+func (f *Following) share(ctx context.Context, h *Host) (log.Lanes, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.lanes != nil {
+		return f.lanes, nil
+	}
+	var streams []string
+	for _, family := range families() {
+		name := log.StreamOf(family)
+		s, err := h.JS.Stream(ctx, name)
+		if err != nil {
+			return nil, fmt.Errorf("stream %s: %w; run `outdial provision` first", name, err)
+		}
+		if c := s.CachedInfo().Config; log.Batches(c) {
+			streams = append(streams, name)
+		} else if c.Replicas <= 1 {
+			h.Logger.Warn("events go to the stream one by one, however many wait: it takes no atomic batches until `outdial provision` lets it", "stream", name)
+		}
+	}
+	f.lanes = log.NewLanes(streams...)
+	return f.lanes, nil
 }
 
 // hearControl has every service of the process read the store's record of its

@@ -51,6 +51,9 @@ type Options struct {
 	// Following is what all services of a process hear the logs with; nil: this
 	// one hears them by itself.
 	Following *Following
+	// Batch has appends that wait go together where the streams take it, those
+	// of all services that follow together.
+	Batch bool
 	// Directory builds the tenants and connections; desktops are reached over nc.
 	Directory func(now func() time.Time, nc *nats.Conn) (*tenants.Directory, error)
 }
@@ -124,7 +127,13 @@ func (h *Host) open(ctx context.Context, o Options) error {
 	if h.following = o.Following; h.following == nil {
 		h.following = &Following{}
 	}
-	leader := log.NewJetStream(h.JS, log.Options{Guard: h.past.guard})
+	var lanes log.Lanes
+	if o.Batch {
+		if lanes, err = h.following.share(ctx, h); err != nil {
+			return err
+		}
+	}
+	leader := log.NewJetStream(h.JS, log.Options{Guard: h.past.guard, Lanes: lanes})
 	h.following.add(h, leader)
 	h.Log = log.New(leader, h.following.view)
 	h.Directory, err = o.Directory(h.Now, h.NC)

@@ -106,8 +106,8 @@ func (s Setup) open(ctx context.Context, service string) (*Host, error) {
 	return Open(ctx, Options{
 		Service: service, Role: Roles()[service], Version: s.Version, Connect: s.Connect("outdial-" + service),
 		Embedded: s.Embedded, Monitor: s.Config.NATS.Monitor, Unsafe: s.Unsafe, Telemetry: s.Telemetry, Worker: s.Config.Timing.Worker, Limits: s.Config.Limits, Talk: s.Config.Timing.Orchestrator.Talk,
-		Following: s.Following,
-		State:     s.State(service),
+		Following: s.Following, Batch: s.Config.NATS.Batch,
+		State: s.State(service),
 		Directory: func(now func() time.Time, nc *nats.Conn) (*tenants.Directory, error) {
 			return config.Directory(s.Config, s.kinds(), config.Deps{Now: now, NC: nc,
 				Tracer: s.Telemetry.Tracer.Tracer("outdial/providers")})

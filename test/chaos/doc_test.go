@@ -11,4 +11,7 @@ import (
 	"github.com/outdial/outdial/test/rig"
 )
 
-func TestMain(m *testing.M) { os.Exit(rig.Main(m, true)) }
+func TestMain(m *testing.M) {
+	serveStore()
+	os.Exit(rig.Main(m, true))
+}

@@ -56,6 +56,18 @@ func controls() []control {
 			pkg: "./internal/log", test: "TestAStoreThatWentBackIsNoticedBeforeAnythingIsAppended", says: "the intent was stored",
 		},
 		{
+			invariant: "I2", guard: "nobody has won what a lost commit may have stored", file: "internal/log/batch.go",
+			old: "		t := turn{err: err}\n		if err == nil {\n",
+			new: "		t := turn{}\n		if ack == nil {\n			t.ack = &jetstream.PubAck{Sequence: uint64(i + 1)}\n		} else {\n",
+			pkg: "./internal/log", test: "TestALostCommitIsWonByNobody", says: "found on read-back, was won",
+		},
+		{
+			invariant: "I2", guard: "of a log one event goes in a batch", file: "internal/log/batch.go",
+			old: "if w.alone || in[of] || a.logs[of] > 0 || len(send) == most {",
+			new: "if w.alone || len(send) == most {",
+			pkg: "./internal/log", test: "TestALaneKeepsItsRules", says: "something of the log is under way",
+		},
+		{
 			invariant: "I2", guard: "what a store held that went back is never dialed", file: "internal/log/marks/marks.go",
 			old: "	return c.Request != nil && (s.Covers(",
 			new: "	return s.Epoch > 1<<40 && c.Request != nil && (s.Covers(",

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"slices"
 	"strings"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"github.com/synadia-io/orbit.go/jetstreamext"
 
 	"github.com/outdial/outdial/internal/api"
 	"github.com/outdial/outdial/internal/broker"
@@ -339,6 +341,32 @@ func TestNATSKnowsEveryConsumer(t *testing.T) {
 			if !mayPublish(t, nc, subject) {
 				t.Errorf("%s may not publish on %s", user, subject)
 			}
+		}
+	}
+}
+
+// A service appends in batches what it may append, and nothing of another's
+// role gets in with one.
+func TestServicesAppendInBatchesWhatIsTheirs(t *testing.T) {
+	s := ship(t)
+	for user, kind := range map[string][2]string{
+		"orchestrator": {"orchestrator.requested", "compliance.passed"}, "compliance": {"compliance.passed", "dialer.dialing"},
+		"dialer": {"dialer.dialing", "compliance.passed"}, "bridge": {"bridge.ringing", "dialer.dialing"},
+	} {
+		js := s.stream(t, user)
+		send := func(name string, others string) error {
+			var batch []*nats.Msg
+			for i, kind := range []string{kind[0], others, kind[0]} {
+				batch = append(batch, nats.NewMsg(fmt.Sprintf("append.calls.acme.%s-%s%d.%s", user, name, i, kind)))
+			}
+			_, err := jetstreamext.PublishMsgBatch(within(t, 5*time.Second), js, batch, jetstreamext.BatchFlowControl{})
+			return err
+		}
+		if err := send("own", kind[0]); err != nil {
+			t.Errorf("%s: %v", user, err)
+		}
+		if err := send("foreign", kind[1]); err == nil {
+			t.Errorf("%s stored %s in a batch", user, kind[1])
 		}
 	}
 }

@@ -56,6 +56,30 @@ func (l leader) Append(_ context.Context, d log.Draft) (log.Appended, error) {
 	if l.p.cut() {
 		return log.Appended{}, unavailable("append")
 	}
+	a, err := l.together(d, age)
+	if err == nil {
+		l.w.stored(l.p, a)
+		l.p.acked(a, highest)
+	}
+	l.p.mayDie()
+	l.w.hop()
+	switch {
+	case err != nil:
+	case l.w.age != age:
+		return log.Appended{}, unheardOf()
+	case l.p.stopped(d) != nil: // stored, and by that shown: not won
+		return log.Appended{}, l.p.stopped(d)
+	}
+	if b, ok := a.Record.Body.(*events.CallDialing); ok && err == nil && a.Won {
+		l.w.holdUp()
+		l.w.won[b.Attempt] = true
+	}
+	a.Won = a.Won || l.w.opts.broken == winning
+	return a, err
+}
+
+// alone appends one draft by itself, to the store as it was at an age.
+func (l leader) alone(d log.Draft, age int) (log.Appended, error) {
 	how := logtest.None
 	switch {
 	case l.w.age != age:
@@ -82,26 +106,74 @@ func (l leader) Append(_ context.Context, d log.Draft) (log.Appended, error) {
 		})
 	}
 	l.w.lookAt(l.p, d)
-	a, err := l.w.append(d, how)
-	if err == nil {
-		l.w.stored(l.p, a)
-		l.p.acked(a, highest)
+	return l.w.append(d, how)
+}
+
+// A batch is what a process sends at once: of each log one event.
+type batch struct {
+	of   []*member
+	sent bool
+}
+
+type member struct {
+	d   log.Draft
+	age int
+	a   log.Appended
+	err error
+}
+
+// together appends a draft with whatever else of its process waits within some
+// milliseconds, atomically: all of it, or each by itself when one would be
+// refused. What is not heard of a batch is not heard of any in it.
+func (l leader) together(d log.Draft, age int) (log.Appended, error) {
+	if l.w.opts.plot != free {
+		return l.alone(d, age) // it has a case of its own to come to
 	}
-	l.p.mayDie()
-	l.w.hop()
-	switch {
-	case err != nil:
-	case l.w.age != age:
-		return log.Appended{}, unheardOf()
-	case l.p.stopped(d) != nil: // stored, and by that shown: not won
-		return log.Appended{}, l.p.stopped(d)
+	m, b := &member{d: d, age: age}, l.p.batches[d.Family]
+	if b == nil || slices.ContainsFunc(b.of, func(o *member) bool { return o.d.Tenant == d.Tenant && o.d.Key == d.Key }) {
+		if b != nil || !l.w.chance(3) {
+			return l.alone(d, age)
+		}
+		b = &batch{of: []*member{m}}
+		l.p.batches[d.Family] = b
+		l.w.sleep(l.w.between(time.Millisecond, 10*time.Millisecond))
+		delete(l.p.batches, d.Family)
+		l.commit(b)
+		return m.a, m.err
 	}
-	if b, ok := a.Record.Body.(*events.CallDialing); ok && err == nil && a.Won {
-		l.w.holdUp()
-		l.w.won[b.Attempt] = true
+	b.of = append(b.of, m)
+	for !b.sent {
+		l.w.sleep(time.Millisecond)
 	}
-	a.Won = a.Won || l.w.opts.broken == winning
-	return a, err
+	return m.a, m.err
+}
+
+// commit sends a batch and decides for all in it.
+func (l leader) commit(b *batch) {
+	b.sent = true
+	if len(b.of) == 1 || slices.ContainsFunc(b.of, func(m *member) bool { return m.age != l.w.age || !l.w.log.Fits(m.d) }) {
+		for _, m := range b.of {
+			m.a, m.err = l.alone(m.d, m.age)
+		}
+		return
+	}
+	stored, heard := !l.w.odds(60), !l.w.odds(30)
+	l.w.count("batches")
+	for _, m := range b.of {
+		how := logtest.None
+		switch found := !l.w.odds(4); { // whether the read-back is answered
+		case stored && !heard && found:
+			how = logtest.LostAnswer
+		case stored && !heard:
+			how = logtest.StoredUnknown
+		case !stored && found:
+			how = logtest.Conflict
+		case !stored:
+			how = logtest.NotStored
+		}
+		l.w.lookAt(l.p, m.d)
+		m.a, m.err = l.w.append(m.d, how)
+	}
 }
 
 // fresh is how old a look at the agent may be right before the intent, when

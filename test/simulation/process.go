@@ -43,6 +43,8 @@ type process struct {
 	stands marks.Standing
 	due    map[events.Family]time.Time
 	raws   uint64 // of PROVIDER, how far it was heard
+	// What it is about to append together, by family.
+	batches map[events.Family]*batch
 
 	orch *orchestrator.Service
 	comp *compliance.Service
@@ -74,7 +76,7 @@ func (p *process) start() {
 	p.up, p.tasks, p.frozen = true, nil, time.Time{}
 	p.life++
 	p.view = view{log.NewFollower(), p.w}
-	p.handles, p.waits = map[string]worker.Handler{}, map[string]bool{}
+	p.handles, p.waits, p.batches = map[string]worker.Handler{}, map[string]bool{}, map[events.Family]*batch{}
 	p.meet()
 	p.due = map[events.Family]time.Time{}
 	l := log.New(leader{p.w, p}, p.view)

@@ -145,6 +145,24 @@ func (l *Log) AppendWith(ctx context.Context, d log.Draft, f Fault) (log.Appende
 	return a, err
 }
 
+// Fits says that a draft would be stored as new, so that nothing of an atomic
+// batch is refused because of it.
+func (l *Log) Fits(d log.Draft) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	s, after := l.streams[d.Family], uint64(0)
+	if last := s.lastOf(d.Tenant, d.Key); last != nil {
+		after = last.seq
+	}
+	id := d.ID
+	if id == "" && !once(d) {
+		id = events.EventID(d.Cause, events.TypeOf(d.Family, d.Name), d.Key)
+	}
+	was, dup := s.ids[d.Tenant+"."+d.Key+"."+id]
+	full := d.Family == events.CallFamily && len(s.bySubject[record(d).Subject()]) >= perSubject
+	return after == d.After && !full && !(dup && l.now().Sub(was.at) < duplicates)
+}
+
 // append does what the broker and the client of it do together.
 func (l *Log) append(d log.Draft) (log.Appended, error) {
 	derived := d.ID == "" && !once(d)

@@ -72,6 +72,10 @@ func (f *floor) open(ctx context.Context, o Options, replicas int) error {
 			return srv.Client()
 		}
 	}
+	var lanes log.Lanes // of all services, as in the all-in-one
+	if replicas <= 1 {
+		lanes = log.NewLanes(events.StreamCalls, events.StreamAgents)
+	}
 	for _, name := range []string{"upstream", "orchestrator", "compliance", "dialer", "bridge"} {
 		nc, err := connect(name)
 		if err != nil {
@@ -81,7 +85,7 @@ func (f *floor) open(ctx context.Context, o Options, replicas int) error {
 		if f.by[name], err = jetstream.New(nc); err != nil {
 			return err
 		}
-		f.leaders[name] = log.NewJetStream(f.by[name], log.Options{})
+		f.leaders[name] = log.NewJetStream(f.by[name], log.Options{Lanes: lanes})
 	}
 	layout, err := broker.Plan([]string{tenant}, broker.Options{Replicas: replicas, Store: 8 << 30})
 	if err != nil {
