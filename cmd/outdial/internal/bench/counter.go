@@ -84,7 +84,7 @@ func (l *load) reads(ctx context.Context, t *Report, name string, perSecond floa
 	t.add(name+".persisted", "messages stored per "+name+" call", "", []float64{(float64(total(to)-total(from)) - float64(total(from)-total(before))*longer) / calls})
 	var by []string
 	for _, kind := range slices.Sorted(maps.Keys(kinds)) {
-		if share := (float64(kinds[kind]) - float64(idle[kind])*longer) / calls; share >= 0.05 {
+		if share := (float64(kinds[kind]) - float64(idle[kind])*longer) / calls; share >= 0.2 {
 			by = append(by, fmt.Sprintf("%s %.1f", kind, share))
 		}
 	}

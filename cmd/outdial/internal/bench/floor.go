@@ -169,7 +169,7 @@ func (f *floor) saturate(ctx context.Context, inFlight int, appender bool, warm,
 	for _, slot := range f.slots[:inFlight] {
 		wg.Go(func() {
 			for ctx.Err() == nil {
-				if e := slot.call(appender); e != nil {
+				if e := slot.call(ctx, appender); e != nil {
 					once.Do(func() { err = e; stop() })
 				}
 			}
@@ -194,13 +194,16 @@ type floorSlot struct {
 }
 
 // call writes what the recorded call wrote, each message when the one before it
-// is acknowledged.
-func (f *floorSlot) call(appender bool) error {
+// is acknowledged, until the turn is over.
+func (f *floorSlot) call(turn context.Context, appender bool) error {
 	f.calls++
 	id := events.EventID(f.agent, "bench", strconv.Itoa(f.calls))[:len(f.rec.call)]
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
 	for i, step := range f.rec.steps {
+		if turn.Err() != nil {
+			break
+		}
 		if err := f.write(ctx, step, id, i, appender); err != nil {
 			return errors.Join(fmt.Errorf("the floor's message %d, %s %s", i+1, step.stream, step.event.Name), err)
 		}

@@ -40,8 +40,13 @@ type recorded struct {
 	log    bool
 }
 
-// record has one call made while nothing else happens.
-func (l *load) record(ctx context.Context) (*recording, error) {
+// record has one call made while nothing else happens, and reports what it
+// stored.
+func (l *load) record(ctx context.Context, t *Report, name string) (*recording, error) {
+	layout, err := broker.Plan([]string{tenant}, broker.Options{})
+	if err != nil {
+		return nil, err
+	}
 	if err := l.one(ctx); err != nil { // what only the first call does is done
 		return nil, err
 	}
@@ -85,6 +90,7 @@ func (l *load) record(ctx context.Context) (*recording, error) {
 	if r.call == "" {
 		return nil, errors.New("the call to record left no trace")
 	}
+	t.Messages[name] = r.messages(layout)
 	return r, nil
 }
 

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"time"
-
-	"github.com/outdial/outdial/internal/broker"
 )
 
 // soon is a call among people who answer at once and say little.
@@ -99,47 +97,29 @@ func working(ctx context.Context, o Options, t *Report, what string, w world, li
 	return l.judge(ctx, t, what)
 }
 
-// recordOne has one call made by a world of its own, and reports what it stored.
-func recordOne(ctx context.Context, o Options, t *Report, name string, w world, lives life) (r *recording, err error) {
-	layout, err := broker.Plan([]string{tenant}, broker.Options{})
-	if err != nil {
-		return nil, err
-	}
-	err = working(ctx, o, t, "recorded "+name, w, lives, func(l *load) error {
-		if r, err = l.record(ctx); err == nil {
-			t.Messages[name] = r.messages(layout)
-		}
-		return err
-	})
-	if err != nil {
-		return nil, fmt.Errorf("recording a %s call: %w", name, err)
-	}
-	return r, nil
-}
-
 // saturation measures 100 and 300 desktops beside the floor.
 func saturation(ctx context.Context, o Options, t *Report) error {
-	rec, err := recordOne(ctx, o, t, "desktop", world{desktops: 1}, soon())
-	if err != nil {
-		return err
-	}
 	for _, n := range o.Desktops {
-		f, err := newFloor(ctx, o, rec, 1)
-		if err != nil {
-			return err
-		}
-		err = besideFloor(ctx, o, t, f, "", n, world{desktops: n})
-		f.remove()
-		if err != nil {
+		if err := besideFloor(ctx, o, t, "", n, world{desktops: n}); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// besideFloor has a floor and outdial take turns with so many calls in flight.
-func besideFloor(ctx context.Context, o Options, t *Report, f *floor, prefix string, n int, w world) error {
+// besideFloor has outdial and a floor at its calls' work take turns with so many
+// calls in flight.
+func besideFloor(ctx context.Context, o Options, t *Report, prefix string, n int, w world) error {
 	return working(ctx, o, t, fmt.Sprintf("%s%d desktops", prefix, n), w, soon(), func(l *load) error {
+		rec, err := l.record(ctx, t, "desktop")
+		if err != nil {
+			return err
+		}
+		f, err := newFloor(ctx, o, rec, w.replicas)
+		if err != nil {
+			return err
+		}
+		defer f.remove()
 		bare := func(appender bool) func(context.Context) (sample, error) {
 			return func(ctx context.Context) (sample, error) { return f.saturate(ctx, n, appender, o.warm(), o.Length) }
 		}
@@ -192,11 +172,8 @@ const tcnPrepares = 130 * time.Millisecond
 
 // tcnCalls measures a provider that is polled and has a scrub of its own.
 func tcnCalls(ctx context.Context, o Options, t *Report) error {
-	if _, err := recordOne(ctx, o, t, "tcn", world{tcn: 1}, slow()); err != nil {
-		return err
-	}
 	return working(ctx, o, t, "tcn", world{tcn: 50}, slow(), func(l *load) error {
-		if err := l.one(ctx); err != nil {
+		if _, err := l.record(ctx, t, "tcn"); err != nil {
 			return err
 		}
 		waits, _, err := l.reads(ctx, t, "tcn", 5, max(2*o.Length, 3*time.Second))
@@ -283,14 +260,5 @@ func replicas(ctx context.Context, o Options, t *Report) error {
 		t.note("Three servers were left out: %v.", err)
 		return nil
 	}
-	rec, err := recordOne(ctx, o, t, "desktop", world{desktops: 1}, soon())
-	if err != nil {
-		return err
-	}
-	f, err := newFloor(ctx, o, rec, 3)
-	if err != nil {
-		return err
-	}
-	defer f.remove()
-	return besideFloor(ctx, o, t, f, "replicas.", 100, world{desktops: 100, copies: 1, replicas: 3})
+	return besideFloor(ctx, o, t, "replicas.", 100, world{desktops: 100, copies: 1, replicas: 3})
 }
