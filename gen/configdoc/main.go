@@ -5,7 +5,6 @@
 package main
 
 import (
-	"cmp"
 	_ "embed"
 	"fmt"
 	"os"
@@ -13,7 +12,6 @@ import (
 
 	"github.com/outdial/outdial/internal/config"
 	"github.com/outdial/outdial/internal/config/kinds"
-	"github.com/outdial/outdial/pkg/providers"
 )
 
 //go:embed intro.md
@@ -31,12 +29,16 @@ func page() string {
 	var b strings.Builder
 	b.WriteString(intro)
 	all := kinds.All()
-	fmt.Fprintf(&b, "\nKinds of connection: %s.\n", strings.Join(all.Built(), ", "))
+	fmt.Fprintf(&b, "\nKinds of connection: %s.\n", kindNames(all))
 	open := "none"
 	for _, f := range config.Fields(all) {
 		group := parent(f.Path)
 		if f.Group {
-			fmt.Fprintf(&b, "\n## %s\n\n%s\n", code(f.Path), f.Help)
+			if f.Kind != "" {
+				ofKind(&b, all, f)
+			} else {
+				fmt.Fprintf(&b, "\n## %s\n\n%s\n", code(f.Path), f.Help)
+			}
 			open = ""
 			if !onlyGroups(f.Path) {
 				header(&b)
@@ -51,7 +53,6 @@ func page() string {
 		}
 		row(&b, f)
 	}
-	operations(&b, all)
 	return b.String()
 }
 
@@ -84,9 +85,6 @@ func row(b *strings.Builder, f config.Field) {
 		env += ", " + code(f.EnvFile)
 	}
 	help := f.Help
-	if f.Kinds != nil {
-		help += " *(" + strings.Join(f.Kinds, ", ") + ")*"
-	}
 	def := ""
 	if f.Default != "" {
 		def = code(f.Default)
@@ -94,15 +92,40 @@ func row(b *strings.Builder, f config.Field) {
 	fmt.Fprintf(b, "| %s | %s | %s | %s | %s |\n", code(f.Path), f.Type, def, env, strings.ReplaceAll(help, "|", `\|`))
 }
 
-// operations lists what paths may name.
-func operations(b *strings.Builder, all config.Kinds) {
-	b.WriteString("\n## Operations under `paths`\n\n| kind | operations |\n|---|---|\n")
-	for _, name := range all.Built() {
+func kindNames(all config.Kinds) string {
+	var out []string
+	for _, p := range all.Built() {
+		out = append(out, string(p.Kind))
+	}
+	return strings.Join(out, ", ")
+}
+
+// ofKind begins the section of a provider's own settings with what holds for
+// each of its connections.
+func ofKind(b *strings.Builder, all config.Kinds, f config.Field) {
+	fmt.Fprintf(b, "\n## %s of kind %s\n\n", code(f.Path), code(f.Kind))
+	for _, p := range all.Built() {
+		if string(p.Kind) != f.Kind {
+			continue
+		}
+		says := "Beside what every connection has."
+		if p.Desktops != nil {
+			says += " It is reached by way of agents' desktops and has no address."
+		}
+		if p.Can.Token {
+			says += " Each of its agents needs a `token`."
+		}
+		if p.Can.PerSecond > 0 {
+			says += fmt.Sprintf(" `perSecond` is %d where it is left out.", p.Can.PerSecond)
+		}
 		var ops []string
-		for _, op := range all[providers.Kind(name)].Operations {
+		for _, op := range p.Operations {
 			ops = append(ops, code(op))
 		}
-		fmt.Fprintf(b, "| %s | %s |\n", name, cmp.Or(strings.Join(ops, ", "), "none: it has no address"))
+		if len(ops) > 0 {
+			says += " Operations under `paths`: " + strings.Join(ops, ", ") + "."
+		}
+		b.WriteString(says + "\n")
 	}
 }
 

@@ -2,17 +2,15 @@ package config
 
 import (
 	"maps"
-	"net/url"
 	"path/filepath"
-	"regexp"
+	"reflect"
 	"slices"
-	"strings"
+	"strconv"
 	"time"
 
 	"github.com/nyaruka/phonenumbers"
 
 	"github.com/outdial/outdial/pkg/events"
-	"github.com/outdial/outdial/pkg/providers"
 )
 
 // check looks at what has been read, all of it, and opens the secrets. It
@@ -32,7 +30,7 @@ func (l *loader) check() (keyless []string) {
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(l.cfg.Connections)) {
-		l.checkConnection(name, regions)
+		l.checkConnection(name)
 	}
 	l.checkAgents()
 	l.checkWorkspace()
@@ -107,86 +105,64 @@ func (l *loader) owner(path, tenant string) {
 	}
 }
 
-func (l *loader) checkConnection(name string, regions map[string]bool) {
+func (l *loader) checkConnection(name string) {
 	path, c := child("connections", name), l.cfg.Connections[name]
 	l.name(path, name, "connection")
-	if l.later[path] || c.Kind == "" {
-		return
+	if c.Section == nil {
+		return // refused by its kind
 	}
-	at := func(field string) string { return child(path, field) }
-	kind := l.Kinds[providers.Kind(c.Kind)]
-	l.owner(at("tenant"), c.Tenant)
-	for _, field := range kind.Required {
-		if field == "baseURL" && c.BaseURL == "" {
-			l.missing(at(field), "kind %s needs it", c.Kind)
+	l.owner(child(path, "tenant"), c.Tenant)
+	for _, rate := range []string{"perSecond", otherRate} {
+		if at := child(path, rate); c.PerSecond <= 0 && (l.lines[at] > 0 || l.envs[at] != "") {
+			l.judge(at, "must be at least 1; leave it out for %s", stated(c.product.Can.PerSecond))
 		}
 	}
-	if c.BaseURL != "" {
-		if says := badBase(c.BaseURL); says != "" {
-			l.judge(at("baseURL"), "%s", says)
+	if c.PerSecond == 0 {
+		c.PerSecond = c.product.Can.PerSecond
+		l.cfg.Connections[name] = c
+	}
+	for setting, v := range settings(section(c.Section)) {
+		switch of := v.Addr().Interface().(type) {
+		case *Secret:
+			l.openHere(child(path, setting), of)
+		case *time.Duration:
+			if *of < 0 {
+				l.judge(child(path, setting), "is negative")
+			}
 		}
 	}
-	for _, op := range slices.Sorted(maps.Keys(c.Paths)) {
-		l.checkPath(child(at("paths"), op), op, c.Paths[op], kind.Operations)
-	}
-	for _, from := range slices.Sorted(maps.Keys(c.MetadataAliases)) {
-		if to := c.MetadataAliases[from]; from == "" || strings.TrimSpace(to) == "" {
-			l.judge(child(at("metadataAliases"), from), "wants a key and the name the provider requires")
+	mistakes := c.Section.Check()
+	for _, m := range mistakes {
+		at := path
+		for _, step := range m.At {
+			at = child(at, step)
+		}
+		if m.Absent {
+			l.missing(at, "%s", m.Says)
+		} else {
+			l.judge(at, "%s", m.Says)
 		}
 	}
-	if c.HomeRegion != "" && !regions[c.HomeRegion] {
-		l.judge(at("homeRegion"), "is not an ISO 3166-1 code of a country with telephones, such as US")
-	}
-	if c.MinVersion != "" && !versionShape.MatchString(c.MinVersion) {
-		l.judge(at("minVersion"), "is not a version such as 3.21.2410")
-	}
-	if c.PerSecond < 0 {
-		l.judge(at("perSecond"), "is negative")
-	}
-	for field, d := range map[string]time.Duration{
-		"timeout": c.Timeout, "pollEvery": c.PollEvery, "readyWait": c.ReadyWait, "settingsFor": c.SettingsFor,
-	} {
-		if d < 0 {
-			l.judge(at(field), "is negative")
-		}
+	// Nobody could say whether calls of it reach people.
+	if len(mistakes) == 0 && c.Section.Address() == "" && c.product.Desktops == nil {
+		l.judge(path, "kind %s does not say where it is asked", c.Kind)
 	}
 }
 
-var versionShape = regexp.MustCompile(`^[0-9]+(\.[0-9]+){1,3}$`)
-
-// badBase says what is wrong with a base URL, without repeating it.
-func badBase(s string) string {
-	u, err := url.Parse(s)
-	switch {
-	case err != nil || u.Hostname() == "" || u.Opaque != "":
-		return "is not a URL such as https://api.example.com"
-	case u.Scheme != "http" && u.Scheme != "https":
-		return "wants http:// or https://"
-	case u.User != nil:
-		return "may not hold a user or password"
-	case u.RawQuery != "" || u.ForceQuery || strings.Contains(s, "#"):
-		return "may not hold a query or fragment"
+// stated is the rate of a connection that says none.
+func stated(perSecond int) string {
+	if perSecond == 0 {
+		return "no rate"
 	}
-	return badPort(u.Port())
-}
-
-func (l *loader) checkPath(path, op, value string, operations []string) {
-	u, err := url.Parse(value)
-	switch {
-	case !slices.Contains(operations, op):
-		l.judge(path, "is not an operation; there are %s%s", strings.Join(operations, ", "), meant(op, operations))
-	case err != nil || !strings.HasPrefix(value, "/") || strings.HasPrefix(value, "//") ||
-		u.RawQuery != "" || u.ForceQuery || strings.Contains(value, "#"):
-		l.judge(path, "is not a path such as /api/v1/%s, without query or fragment", op)
-	}
+	return strconv.Itoa(perSecond) + ", as the provider's document says"
 }
 
 // checkTiming holds every limit to be positive and the watchdogs to be done
 // before the log forgets the call.
 func (l *loader) checkTiming() {
-	for _, one := range durations("timing", l.cfg.Timing) {
-		if one.d <= 0 {
-			l.judge(one.path, "must be more than nothing")
+	for path, d := range durations("timing", reflect.ValueOf(l.cfg.Timing)) {
+		if d <= 0 {
+			l.judge(path, "must be more than nothing")
 		}
 	}
 	if l.cfg.CallsAge <= 24*time.Hour {

@@ -6,7 +6,6 @@ import (
 	"net/url"
 	"reflect"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -102,7 +101,7 @@ func (l *loader) checkServer() {
 		return
 	}
 	for one := range strings.SplitSeq(n.Monitor, ",") {
-		if says := badBase(strings.TrimSpace(one)); says != "" {
+		if says := providers.WrongURL(strings.TrimSpace(one)); says != "" {
 			l.judge("nats.monitor", "%s", says)
 		}
 	}
@@ -133,14 +132,7 @@ func badListen(addr string) string {
 	case port == "":
 		return "wants a port"
 	}
-	return badPort(port)
-}
-
-func badPort(port string) string {
-	if p, err := strconv.Atoi(port); port != "" && (err != nil || p < 0 || p > 65535) {
-		return "has a port that is none"
-	}
-	return ""
+	return providers.WrongPort(port)
 }
 
 // openHere opens a secret that must be there.
@@ -164,8 +156,7 @@ func (l *loader) checkAgents() {
 		if !l.NoRoster {
 			l.openHere(at("token"), &a.Token)
 		}
-		c := l.cfg.Connections[a.Connection]
-		if kind := l.Kinds[providers.Kind(c.Kind)]; kind.AgentToken && a.Token.IsZero() {
+		if c := l.cfg.Connections[a.Connection]; c.product.Can.Token && a.Token.IsZero() {
 			l.missing(at("token"), "agents of kind %s need their credential", c.Kind)
 		}
 		for j, g := range a.HuntGroups {
@@ -201,7 +192,7 @@ func oneLine(s string) bool {
 func (l *loader) checkWorkspace() {
 	w := l.cfg.Workspace
 	for i, o := range w.Origins {
-		if u, err := url.Parse(o); err != nil || badBase(o) != "" || u.Path != "" {
+		if u, err := url.Parse(o); err != nil || providers.WrongURL(o) != "" || u.Path != "" {
 			l.judge(item("workspace.origins", i), "is not scheme://host[:port]")
 		}
 	}
@@ -231,7 +222,7 @@ func (l *loader) checkWorkspace() {
 }
 
 func (l *loader) desktop(connection string) bool {
-	return l.Kinds[providers.Kind(l.cfg.Connections[connection].Kind)].Desktops != nil
+	return l.cfg.Connections[connection].product.Desktops != nil
 }
 
 func (l *loader) checkIngress() {
@@ -254,21 +245,14 @@ func (l *loader) required(path string, s *Secret) {
 	l.openHere(path, s)
 }
 
-type limit struct {
-	path string
-	d    time.Duration
-}
-
-// durations lists every duration of a struct of structs.
-func durations(path string, of any) []limit {
-	var out []limit
-	v := reflect.ValueOf(of)
-	for name, i := range fieldsOf(v.Type()) {
-		at := child(path, name)
-		if d, ok := v.Field(i).Interface().(time.Duration); ok {
-			out = append(out, limit{at, d})
+// durations lists every duration of a struct of structs, by its path.
+func durations(path string, of reflect.Value) map[string]time.Duration {
+	out := map[string]time.Duration{}
+	for name, v := range settings(of) {
+		if d, ok := v.Interface().(time.Duration); ok {
+			out[child(path, name)] = d
 		} else {
-			out = append(out, durations(at, v.Field(i).Interface())...)
+			maps.Copy(out, durations(child(path, name), v))
 		}
 	}
 	return out

@@ -11,7 +11,11 @@
 // printed documentation says about it.
 package config
 
-import "time"
+import (
+	"time"
+
+	"github.com/outdial/outdial/pkg/providers"
+)
 
 // Config is everything outdial is told before it starts. A service reads it
 // once, in main, and passes its parts down.
@@ -36,6 +40,7 @@ type Config struct {
 	// Made are the key files that this start has made.
 	Made []string `yaml:"-"`
 
+	kinds Kinds // that it was read by
 	marks marks // where each setting stands, for faults found later
 }
 
@@ -91,24 +96,17 @@ type Tenant struct {
 	Key        Secret   `yaml:"key,omitempty" help:"32 random bytes in base64: numbers are known to the log only by tokens made with it, so losing it loses the do-not-call list. A missing file is made if everything is on loopback: by the first outdial up, or by outdial provision where nats.url is set. The store keeps a check value of it, and another key is refused. Required."`
 }
 
-// Connection is one account at a provider, of one tenant. What a kind does not
-// list for itself is refused for it.
+// Connection is one account at a provider, of one tenant: what every kind has,
+// and beside it the provider's own section.
 type Connection struct {
-	Kind            string            `yaml:"kind,omitempty" help:"The provider's product. Required."`
-	Tenant          string            `yaml:"tenant,omitempty" help:"Whose it is. Required."`
-	BaseURL         string            `yaml:"baseURL,omitempty" help:"Where the provider's API is: http or https, without user, query or fragment."`
-	Paths           map[string]string `yaml:"paths,omitempty" help:"Paths by operation, over the defaults."`
-	MetadataAliases map[string]string `yaml:"metadataAliases,omitempty" help:"The metadata keys of requests, each with the name under which the provider requires it."`
-	HomeRegion      string            `yaml:"homeRegion,omitempty" help:"ISO code of the country whose national numbers the provider speaks. Default: the first of the tenant's countries."`
-	MinVersion      string            `yaml:"minVersion,omitempty" help:"Oldest version of the Workspace to accept, e.g. 3.21.2410. Default: the first that the provider's document covers."`
-	BareBooleans    bool              `yaml:"bareBooleans,omitempty" help:"Send booleans as true and not, as the provider's document prints them, as \"true\"."`
-	TrustValidation bool              `yaml:"trustValidation,omitempty" help:"Take the provider's overall verdict even where a partial one says no. Otherwise the stricter wins."`
-	Timeout         time.Duration     `yaml:"timeout,omitempty" help:"Of one exchange with the provider; default 10s."`
-	PollEvery       time.Duration     `yaml:"pollEvery,omitempty" help:"At most this long between looks at the status while waiting for the provider; the first ones follow sooner; default 250ms."`
-	ReadyWait       time.Duration     `yaml:"readyWait,omitempty" help:"How long a preparation waits for the agent to be READY; default not at all."`
-	SettingsFor     time.Duration     `yaml:"settingsFor,omitempty" help:"How long the provider's settings may be reused; default 1m."`
-	PerSecond       int               `yaml:"perSecond,omitempty" help:"How often the provider may be asked in a second, by all processes together: dials first, then preparations, then looks at agents. One of each counts as one, however many requests it takes. Dialer, compliance and bridge then share the account's budget in redis.url. Default: no rate, and no Redis for them."`
-	Hook            Hook              `yaml:"hook,omitempty" help:"What a sender of this connection's webhooks has to show: one of bearer, basic and hmac. None: webhooks from this machine only, and not through a proxy."`
+	Kind      string `yaml:"kind,omitempty" env:"-" help:"The provider's product. Required."`
+	Tenant    string `yaml:"tenant,omitempty" help:"Whose it is. Required."`
+	PerSecond int    `yaml:"perSecond,omitempty" help:"How often the provider may be asked in a second, by all processes together: dials first, then preparations, then looks at agents. One of each counts as one, however many requests it takes. Dialer, compliance and bridge then share the account's budget in redis.url. At least 1; ratePerSecond is another name for it. Default: the rate that the provider's document states, else none, and no Redis for them."`
+	Hook      Hook   `yaml:"hook,omitempty" help:"What a sender of this connection's webhooks has to show: one of bearer, basic and hmac. None: webhooks from this machine only, and not through a proxy."`
+
+	// Section is the provider's own part; nil where the kind cannot be used.
+	Section providers.Section `yaml:"-"`
+	product providers.Product
 }
 
 // Hook is the credential of a connection's webhooks, one of the three.

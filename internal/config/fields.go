@@ -2,7 +2,6 @@ package config
 
 import (
 	"reflect"
-	"slices"
 	"strings"
 	"time"
 )
@@ -12,18 +11,18 @@ const EnvPrefix = "OUTDIAL_"
 
 // A Field is one setting, as the documentation prints it.
 type Field struct {
-	Path    string   // e.g. nats.listen or tenants.<name>.key
-	Env     string   // variable that overrides it; "" below a name or a list
-	EnvFile string   // variable that names a file with it; secrets alone
-	Type    string   // text, number, size, duration, true/false, list, secret, address
-	Default string   // as written in YAML; "" none
-	Help    string   // what it means
-	Kinds   []string // kinds of connection that have it; nil all
-	Group   bool     // it holds settings and is none itself
+	Path    string // e.g. nats.listen or tenants.<name>.key
+	Env     string // variable that overrides it; "" below a name or a list
+	EnvFile string // variable that names a file with it; secrets alone
+	Type    string // text, number, size, duration, true/false, list, secret, address
+	Default string // as written in YAML; "" none
+	Help    string // what it means
+	Kind    string // kind of connection whose section has it; "" not in one
+	Group   bool   // it holds settings and is none itself
 }
 
 // Fields lists every setting in the order of the definition, groups before
-// their members.
+// their members; the sections of the providers follow what every connection has.
 func Fields(k Kinds) []Field {
 	var out []Field
 	list(k, "", reflect.TypeFor[Config](), true, &out)
@@ -38,19 +37,16 @@ func list(kinds Kinds, path string, t reflect.Type, fixed bool, out *[]Field) {
 			continue
 		}
 		one := Field{Path: strings.TrimPrefix(path+"."+name, "."), Help: f.Tag.Get("help"), Default: f.Tag.Get("default")}
-		if t == reflect.TypeFor[Connection]() && !slices.Contains(ofEveryKind(), name) {
-			one.Kinds = kinds.takes(name)
-		}
 		ft, below := f.Type, fixed
 		switch {
 		case ft.Kind() == reflect.Map && ft.Elem() != reflect.TypeFor[string]():
-			one.Path, ft, below = one.Path+".<name>", ft.Elem(), false
+			one.Path, ft, below = one.Path+".<name>", ft.Elem(), ft.Elem() == reflect.TypeFor[Connection]()
 		case ft.Kind() == reflect.Slice && ft.Elem().Kind() == reflect.Struct:
 			one.Path, ft, below = one.Path+"[]", ft.Elem(), false
 		}
 		one.Type = typeName(ft)
 		one.Group = one.Type == ""
-		if below && !one.Group {
+		if below && !one.Group && ft.Kind() != reflect.Map && f.Tag.Get("env") != "-" {
 			one.Env, one.EnvFile = envName(one.Path), ""
 			if isSecret(f) {
 				one.EnvFile = one.Env + "_FILE"
@@ -59,6 +55,21 @@ func list(kinds Kinds, path string, t reflect.Type, fixed bool, out *[]Field) {
 		*out = append(*out, one)
 		if one.Group {
 			list(kinds, one.Path, ft, below, out)
+		}
+	}
+	if t == reflect.TypeFor[Connection]() {
+		sections(kinds, path, out)
+	}
+}
+
+// sections lists what each provider has of its own.
+func sections(kinds Kinds, path string, out *[]Field) {
+	for _, p := range kinds.Built() {
+		begin := len(*out)
+		*out = append(*out, Field{Path: path, Group: true})
+		list(nil, path, section(p.Section()).Type(), true, out)
+		for i := range (*out)[begin:] {
+			(*out)[begin+i].Kind = string(p.Kind)
 		}
 	}
 }

@@ -22,7 +22,7 @@ func (l *loader) checkKey(path, name string, t Tenant) (keyless bool) {
 	switch {
 	case !found:
 		return l.mayMake(path, name)
-	case t.Key.value == nil:
+	case !t.Key.IsOpen():
 		return false
 	}
 	if _, ok := decodeKey(t.Key.Reveal()); !ok {
@@ -93,7 +93,7 @@ func (l *loader) makeKeys(tenants []string) {
 			l.judge(path, "the key cannot be made: %s", why(err))
 			continue
 		}
-		if l.open(path, &t.Key); t.Key.value == nil {
+		if l.open(path, &t.Key); !t.Key.IsOpen() {
 			continue // open has said why
 		}
 		if _, ok := decodeKey(t.Key.Reveal()); !ok {

@@ -1,76 +1,73 @@
 package config
 
 import (
-	"maps"
+	"reflect"
 	"slices"
 	"strings"
-	"time"
 
-	"github.com/nats-io/nats.go"
-	"go.opentelemetry.io/otel/trace"
+	"go.yaml.in/yaml/v3"
 
 	"github.com/outdial/outdial/pkg/providers"
 )
 
-// Deps are what a provider needs and no file can hold.
-type Deps struct {
-	Now        func() time.Time  // default time.Now
-	NC         *nats.Conn        // nil: no requests reach desktops
-	Desktop    providers.Desktop // carries requests to desktops; Directory fills it in where there is an NC
-	HomeRegion string            // ISO region; Directory fills it in, connection by connection
-	Tracer     trace.Tracer      // nil: no spans
+// Kinds are all products that are known. One without a section is known and not
+// built yet: it is refused by name. Package kinds has the list.
+type Kinds []providers.Product
+
+// Built are the products that can be used, by name.
+func (k Kinds) Built() []providers.Product {
+	built := slices.DeleteFunc(slices.Clone(k), func(p providers.Product) bool { return p.Section == nil })
+	slices.SortFunc(built, func(a, b providers.Product) int { return strings.Compare(string(a.Kind), string(b.Kind)) })
+	return built
 }
 
-// Build makes the provider of one connection. It does not connect.
-type Build func(Connection, Deps) (providers.Provider, error)
+func (k Kinds) names() []string { return names(k.Built()) }
 
-// A Kind is what the configuration knows of one provider's product. One
-// without Build is known and not built yet: it is refused by name.
-type Kind struct {
-	Fields     []string           // settings a connection of this kind may have, beside those of every kind
-	Required   []string           // those it must have
-	Operations []string           // names under paths
-	Desktops   providers.Desktops // what it is reached by where it has no address; nil: it has one
-	AgentToken bool               // every agent needs a credential
-	Build      Build
-}
-
-// ofEveryKind are the settings that any connection has.
-func ofEveryKind() []string { return []string{"kind", "tenant", "perSecond", "hook"} }
-
-// Kinds are all that is known, by name. Package kinds has the table.
-type Kinds map[providers.Kind]Kind
-
-// Built names the kinds that can be used.
-func (k Kinds) Built() []string {
-	var out []string
-	for _, name := range slices.Sorted(maps.Keys(k)) {
-		if k[name].Build != nil {
-			out = append(out, string(name))
-		}
+func names(products []providers.Product) []string {
+	out := make([]string, len(products))
+	for i, p := range products {
+		out[i] = string(p.Kind)
 	}
 	return out
 }
 
-// takes names the kinds that have a setting.
-func (k Kinds) takes(field string) []string {
-	var out []string
-	for _, name := range k.Built() {
-		if slices.Contains(k[providers.Kind(name)].Fields, field) {
-			out = append(out, name)
-		}
+func (k Kinds) of(kind string) (providers.Product, bool) {
+	i := slices.IndexFunc(k, func(p providers.Product) bool { return string(p.Kind) == kind })
+	if i < 0 {
+		return providers.Product{}, false
 	}
-	return out
+	return k[i], true
 }
 
 // Desktops are the products by which desktops are reached, each once.
-func (k Kinds) Desktops() (all []providers.Desktops) {
-	for _, name := range k.Built() {
-		if p := k[providers.Kind(name)].Desktops; p != nil && !slices.Contains(all, p) {
-			all = append(all, p)
+func (c *Config) Desktops() (all []providers.Desktops) {
+	for _, p := range c.kinds.Built() {
+		if p.Desktops != nil && !slices.Contains(all, p.Desktops) {
+			all = append(all, p.Desktops)
 		}
 	}
 	return all
 }
 
-func (k Kinds) list() string { return strings.Join(k.Built(), ", ") }
+// takes names the kinds whose section has a setting.
+func (k Kinds) takes(setting string) []string {
+	return names(slices.DeleteFunc(k.Built(), func(p providers.Product) bool {
+		_, has := settings(section(p.Section()))[setting]
+		return !has
+	}))
+}
+
+// section is the struct of a provider's section, which came as a pointer to it.
+func section(s providers.Section) reflect.Value { return reflect.ValueOf(s).Elem() }
+
+// MarshalYAML writes the provider's settings beside those of every kind.
+func (c Connection) MarshalYAML() (any, error) {
+	type common Connection // without this method
+	var all, own yaml.Node
+	if err := all.Encode(common(c)); err != nil || c.Section == nil {
+		return &all, err
+	}
+	err := own.Encode(c.Section)
+	all.Content = append(all.Content, own.Content...)
+	return &all, err
+}

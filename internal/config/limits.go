@@ -23,9 +23,8 @@ func (l *loader) checkLimits() {
 	if l.cfg.Pace.Processes <= 0 {
 		l.judge("pace.processes", "must be more than nothing")
 	}
-	v := reflect.ValueOf(l.cfg.Limits)
-	for name, i := range fieldsOf(v.Type()) {
-		if v.Field(i).Int() <= 0 {
+	for name, v := range settings(reflect.ValueOf(l.cfg.Limits)) {
+		if v.Int() <= 0 {
 			l.judge(child("limits", name), "must be more than nothing")
 		}
 	}

@@ -64,7 +64,7 @@ func Load(path string, getenv func(string) string, o Options) (*Config, error) {
 
 // Parse is Load for a text; name is what faults call it.
 func Parse(name string, text []byte, getenv func(string) string, o Options) (*Config, error) {
-	cfg := &Config{}
+	cfg := &Config{kinds: o.Kinds}
 	setDefaults(reflect.ValueOf(cfg).Elem())
 	cfg.HTTP.Listen = cmp.Or(o.Listen, cfg.HTTP.Listen)
 	l := &loader{
@@ -167,7 +167,7 @@ func (l *loader) open(path string, s *Secret) bool {
 		l.say(path, "holds line breaks or control characters, so it cannot be the secret")
 		return true
 	}
-	s.value = &text
+	*s = s.Opened(text)
 	return true
 }
 

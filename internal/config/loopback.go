@@ -40,16 +40,16 @@ func (c *Config) ProvidersLoopback() bool {
 }
 
 // ConnectionLoopback says that one connection's provider is on this machine:
-// by its base URL, or, where desktops come to us, by where we listen for them.
+// by its address, or, where desktops come to us, by where we listen for them.
 func (c *Config) ConnectionLoopback(name string) bool {
 	conn, ok := c.Connections[name]
-	if !ok {
+	if !ok || conn.Section == nil {
 		return false
 	}
-	if conn.BaseURL != "" {
-		return loopbackURL(conn.BaseURL)
+	if address := conn.Section.Address(); address != "" {
+		return loopbackURL(address)
 	}
-	return door.LoopbackHost(c.HTTP.Listen)
+	return conn.product.Desktops != nil && door.LoopbackHost(c.HTTP.Listen)
 }
 
 func loopbackURL(s string) bool {

@@ -93,7 +93,7 @@ func (r *reader) value(path string, n *yaml.Node, v reflect.Value) {
 	switch v.Kind() {
 	case reflect.Struct:
 		if !empty && r.want(path, n, yaml.MappingNode) {
-			r.fields(path, n, v, nil)
+			r.fields(path, n, settings(v), nil)
 		}
 	case reflect.Map:
 		if !empty && r.want(path, n, yaml.MappingNode) {
@@ -152,25 +152,23 @@ func (r *reader) pairs(path string, n *yaml.Node, each func(key string, k, v *ya
 	}
 }
 
-// fields reads a struct; only, if not nil, names the fields it may have here.
-func (r *reader) fields(path string, n *yaml.Node, v reflect.Value, only []string) {
-	known := fieldsOf(v.Type())
-	if only == nil {
-		only = slices.Sorted(maps.Keys(known))
-	}
+// fields reads the settings that a mapping may have here. other says what is
+// wrong with a name that is none of them; nil or "": it is no setting at all.
+func (r *reader) fields(path string, n *yaml.Node, known map[string]reflect.Value, other func(key string) string) {
 	r.pairs(path, n, func(key string, k, value *yaml.Node) {
-		i, ok := known[key]
-		if !ok || !slices.Contains(only, key) {
-			says := "is not a setting" + meant(key, only)
-			if ok {
-				says = "is not for this kind, but for " + strings.Join(r.kinds.takes(key), ", ")
-			} else {
-				r.misspelt[path] = true
-			}
-			r.add(Fault{Place: child(path, key), Line: k.Line, Says: says})
+		if v, ok := known[key]; ok {
+			r.value(child(path, key), value, v)
 			return
 		}
-		r.value(child(path, key), value, v.Field(i))
+		says := ""
+		if other != nil {
+			says = other(key)
+		}
+		if says == "" {
+			says = "is not a setting" + meant(key, slices.Sorted(maps.Keys(known)))
+			r.misspelt[path] = true
+		}
+		r.add(Fault{Place: child(path, key), Line: k.Line, Says: says})
 	})
 }
 
@@ -196,21 +194,44 @@ func (r *reader) connection(path string, n *yaml.Node, v reflect.Value) {
 			break
 		}
 	}
-	kind, known := r.kinds[providers.Kind(name)]
+	product, known := r.kinds.of(name)
 	switch {
 	case name == "":
-		r.say(path, "has no kind; built are %s", r.kinds.list())
+		r.say(path, "has no kind; built are %s", strings.Join(r.kinds.names(), ", "))
 	case !known:
-		r.say(at, "kind %q is not known; built are %s%s", cut(name), r.kinds.list(), meant(name, r.kinds.Built()))
-	case kind.Build == nil:
+		r.say(at, "kind %q is not known; built are %s%s", cut(name), strings.Join(r.kinds.names(), ", "), meant(name, r.kinds.names()))
+	case product.Section == nil:
 		r.say(at, "kind %s is not built yet; remove connection %s or wait for a release that has it; built are %s",
-			name, strings.TrimPrefix(path, "connections."), r.kinds.list())
+			name, strings.TrimPrefix(path, "connections."), strings.Join(r.kinds.names(), ", "))
 	default:
-		r.fields(path, n, v, append(ofEveryKind(), kind.Fields...))
+		r.configured(path, n, v, product)
 		return
 	}
 	r.later[path] = true
 }
+
+// configured reads a connection of a known kind: the settings of every kind, and
+// those of the provider's section.
+func (r *reader) configured(path string, n *yaml.Node, v reflect.Value, product providers.Product) {
+	c := Connection{Section: product.Section(), product: product}
+	setDefaults(section(c.Section))
+	v.Set(reflect.ValueOf(c))
+	all := settings(v)
+	maps.Copy(all, settings(section(c.Section)))
+	all[otherRate] = all["perSecond"]
+	r.fields(path, n, all, func(key string) string {
+		if takes := r.kinds.takes(key); len(takes) > 0 {
+			return "is not for this kind, but for " + strings.Join(takes, ", ")
+		}
+		return ""
+	})
+	if at := child(path, otherRate); r.lines[at] > 0 && r.lines[child(path, "perSecond")] > 0 {
+		r.say(at, "is perSecond by another name; one of the two is enough")
+	}
+}
+
+// otherRate is another name of a connection's perSecond.
+const otherRate = "ratePerSecond"
 
 // secret reads a reference. A secret in the clear is refused, and not repeated.
 func (r *reader) secret(path string, n *yaml.Node, v reflect.Value) {
@@ -222,7 +243,7 @@ func (r *reader) secret(path string, n *yaml.Node, v reflect.Value) {
 		r.say(path, "a secret may not stand here in the clear; %s", how)
 	default:
 		before := len(r.faults)
-		r.fields(path, n, v, nil)
+		r.fields(path, n, settings(v), nil)
 		s := v.Interface().(Secret)
 		if len(r.faults) == before && (s.Env == "") == (s.File == "") {
 			r.say(path, "wants one of the two; %s", how)
@@ -292,13 +313,13 @@ func parse(s string, v reflect.Value) string {
 	return ""
 }
 
-// fieldsOf gives the place of each field by its YAML name.
-func fieldsOf(t reflect.Type) map[string]int {
-	out := map[string]int{}
-	for i := range t.NumField() {
-		name, _, _ := strings.Cut(t.Field(i).Tag.Get("yaml"), ",")
+// settings gives each setting of a struct by its YAML name.
+func settings(v reflect.Value) map[string]reflect.Value {
+	out := map[string]reflect.Value{}
+	for i := range v.NumField() {
+		name, _, _ := strings.Cut(v.Type().Field(i).Tag.Get("yaml"), ",")
 		if name != "" && name != "-" {
-			out[name] = i
+			out[name] = v.Field(i)
 		}
 	}
 	return out

@@ -4,46 +4,13 @@ import (
 	"log/slog"
 	"net/url"
 	"strings"
+
+	"github.com/outdial/outdial/pkg/providers"
 )
 
-// A Secret is a reference to a secret, {env: NAME} or {file: PATH}, and after
-// loading also what it refers to. Printed, logged or marshalled it shows the
-// reference alone.
-type Secret struct {
-	Env  string `yaml:"env,omitempty"`
-	File string `yaml:"file,omitempty"`
-
-	// value is behind a pointer so that no formatting verb can reach it.
-	value *string
-}
-
-// IsZero says that no secret is configured.
-func (s Secret) IsZero() bool { return s.Env == "" && s.File == "" }
-
-// Reveal returns the secret itself, "" when none is configured.
-func (s Secret) Reveal() string {
-	if s.value == nil {
-		return ""
-	}
-	return *s.value
-}
-
-// String shows the reference.
-func (s Secret) String() string {
-	switch {
-	case s.Env != "":
-		return "{env: " + s.Env + "}"
-	case s.File != "":
-		return "{file: " + s.File + "}"
-	}
-	return "{}"
-}
-
-// GoString shows the reference.
-func (s Secret) GoString() string { return s.String() }
-
-// LogValue shows the reference.
-func (s Secret) LogValue() slog.Value { return slog.StringValue(s.String()) }
+// A Secret is a reference to a secret, {env: NAME} or {file: PATH}; sections of
+// providers have them too.
+type Secret = providers.Secret
 
 // Private is an address that may hold a password. Printed, logged or
 // marshalled it shows none.

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/nats-io/nats.go"
+
 	"github.com/outdial/outdial/internal/tenants"
 	"github.com/outdial/outdial/pkg/events"
 	"github.com/outdial/outdial/pkg/providers"
@@ -22,8 +24,8 @@ func (c *Config) Key(tenant string) events.Key {
 func (a Agent) Provider() string { return cmp.Or(a.ProviderAgent, a.Agent) }
 
 // Directory builds the tenants and the providers of a loaded configuration. It
-// connects to nothing.
-func Directory(c *Config, kinds Kinds, deps Deps) (*tenants.Directory, error) {
+// connects to nothing. Without nc no request reaches a desktop.
+func Directory(c *Config, nc *nats.Conn, deps providers.Deps) (*tenants.Directory, error) {
 	heads, err := lineage(c.Rulesets.Dir)
 	if err != nil {
 		return nil, fmt.Errorf("rulesets.dir: %w", err)
@@ -44,19 +46,17 @@ func Directory(c *Config, kinds Kinds, deps Deps) (*tenants.Directory, error) {
 	var connections []tenants.Connection
 	for _, name := range slices.Sorted(maps.Keys(c.Connections)) {
 		conn := c.Connections[name]
-		kind := kinds[providers.Kind(conn.Kind)]
-		if kind.Build == nil {
+		if conn.Section == nil {
 			return nil, fmt.Errorf("connections.%s: kind %s is not built", name, conn.Kind)
 		}
 		d := deps
-		if kind.Desktops != nil && d.NC != nil {
-			d.Desktop = kind.Desktops.Carrier(d.NC, d.Now)
+		if desktops := conn.product.Desktops; desktops != nil && nc != nil {
+			d.Desktop = desktops.Carrier(nc, d.Now)
 		}
-		d.HomeRegion = conn.HomeRegion
-		if countries := c.Tenants[conn.Tenant].Countries; d.HomeRegion == "" && len(countries) > 0 {
+		if countries := c.Tenants[conn.Tenant].Countries; len(countries) > 0 {
 			d.HomeRegion = countries[0]
 		}
-		p, err := kind.Build(conn, d)
+		p, err := conn.Section.Build(d)
 		if err != nil {
 			return nil, fmt.Errorf("connections.%s: %w", name, err)
 		}

@@ -26,7 +26,7 @@ connections:
 func TestTheDirectoryHasWhatIsConfigured(t *testing.T) {
 	t.Parallel()
 	cfg := parse(t, two, nil, home(t))
-	dir, err := config.Directory(cfg, kinds.All(), config.Deps{Now: time.Now})
+	dir, err := config.Directory(cfg, nil, providers.Deps{Now: time.Now})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -76,7 +76,7 @@ func TestTheRuleSetsThatATenantsRequestsMayName(t *testing.T) {
 	for own, want := range map[string]string{"acme-own": "acme-night acme-own", "us-federal": "both default-safest us-federal", "default-safest": "default-safest", "gone": ""} {
 		text := strings.Replace(two, "acme:   {countries: [CA, US], ruleset: us-federal", "acme:   {countries: [CA, US], ruleset: "+own, 1)
 		cfg := parse(t, text+"rulesets: {dir: rulesets}\n", nil, dir)
-		d, err := config.Directory(cfg, kinds.All(), config.Deps{Now: time.Now})
+		d, err := config.Directory(cfg, nil, providers.Deps{Now: time.Now})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -91,22 +91,40 @@ func TestTheRuleSetsThatATenantsRequestsMayName(t *testing.T) {
 	}
 }
 
-func TestAProviderHearsWhereItIsAtHome(t *testing.T) {
+// A listener is a section that keeps what it is built with.
+type listener struct {
+	HomeRegion string `yaml:"homeRegion"`
+	MinVersion string `yaml:"minVersion"`
+	BaseURL    string `yaml:"baseURL"`
+	kind       providers.Kind
+	heard      map[providers.Kind]string
+}
+
+func (*listener) Check() []providers.Mistake { return nil }
+func (*listener) Address() string            { return "http://127.0.0.1:1" }
+func (l *listener) Build(d providers.Deps) (providers.Provider, error) {
+	l.heard[l.kind] = d.HomeRegion
+	return providers.Provider{Kind: l.kind}, nil
+}
+
+func TestAProviderHearsWhereItsTenantIsAtHome(t *testing.T) {
 	t.Parallel()
-	cfg := parse(t, two, nil, home(t))
-	heard := map[string]config.Deps{}
-	table := config.Kinds{}
-	for kind := range kinds.All() {
-		table[kind] = config.Kind{Build: func(c config.Connection, d config.Deps) (providers.Provider, error) {
-			heard[c.Kind+" "+c.Tenant] = d
-			return providers.Provider{Kind: providers.Kind(c.Kind)}, nil
-		}}
+	heard := map[providers.Kind]string{}
+	var table config.Kinds
+	for _, p := range kinds.All().Built() {
+		table = append(table, providers.Product{Kind: p.Kind, Section: func() providers.Section { return &listener{kind: p.Kind, heard: heard} }})
 	}
-	if _, err := config.Directory(cfg, table, config.Deps{}); err != nil {
+	o := options(home(t))
+	o.Kinds = table
+	cfg, err := config.Parse("", []byte(two), environment(nil), o)
+	if err != nil {
 		t.Fatal(err)
 	}
-	for who, want := range map[string]string{"webexcc acme": "CA", "five9 globex": "GB", "tcn acme": "CA"} {
-		if got := heard[who].HomeRegion; got != want {
+	if _, err := config.Directory(cfg, nil, providers.Deps{}); err != nil {
+		t.Fatal(err)
+	}
+	for who, want := range map[providers.Kind]string{providers.WebexCC: "CA", providers.Five9: "US", providers.TCN: "CA"} {
+		if got := heard[who]; got != want {
 			t.Errorf("%s is at home in %q, want %s", who, got, want)
 		}
 	}
@@ -114,26 +132,33 @@ func TestAProviderHearsWhereItIsAtHome(t *testing.T) {
 
 func TestAKindThatIsNotBuiltHasNoDirectory(t *testing.T) {
 	t.Parallel()
-	cfg := parse(t, small, nil, home(t))
-	if _, err := config.Directory(cfg, config.Kinds{}, config.Deps{}); err == nil || !strings.Contains(err.Error(), "connections.tcn-main") {
+	cfg := &config.Config{Connections: map[string]config.Connection{"tcn-main": {Kind: "tcn"}}}
+	if _, err := config.Directory(cfg, nil, providers.Deps{}); err == nil || !strings.Contains(err.Error(), "connections.tcn-main") {
 		t.Errorf("got %v", err)
+	}
+	if cfg.ProvidersLoopback() {
+		t.Error("what nobody knows the address of is on this machine")
 	}
 }
 
-func TestEveryFieldOfAConnectionReachesItsProvidersTable(t *testing.T) {
+// nowhere is a section that does not say where its provider is asked.
+type nowhere struct {
+	BaseURL string `yaml:"baseURL"`
+}
+
+func (*nowhere) Check() []providers.Mistake                       { return nil }
+func (*nowhere) Address() string                                  { return "" }
+func (*nowhere) Build(providers.Deps) (providers.Provider, error) { return providers.Provider{}, nil }
+
+// By its address outdial knows that a provider is a simulator, and whom windows
+// and approvals may leave alone.
+func TestAProviderThatSaysNoAddressIsRefused(t *testing.T) {
 	t.Parallel()
-	known := map[string]bool{}
-	for _, f := range config.Fields(kinds.All()) {
-		if name, ok := strings.CutPrefix(f.Path, "connections.<name>."); ok {
-			known[name] = true
-		}
-	}
-	for kind, k := range kinds.All() {
-		for _, f := range append(k.Fields, k.Required...) {
-			if !known[f] {
-				t.Errorf("kind %s has the field %s, which the definition does not know", kind, f)
-			}
-		}
+	o := options(home(t))
+	o.Kinds = config.Kinds{{Kind: "tcn", Section: func() providers.Section { return new(nowhere) }}}
+	_, err := config.Parse("", []byte(small), environment(nil), o)
+	if err == nil || !strings.Contains(err.Error(), "connections.tcn-main (line 5): kind tcn does not say where it is asked") {
+		t.Errorf("got %v", err)
 	}
 }
 

@@ -15,7 +15,6 @@ import (
 
 	"github.com/outdial/outdial/internal/broker"
 	"github.com/outdial/outdial/internal/config"
-	"github.com/outdial/outdial/internal/config/kinds"
 	"github.com/outdial/outdial/internal/door"
 	"github.com/outdial/outdial/internal/pace"
 	"github.com/outdial/outdial/internal/runtime/keycheck"
@@ -35,7 +34,6 @@ type Setup struct {
 	Embedded  broker.Local // nil: the server is elsewhere
 	Following *Following   // of all services of this process; nil: each its own
 	Pace      *pace.Pacer  // likewise; nil: no connection has a rate
-	Kinds     config.Kinds // of providers; nil: all that are built
 }
 
 // Roles are the services and the role each writes as.
@@ -109,21 +107,11 @@ func (s Setup) open(ctx context.Context, service string) (*Host, error) {
 		Following: s.Following, Batch: s.Config.NATS.Batch,
 		State: s.State(service),
 		Directory: func(now func() time.Time, nc *nats.Conn) (*tenants.Directory, error) {
-			return config.Directory(s.Config, s.kinds(), config.Deps{Now: now, NC: nc,
+			return config.Directory(s.Config, nc, providers.Deps{Now: now,
 				Tracer: s.Telemetry.Tracer.Tracer("outdial/providers")})
 		},
 	})
 }
-
-func (s Setup) kinds() config.Kinds {
-	if s.Kinds != nil {
-		return s.Kinds
-	}
-	return kinds.All()
-}
-
-// Desktops are the products by which agents' desktops are reached.
-func (s Setup) Desktops() []providers.Desktops { return s.kinds().Desktops() }
 
 // State is the folder in which a service keeps what it knows of the store.
 func (s Setup) State(service string) string {

@@ -12,7 +12,7 @@ func Options(s runtime.Setup, mux *http.ServeMux) RunOptions {
 	return RunOptions{
 		Config:    Config{PollEvery: s.Config.Timing.Bridge.PollEvery, Alive: s.Config.Timing.Bridge.Alive, Pace: s.Pace.Ask, Quotas: quotasOf(s.Config.Limits)},
 		Mux:       mux,
-		Desktops:  s.Desktops(),
+		Desktops:  s.Config.Desktops(),
 		Authorize: s.DesktopToken(),
 		Origins:   s.Config.Workspace.Origins,
 		Token:     s.IngressToken,

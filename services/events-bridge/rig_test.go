@@ -20,6 +20,7 @@ import (
 	"github.com/outdial/outdial/pkg/events/fault"
 	"github.com/outdial/outdial/pkg/events/lifecycle"
 	"github.com/outdial/outdial/pkg/providers"
+	"github.com/outdial/outdial/pkg/providers/acqueon/bus"
 	"github.com/outdial/outdial/pkg/providers/acqueon/five9"
 	"github.com/outdial/outdial/pkg/providers/acqueon/webexcc"
 	"github.com/outdial/outdial/pkg/providers/tcn"
@@ -140,8 +141,8 @@ func newWorld(t *testing.T) *world {
 		[]tenants.Connection{
 			{Name: "tcn", Tenant: "acme", Kind: providers.TCN, Provider: providers.Provider{Kind: providers.TCN,
 				Can: providers.Capabilities{Presence: providers.PresencePolled, Talking: true}, Poller: w.p, Reader: tcn.Reader{}}},
-			{Name: "webex", Tenant: "acme", Kind: providers.WebexCC, Provider: webexcc.New(webexcc.Config{})},
-			{Name: "five9", Tenant: "acme", Kind: providers.Five9, Provider: five9.New(five9.Config{})},
+			{Name: "webex", Tenant: "acme", Kind: providers.WebexCC, Provider: webexcc.System().Provider(bus.Config{})},
+			{Name: "five9", Tenant: "acme", Kind: providers.Five9, Provider: five9.System().Provider(bus.Config{})},
 			{Name: "mute", Tenant: "acme"},
 		})
 	if err != nil {

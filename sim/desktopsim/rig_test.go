@@ -14,6 +14,7 @@ import (
 	"github.com/outdial/outdial/pkg/events"
 	"github.com/outdial/outdial/pkg/events/fault"
 	"github.com/outdial/outdial/pkg/providers"
+	"github.com/outdial/outdial/pkg/providers/acqueon/bus"
 	"github.com/outdial/outdial/pkg/providers/acqueon/desktop"
 	"github.com/outdial/outdial/pkg/providers/acqueon/five9"
 	"github.com/outdial/outdial/pkg/providers/acqueon/webexcc"
@@ -64,9 +65,9 @@ func newRig(t *testing.T, kind providers.Kind, change ...func(*desktopsim.Config
 		t.Fatal(err)
 	}
 	srv := httptest.NewServer(r.hub)
-	r.provider = webexcc.New(webexcc.Config{Desktop: r})
+	r.provider = webexcc.System().Provider(bus.Config{Desktop: r})
 	if kind == providers.Five9 {
-		r.provider = five9.New(five9.Config{Desktop: r})
+		r.provider = five9.System().Provider(bus.Config{Desktop: r})
 	}
 	r.fleet = desktopsim.NewFleet(s, kind)
 	r.config = desktopsim.Config{URL: srv.URL, Connection: "desk", Agent: "agent4", Token: "s3cret", Pace: pace}

@@ -85,8 +85,12 @@ func (r *Rig) yaml() string {
 	for name, tenant := range map[string]string{"tcn-main": Acme, "tcn-globex": Globex} {
 		lines = append(lines, fmt.Sprintf("  %s: {kind: tcn, tenant: %s, baseURL: %q, metadataAliases: {Account: \"Account Number\"}, timeout: %s, pollEvery: 25ms}", name, tenant, r.simURL, r.opts.Hang))
 	}
+	rate := ""
+	if r.opts.Rate > 0 {
+		rate = fmt.Sprintf(", perSecond: %d", r.opts.Rate)
+	}
 	for _, kind := range []providers.Kind{providers.Five9, providers.WebexCC} {
-		lines = append(lines, fmt.Sprintf("  %s: {kind: %s, tenant: %s, perSecond: %d}", Connection(kind), kind, Acme, r.opts.Rate))
+		lines = append(lines, fmt.Sprintf("  %s: {kind: %s, tenant: %s%s}", Connection(kind), kind, Acme, rate))
 	}
 	for _, c := range r.opts.Connections {
 		lines = append(lines, "  "+c)

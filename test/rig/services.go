@@ -139,7 +139,7 @@ func (r *Rig) inProcess(name string, copy int) service {
 	if r.opts.Tracer != nil {
 		tele.Tracer = r.opts.Tracer
 	}
-	setup := runtime.Setup{Config: r.cfg, Version: "0.0.0-e2e", Telemetry: tele, Kinds: r.opts.Kinds}
+	setup := runtime.Setup{Config: r.cfg, Version: "0.0.0-e2e", Telemetry: tele}
 	let := func() {}
 	if setup.Pace, let, err = setup.Pacer(tele.Logger); err != nil {
 		r.t.Fatal(err)
@@ -176,7 +176,7 @@ func (r *Rig) Host(name string) *runtime.Host {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	host, err := runtime.Setup{Config: r.cfg, Version: "0.0.0-e2e", Telemetry: tele, Kinds: r.opts.Kinds}.Host(ctx, name)
+	host, err := runtime.Setup{Config: r.cfg, Version: "0.0.0-e2e", Telemetry: tele}.Host(ctx, name)
 	if err != nil {
 		r.t.Fatal(err)
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/outdial/outdial/pkg/events/fault"
 	"github.com/outdial/outdial/pkg/providers"
+	"github.com/outdial/outdial/pkg/providers/acqueon/bus"
 	"github.com/outdial/outdial/pkg/providers/acqueon/webexcc"
 	bridge "github.com/outdial/outdial/services/events-bridge"
 )
@@ -39,7 +40,7 @@ type desks struct {
 
 // provider is Webex CC with the real starter and reader.
 func (d *desks) provider() providers.Provider {
-	return webexcc.New(webexcc.Config{Desktop: d})
+	return webexcc.System().Provider(bus.Config{Desktop: d})
 }
 
 // Send implements providers.Desktop.

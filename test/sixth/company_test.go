@@ -31,6 +31,9 @@ type company struct {
 	story  func(to string) (words string) // what becomes of a call
 }
 
+// secret is the key of the account.
+const secret = "sixth-canary-key"
+
 type standing struct {
 	id, attempt string
 	numbers     []string
@@ -44,7 +47,13 @@ func open(t *testing.T) *company {
 	mux.HandleFunc("GET /calls", c.look)
 	mux.HandleFunc("DELETE /calls/{id}", c.giveBack)
 	mux.HandleFunc("GET /events", c.page)
-	c.Server = httptest.NewServer(mux)
+	c.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Authorization") != "Bearer "+secret || r.Header.Get("Site") != "1" {
+			http.Error(w, "who are you?", http.StatusUnauthorized)
+			return
+		}
+		mux.ServeHTTP(w, r)
+	}))
 	t.Cleanup(c.Close)
 	return c
 }

@@ -16,7 +16,6 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/outdial/outdial/internal/config"
 	"github.com/outdial/outdial/pkg/events"
 	"github.com/outdial/outdial/pkg/events/fault"
 	"github.com/outdial/outdial/pkg/providers"
@@ -26,32 +25,62 @@ import (
 // Kind is its name in the configuration.
 const Kind providers.Kind = "sixth"
 
-// Entry is its line in a registry.
-func Entry() config.Kind {
-	return config.Kind{Fields: []string{"baseURL", "timeout"}, Required: []string{"baseURL"}, Build: build}
+// Product is its line in a registry.
+func Product() providers.Product {
+	return providers.Product{Kind: Kind, Can: can(), Section: func() providers.Section { return new(Section) }}
 }
 
-func build(c config.Connection, d config.Deps) (providers.Provider, error) {
-	return New(c.BaseURL, httpapi.Options{Timeout: c.Timeout, Tracer: d.Tracer, Now: d.Now}).Provider(), nil
+// Section is its part of the configuration.
+type Section struct {
+	BaseURL string           `yaml:"baseURL,omitempty" help:"Where the company is. Required."`
+	Timeout time.Duration    `yaml:"timeout,omitempty" default:"10s" help:"Of one exchange."`
+	Key     providers.Secret `yaml:"key,omitempty" help:"The account's key. Required."`
+	Site    int              `yaml:"site,omitempty" default:"1" help:"Whose queues they are, from 1."`
+}
+
+// Check implements providers.Section.
+func (s *Section) Check() []providers.Mistake {
+	out := providers.CheckAPI(Kind, s.BaseURL, nil, nil)
+	if s.Key.IsZero() {
+		out = append(out, providers.Missing("key", "the company knows its customers by it"))
+	}
+	if s.Site < 1 {
+		out = append(out, providers.Mistake{At: []string{"site"}, Says: "begins at 1"})
+	}
+	return out
+}
+
+// Address implements providers.Section.
+func (s *Section) Address() string { return s.BaseURL }
+
+// Build implements providers.Section.
+func (s *Section) Build(d providers.Deps) (providers.Provider, error) {
+	return New(*s, httpapi.Options{Timeout: s.Timeout, Tracer: d.Tracer, Now: d.Now}).Provider(), nil
+}
+
+// can is what it says of itself; five a second is from its document.
+func can() providers.Capabilities {
+	return providers.Capabilities{Queues: true, Withdraw: true, LooksUp: true, Talking: true, PerSecond: 5,
+		Alternates: true, Schedules: true, Progress: providers.ProgressFeed}
 }
 
 // A Client is one account.
 type Client struct {
 	base        string
+	header      http.Header
 	once, reads httpapi.Doer
 }
 
-// New makes a client of the company at base.
-func New(base string, o httpapi.Options) *Client {
-	return &Client{base: base, once: httpapi.NewOnce(o), reads: httpapi.NewReads(o)}
+// New makes a client of the company.
+func New(s Section, o httpapi.Options) *Client {
+	header := http.Header{"Content-Type": {"application/json"}, "Authorization": {"Bearer " + s.Key.Reveal()}, "Site": {strconv.Itoa(s.Site)}}
+	return &Client{base: s.BaseURL, header: header, once: httpapi.NewOnce(o), reads: httpapi.NewReads(o)}
 }
 
 // Provider describes the connection.
 func (c *Client) Provider() providers.Provider {
 	return providers.Provider{
-		Kind: Kind,
-		Can: providers.Capabilities{Queues: true, Withdraw: true, LooksUp: true, Talking: true,
-			Alternates: true, Schedules: true, Progress: providers.ProgressFeed},
+		Kind: Kind, Can: can(),
 		Starter: c, Looker: c, Withdrawer: c, Feeder: c, Hook: Reader{}, Reader: Reader{},
 	}
 }
@@ -77,7 +106,7 @@ func (c *Client) Start(ctx context.Context, o providers.Order) (providers.Receip
 		return providers.Receipt{}, fault.New(fault.Permanent, "sixth start", "bad_request", nil)
 	}
 	a, err := c.once.Do(ctx, httpapi.Request{Operation: "sixth start", URL: c.base + "/calls",
-		Header: http.Header{"Content-Type": {"application/json"}}, Body: body, NotAfter: o.NotAfter})
+		Header: c.header, Body: body, NotAfter: o.NotAfter})
 	if err != nil {
 		return providers.Receipt{}, err
 	}
@@ -119,7 +148,7 @@ func (c *Client) Withdraw(ctx context.Context, o providers.Order) (string, error
 	if status == http.StatusNotFound {
 		return "never there", nil
 	}
-	a, err := c.reads.Do(ctx, httpapi.Request{Operation: "sixth withdraw", Method: http.MethodDelete, URL: c.base + "/calls/" + url.PathEscape(found.ID)})
+	a, err := c.reads.Do(ctx, httpapi.Request{Operation: "sixth withdraw", Method: http.MethodDelete, Header: c.header, URL: c.base + "/calls/" + url.PathEscape(found.ID)})
 	switch {
 	case err != nil:
 		return "", fault.New(fault.Transient, "sixth withdraw", "provider_down", err)
@@ -150,7 +179,7 @@ func (c *Client) Page(ctx context.Context, cursor string, _ time.Time) (provider
 
 // get asks a harmless question.
 func (c *Client) get(ctx context.Context, path string, into any) (status int, err error) {
-	a, err := c.reads.Do(ctx, httpapi.Request{Operation: "sixth ask", Method: http.MethodGet, URL: c.base + path})
+	a, err := c.reads.Do(ctx, httpapi.Request{Operation: "sixth ask", Method: http.MethodGet, Header: c.header, URL: c.base + path})
 	switch {
 	case err != nil:
 		return 0, fault.New(fault.Transient, "sixth ask", "provider_down", err)

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -21,7 +23,9 @@ import (
 func TestTheExamOfEveryProvider(t *testing.T) {
 	t.Parallel()
 	providertest.Run(t, providertest.Dialect{
-		New: func(url string) providers.Starter { return sixth.New(url, httpapi.Options{Timeout: 5 * time.Second}) },
+		New: func(url string) providers.Starter {
+			return sixth.New(sixth.Section{BaseURL: url}, httpapi.Options{Timeout: 5 * time.Second})
+		},
 		Order: func() providers.Order {
 			return providers.Order{Call: "c1", Attempt: "a1", To: "+14355551234", Numbers: []string{"+14355551234", "+14355551236"},
 				Queue: "menu-7", CallAt: time.Now().Add(time.Hour).UTC()}
@@ -40,17 +44,18 @@ func TestTheExamOfEveryProvider(t *testing.T) {
 }
 
 // registered is the registry with one line more.
-func registered() config.Kinds {
-	all := kinds.All()
-	all[sixth.Kind] = sixth.Entry()
-	return all
-}
+func registered() config.Kinds { return append(kinds.All(), sixth.Product()) }
 
 // house is a whole outdial with two copies of each service and the company.
 func house(t *testing.T, c *company, o rig.Options) *rig.Rig {
 	t.Helper()
 	o.Copies, o.Kinds = 2, registered()
-	o.Connections = []string{fmt.Sprintf("lists: {kind: sixth, tenant: %s, baseURL: %q, perSecond: 5}", rig.Acme, c.URL)}
+	key := filepath.Join(t.TempDir(), "key")
+	if err := os.WriteFile(key, []byte(secret), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	o.Secrets = append(o.Secrets, secret)
+	o.Connections = []string{fmt.Sprintf("lists: {kind: sixth, tenant: %s, baseURL: %q, key: {file: %q}}", rig.Acme, c.URL, key)}
 	r := rig.Start(t, o)
 	c.ledger, c.now = r.Sim.Ledger(), r.Now
 	return r

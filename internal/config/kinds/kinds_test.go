@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"testing"
 	"time"
 
@@ -11,16 +12,32 @@ import (
 	"github.com/outdial/outdial/internal/config/kinds"
 	"github.com/outdial/outdial/pkg/events/fault"
 	"github.com/outdial/outdial/pkg/providers"
+	"github.com/outdial/outdial/pkg/providers/tcn"
 )
 
-// build makes a provider and lets nothing pass that the table does not know.
-func build(t *testing.T, c config.Connection, d config.Deps) providers.Provider {
+// build makes a provider of a kind with the settings that set puts.
+func build(t *testing.T, kind providers.Kind, d providers.Deps, set func(providers.Section)) providers.Provider {
 	t.Helper()
-	p, err := kinds.All()[providers.Kind(c.Kind)].Build(c, d)
-	if err != nil {
-		t.Fatal(err)
+	for _, one := range kinds.All() {
+		if one.Kind != kind {
+			continue
+		}
+		s := one.Section()
+		if set != nil {
+			set(s)
+		}
+		p, err := s.Build(d)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p
 	}
-	return p
+	t.Fatalf("%s is not in the registry", kind)
+	return providers.Provider{}
+}
+
+func ofTCN(c tcn.Config) func(providers.Section) {
+	return func(s providers.Section) { *s.(*tcn.Config) = c }
 }
 
 func TestTCNAsksWhereItIsTold(t *testing.T) {
@@ -31,9 +48,9 @@ func TestTCNAsksWhereItIsTold(t *testing.T) {
 		w.WriteHeader(http.StatusUnauthorized)
 	}))
 	defer srv.Close()
-	p := build(t, config.Connection{
-		Kind: "tcn", BaseURL: srv.URL + "/base/", Paths: map[string]string{"agent": "/elsewhere"}, Timeout: 5 * time.Second,
-	}, config.Deps{Now: time.Now})
+	p := build(t, providers.TCN, providers.Deps{Now: time.Now}, ofTCN(tcn.Config{
+		BaseURL: srv.URL + "/base/", Paths: map[string]string{"agent": "/elsewhere"}, Timeout: 5 * time.Second,
+	}))
 	_, _, err := p.Poller.Open(t.Context(), providers.AgentRef{Token: "token"})
 	if fault.Code(err) != "unauthorized" {
 		t.Errorf("got %v", err)
@@ -49,7 +66,7 @@ func TestTCNWaitsNoLongerThanItIsTold(t *testing.T) {
 	srv := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-done }))
 	defer srv.Close()
 	defer close(done)
-	p := build(t, config.Connection{Kind: "tcn", BaseURL: srv.URL, Timeout: 50 * time.Millisecond}, config.Deps{})
+	p := build(t, providers.TCN, providers.Deps{}, ofTCN(tcn.Config{BaseURL: srv.URL, Timeout: 50 * time.Millisecond}))
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 	defer cancel()
 	if _, _, err := p.Poller.Open(ctx, providers.AgentRef{Token: "token"}); fault.Of(err) != fault.Transient || ctx.Err() != nil {
@@ -67,9 +84,9 @@ func (d *desk) Send(_ context.Context, _ providers.AgentRef, message []byte, _ s
 
 func TestDesktopKindsSpeakThroughTheDesktopTheyAreGiven(t *testing.T) {
 	t.Parallel()
-	for _, kind := range []string{"webexcc", "five9"} {
+	for _, kind := range []providers.Kind{providers.WebexCC, providers.Five9} {
 		d := &desk{}
-		p := build(t, config.Connection{Kind: kind}, config.Deps{Desktop: d, HomeRegion: "GB"})
+		p := build(t, kind, providers.Deps{Desktop: d, HomeRegion: "GB"}, nil)
 		order := providers.Order{Call: "c", Attempt: "a", To: "+442079460000", NotAfter: time.Now().Add(time.Minute)}
 		if _, err := p.Starter.Start(t.Context(), order); err != nil || len(d.sent) != 1 {
 			t.Errorf("%s sent %d messages: %v", kind, len(d.sent), err)
@@ -80,7 +97,7 @@ func TestDesktopKindsSpeakThroughTheDesktopTheyAreGiven(t *testing.T) {
 func TestFive9IsAtHomeWhereItIsTold(t *testing.T) {
 	t.Parallel()
 	d := &desk{}
-	p := build(t, config.Connection{Kind: "five9"}, config.Deps{Desktop: d, HomeRegion: "GB"})
+	p := build(t, providers.Five9, providers.Deps{Desktop: d, HomeRegion: "GB"}, nil)
 	order := providers.Order{Call: "c", Attempt: "a", To: "+12025550100", NotAfter: time.Now().Add(time.Minute)}
 	if _, err := p.Starter.Start(t.Context(), order); fault.Code(err) != "outside_home_region" || len(d.sent) != 0 {
 		t.Errorf("sent %d messages: %v", len(d.sent), err)
@@ -90,8 +107,9 @@ func TestFive9IsAtHomeWhereItIsTold(t *testing.T) {
 func TestWhatIsNotBuiltIsKnownByName(t *testing.T) {
 	t.Parallel()
 	for _, kind := range []providers.Kind{"ipscape", "ujet"} {
-		if k, ok := kinds.All()[kind]; !ok || k.Build != nil {
-			t.Errorf("%s is known: %v", kind, ok)
+		i := slices.IndexFunc(kinds.All(), func(p providers.Product) bool { return p.Kind == kind })
+		if i < 0 || kinds.All()[i].Section != nil {
+			t.Errorf("%s is at %d", kind, i)
 		}
 	}
 }
@@ -100,8 +118,9 @@ func TestWhatIsNotBuiltIsKnownByName(t *testing.T) {
 // part, people at the word.
 func TestWhatAKindSaysItCanItHasAPartFor(t *testing.T) {
 	t.Parallel()
-	for _, name := range kinds.All().Built() {
-		p := build(t, config.Connection{Kind: name, BaseURL: "http://127.0.0.1:1"}, config.Deps{Desktop: &desk{}})
+	for _, of := range kinds.All().Built() {
+		name := of.Kind
+		p := build(t, name, providers.Deps{Desktop: &desk{}}, nil)
 		for part, is := range map[string][2]bool{
 			"starts": {true, p.Starter != nil}, "reads": {true, p.Reader != nil},
 			"prepares": {p.Can.Prepares, p.Preparer != nil}, "looks up": {p.Can.LooksUp, p.Looker != nil},
@@ -113,8 +132,30 @@ func TestWhatAKindSaysItCanItHasAPartFor(t *testing.T) {
 				t.Errorf("%s says that it %s: %t, and has the part: %t", name, part, is[0], is[1])
 			}
 		}
-		if string(p.Kind) != name {
-			t.Errorf("%s builds %s", name, p.Kind)
+		if p.Kind != name || p.Can != of.Can {
+			t.Errorf("%s %+v builds %s %+v", name, of.Can, p.Kind, p.Can)
 		}
+	}
+}
+
+// A section that took a name of every connection's would hide that setting.
+func TestNoNameIsTakenTwice(t *testing.T) {
+	t.Parallel()
+	all, common, seen := kinds.All(), map[string]bool{"connections.<name>.ratePerSecond": true}, map[providers.Kind]bool{}
+	for _, f := range config.Fields(all) {
+		if f.Kind == "" {
+			common[f.Path] = true
+		}
+	}
+	for _, f := range config.Fields(all) {
+		if f.Kind != "" && !f.Group && common[f.Path] {
+			t.Errorf("%s has %s, which every connection has", f.Kind, f.Path)
+		}
+	}
+	for _, one := range all {
+		if seen[one.Kind] {
+			t.Errorf("%s stands twice", one.Kind)
+		}
+		seen[one.Kind] = true
 	}
 }

@@ -10,8 +10,6 @@ import (
 	"sync"
 	"time"
 
-	"go.opentelemetry.io/otel/trace"
-
 	"github.com/outdial/outdial/pkg/events/fault"
 	"github.com/outdial/outdial/pkg/providers"
 	"github.com/outdial/outdial/pkg/providers/httpapi"
@@ -45,23 +43,6 @@ func DefaultPaths() map[string]string {
 		OpCancel:    "/api/v0alpha/acd/dialmanualcancel",            // not in the source document
 		OpStart:     "/api/v0alpha/p3api/manualdialstart",           // not in the source document
 	}
-}
-
-// Config configures a connection to TCN. Only BaseURL is required.
-type Config struct {
-	BaseURL         string            // e.g. https://api.example.tcn.com, without a trailing slash
-	Paths           map[string]string // by operation, over DefaultPaths
-	MetadataAliases map[string]string // request's metadata key ─▶ the name TCN requires, e.g. Account ─▶ Account Number
-	// BareBooleans sends booleans as true rather than, as TCN prints them, "true".
-	BareBooleans bool
-	// TrustValidation takes isDialValidationOk as the whole verdict. Without
-	// it a partial verdict of no overrules it: the stricter wins.
-	TrustValidation bool
-	Timeout         time.Duration // of one exchange; 0 is 10 s
-	PollEvery       time.Duration // at most, between looks at the status while waiting; 0 is 250 ms
-	ReadyWait       time.Duration // how long Prepare waits for READY; 0 is not at all
-	SettingsFor     time.Duration // how long settings and countries may be reused; 0 is 1 min
-	Tracer          trace.Tracer  // nil: no spans
 }
 
 func (c Config) withDefaults() Config {
@@ -121,9 +102,7 @@ func New(c Config, now func() time.Time) *Client {
 // cancel undoes a preparation only.
 func (c *Client) Provider() providers.Provider {
 	return providers.Provider{
-		Kind: providers.TCN,
-		Can: providers.Capabilities{Claims: true, Prepares: true, LooksUp: true, Talking: true, Token: true, PreID: true,
-			Presence: providers.PresencePolled, Progress: providers.ProgressAgent},
+		Kind: providers.TCN, Can: can(),
 		Starter: c, Looker: c, Withdrawer: c, Preparer: c, Confirmer: c, Configured: c, Poller: c, Reader: Reader{},
 	}
 }

@@ -11,12 +11,12 @@ import (
 
 	"github.com/outdial/outdial/internal/broker/embedded"
 	"github.com/outdial/outdial/internal/config"
-	"github.com/outdial/outdial/internal/config/kinds"
 	"github.com/outdial/outdial/internal/log/marks"
 	"github.com/outdial/outdial/internal/runtime"
 	"github.com/outdial/outdial/internal/sessions"
 	"github.com/outdial/outdial/internal/sessions/redisbin"
 	"github.com/outdial/outdial/internal/telemetry"
+	"github.com/outdial/outdial/pkg/providers"
 	"github.com/outdial/outdial/services/compliance"
 )
 
@@ -33,10 +33,10 @@ type Check struct {
 func Before(ctx context.Context, o Options, running bool) []Check {
 	s := runtime.Setup{Config: o.Config}
 	_, rules := compliance.Options(s)
-	_, providers := config.Directory(o.Config, kinds.All(), config.Deps{Now: time.Now})
+	_, directory := config.Directory(o.Config, nil, providers.Deps{Now: time.Now})
 	checks := []Check{
 		{"rule sets", rules, "each tenant's is there"},
-		{"providers", providers, count(len(o.Config.Connections), "connection") + " can be built"},
+		{"providers", directory, count(len(o.Config.Connections), "connection") + " can be built"},
 		{"known past", remembered(s), "what the services know of the store can be read"},
 		{"Redis' program", program(o.Config), "found, not needed, or sessions are kept in memory"},
 		{"telemetry", exports(ctx, o), "as the environment says"},

@@ -19,6 +19,7 @@ import (
 	"github.com/outdial/outdial/internal/clock"
 	"github.com/outdial/outdial/internal/config"
 	"github.com/outdial/outdial/internal/config/kinds"
+	"github.com/outdial/outdial/pkg/providers"
 )
 
 // AsProgram is an environment variable that tests set, to be the program that
@@ -192,7 +193,7 @@ func (l *load) judge(ctx context.Context, t *Report, what string) error {
 	if err != nil {
 		return err
 	}
-	d, err := config.Directory(cfg, kinds.All(), config.Deps{Now: time.Now})
+	d, err := config.Directory(cfg, nil, providers.Deps{Now: time.Now})
 	if err != nil {
 		return err
 	}

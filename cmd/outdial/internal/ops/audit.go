@@ -15,10 +15,10 @@ import (
 	"github.com/outdial/outdial/internal/audit"
 	"github.com/outdial/outdial/internal/clock"
 	"github.com/outdial/outdial/internal/config"
-	"github.com/outdial/outdial/internal/config/kinds"
 	"github.com/outdial/outdial/internal/runtime"
 	"github.com/outdial/outdial/internal/runtime/keycheck"
 	"github.com/outdial/outdial/internal/tenants"
+	"github.com/outdial/outdial/pkg/providers"
 	"github.com/outdial/outdial/sim"
 )
 
@@ -61,7 +61,7 @@ func AuditCommand(ctx context.Context, cfg *config.Config, ledgers []string, str
 	if err != nil {
 		return err
 	}
-	d, err := config.Directory(cfg, kinds.All(), config.Deps{Now: time.Now})
+	d, err := config.Directory(cfg, nil, providers.Deps{Now: time.Now})
 	if err != nil {
 		return err
 	}

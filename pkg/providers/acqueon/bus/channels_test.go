@@ -7,6 +7,7 @@ import (
 
 	"github.com/outdial/outdial/pkg/events"
 	"github.com/outdial/outdial/pkg/providers"
+	"github.com/outdial/outdial/pkg/providers/acqueon/bus"
 	"github.com/outdial/outdial/pkg/providers/acqueon/five9"
 	"github.com/outdial/outdial/pkg/providers/acqueon/webexcc"
 )
@@ -23,8 +24,8 @@ func TestTwoChannelsOnOneBusStayApart(t *testing.T) { // F9-31
 	webexEvent := read("webexcc", "001-webexcc-outbound-call-state-change-offer.event.json")
 	five9Event := read("five9", "004-five9-outbound-call-state-change-wrap-up.event.json")
 	readers := map[string]providers.Reader{
-		"webexcc": webexcc.New(webexcc.Config{}).Reader,
-		"five9":   five9.New(five9.Config{}).Reader,
+		"webexcc": webexcc.System().Provider(bus.Config{}).Reader,
+		"five9":   five9.System().Provider(bus.Config{}).Reader,
 	}
 	keys := map[string]map[string]bool{"webexcc": {}, "five9": {}}
 	for range 3 { // interleaved, and more than once

@@ -33,8 +33,7 @@ func (s System) Provider(c Config) providers.Provider {
 	home, version := cmp.Or(c.HomeRegion, "US"), cmp.Or(c.MinVersion, s.MinVersion)
 	request := func(o providers.Order) (Request, error) { return s.Request(o, home) }
 	return providers.Provider{
-		Kind:    s.Kind,
-		Can:     providers.Capabilities{Claims: true, Talking: s.Talking, Presence: providers.PresenceDesktop, Progress: providers.ProgressDesktop},
+		Kind: s.Kind, Can: s.can(),
 		Starter: Starter{Desktop: c.Desktop, MinVersion: version, Request: request},
 		Reader:  reader{s, home, version},
 	}

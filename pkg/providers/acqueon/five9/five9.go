@@ -14,14 +14,14 @@ import (
 // MinVersion is the first Workspace version the document covers.
 const MinVersion = "3.19.2403"
 
-// Config is one connection to Five9; national numbers are those of its home
-// region, both ways.
-type Config = bus.Config
+// Product is its line in the registry.
+func Product() providers.Product { return System().Product() }
 
-// New makes the adapter.
-func New(cfg Config) providers.Provider {
+// System is its part of the bus. National numbers are those of its home region,
+// both ways.
+func System() bus.System {
 	return bus.System{Kind: providers.Five9, Channel: "five9", MinVersion: MinVersion, Talking: true,
-		Request: request, Read: understand}.Provider(cfg)
+		Request: request, Read: understand}
 }
 
 // request is the document's SetMakeCall, on the topic InboundCall although the

@@ -11,13 +11,14 @@ import (
 	"github.com/outdial/outdial/pkg/events"
 	"github.com/outdial/outdial/pkg/events/fault"
 	"github.com/outdial/outdial/pkg/providers"
+	"github.com/outdial/outdial/pkg/providers/acqueon/bus"
 	"github.com/outdial/outdial/test/exams/providertest"
 )
 
 func TestARequestIsTheDocumentsMessage(t *testing.T) { // F9-01, F9-02, F9-04
 	t.Parallel()
 	d := &desk{}
-	p := New(Config{Desktop: d})
+	p := System().Provider(bus.Config{Desktop: d})
 	if _, err := p.Starter.Start(t.Context(), providers.Order{To: customer, Attempt: "a1", NotAfter: time.Now().Add(time.Minute)}); err != nil {
 		t.Fatal(err)
 	}
@@ -56,7 +57,7 @@ func TestWhatCannotBeDialedIsNotSent(t *testing.T) { // F9-28
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			d := &desk{}
-			_, err := New(Config{Desktop: d, HomeRegion: tc.region}).Starter.Start(t.Context(), tc.order)
+			_, err := System().Provider(bus.Config{Desktop: d, HomeRegion: tc.region}).Starter.Start(t.Context(), tc.order)
 			if fault.Of(err) != fault.Permanent || fault.Code(err) != tc.code || d.sent != 0 {
 				t.Errorf("got %v after %d sends, want permanent %s after none", err, d.sent, tc.code)
 			}
@@ -66,7 +67,7 @@ func TestWhatCannotBeDialedIsNotSent(t *testing.T) { // F9-28
 		})
 	}
 	d := &desk{}
-	if _, err := New(Config{Desktop: d, HomeRegion: "CA"}).Starter.Start(t.Context(), providers.Order{To: customer}); err != nil || d.sent != 1 {
+	if _, err := System().Provider(bus.Config{Desktop: d, HomeRegion: "CA"}).Starter.Start(t.Context(), providers.Order{To: customer}); err != nil || d.sent != 1 {
 		t.Errorf("countries of one calling code are one home: %v", err)
 	}
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/outdial/outdial/pkg/events"
 	"github.com/outdial/outdial/pkg/providers"
+	"github.com/outdial/outdial/pkg/providers/acqueon/bus"
 )
 
 const customer = "+16081234567"
@@ -69,7 +70,7 @@ func event(name string) func(object) {
 	}
 }
 
-func reader() providers.Reader { return New(Config{}).Reader }
+func reader() providers.Reader { return System().Provider(bus.Config{}).Reader }
 
 func view() providers.View {
 	return providers.View{Dialed: true, CallState: events.Started, To: customer, HomeRegion: "US"}

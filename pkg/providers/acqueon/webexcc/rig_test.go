@@ -12,6 +12,7 @@ import (
 
 	"github.com/outdial/outdial/pkg/events"
 	"github.com/outdial/outdial/pkg/providers"
+	"github.com/outdial/outdial/pkg/providers/acqueon/bus"
 )
 
 const (
@@ -85,7 +86,7 @@ func joined(who ...string) func(object) {
 	}
 }
 
-func reader() providers.Reader { return New(Config{}).Reader }
+func reader() providers.Reader { return System().Provider(bus.Config{}).Reader }
 
 func view() providers.View {
 	return providers.View{Dialed: true, CallState: events.Started, To: customer, HomeRegion: "US"}

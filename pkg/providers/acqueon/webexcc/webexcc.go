@@ -12,13 +12,13 @@ import (
 // MinVersion is the first Workspace version the document covers.
 const MinVersion = "3.21.2410"
 
-// Config is one connection to Webex CC.
-type Config = bus.Config
+// Product is its line in the registry.
+func Product() providers.Product { return System().Product() }
 
-// New makes the adapter. Webex CC reports no talking, so answered counts.
-func New(cfg Config) providers.Provider {
+// System is its part of the bus. It reports no talking, so answered counts.
+func System() bus.System {
 	return bus.System{Kind: providers.WebexCC, Channel: "webexcc", MinVersion: MinVersion,
-		Request: request, Read: understand}.Provider(cfg)
+		Request: request, Read: understand}
 }
 
 // request is the document's MakeCall: the number as digits with the country

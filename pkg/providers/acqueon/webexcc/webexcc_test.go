@@ -10,6 +10,7 @@ import (
 
 	"github.com/outdial/outdial/pkg/events/fault"
 	"github.com/outdial/outdial/pkg/providers"
+	"github.com/outdial/outdial/pkg/providers/acqueon/bus"
 )
 
 func order() providers.Order {
@@ -22,7 +23,7 @@ func order() providers.Order {
 func TestARequestIsTheDocumentsMessage(t *testing.T) { // WXC-01, WXC-03, WXC-04, WXC-05
 	t.Parallel()
 	d := &desk{}
-	p := New(Config{Desktop: d})
+	p := System().Provider(bus.Config{Desktop: d})
 	receipt, err := p.Starter.Start(t.Context(), order())
 	if err != nil || receipt.Pending {
 		t.Fatalf("start: %+v, %v", receipt, err)
@@ -54,7 +55,7 @@ func TestWhatTheDesktopAnsweredIsPassedOn(t *testing.T) { // WXC-33: no answer i
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			d := &desk{err: fault.New(class, "send", "x", nil)}
-			_, err := New(Config{Desktop: d}).Starter.Start(t.Context(), order())
+			_, err := System().Provider(bus.Config{Desktop: d}).Starter.Start(t.Context(), order())
 			if err == nil || fault.Of(err) != class || d.sent != 1 {
 				t.Errorf("got %v after %d sends, want class %v after one", err, d.sent, class)
 			}
@@ -78,7 +79,7 @@ func TestWhatCannotBeDialedIsNotSent(t *testing.T) {
 			t.Parallel()
 			d, o := &desk{}, order()
 			tc.change(&o)
-			_, err := New(Config{Desktop: d}).Starter.Start(t.Context(), o)
+			_, err := System().Provider(bus.Config{Desktop: d}).Starter.Start(t.Context(), o)
 			if fault.Of(err) != fault.Permanent || fault.Code(err) != tc.code || d.sent != 0 {
 				t.Errorf("got %v after %d sends, want permanent %s after none", err, d.sent, tc.code)
 			}
@@ -88,7 +89,7 @@ func TestWhatCannotBeDialedIsNotSent(t *testing.T) {
 
 func TestWhatWebexCannotDo(t *testing.T) {
 	t.Parallel()
-	p := New(Config{Desktop: &desk{}})
+	p := System().Provider(bus.Config{Desktop: &desk{}})
 	want := providers.Capabilities{Claims: true, Presence: providers.PresenceDesktop, Progress: providers.ProgressDesktop}
 	if p.Kind != providers.WebexCC || p.Can != want || p.Preparer != nil || p.Poller != nil || p.Looker != nil || p.Withdrawer != nil {
 		t.Errorf("capabilities: %+v", p)
