@@ -24,8 +24,8 @@ func (c *call) over() []events.Number {
 	return []events.Number{c.number}
 }
 
-// rang: no telephone rings that the pass is not over (I1), and where the pass is
-// for an instant, none before it or after the pass's end.
+// rang: no telephone rings that the pass is not over (I1), nor, where the provider
+// chooses when, before the instant that the pass is for or after its end.
 func (m *comparison) rang(c *call, d Dialed) {
 	if c.headless || len(c.intents) == 0 {
 		return
@@ -35,10 +35,11 @@ func (m *comparison) rang(c *call, d Dialed) {
 		if m.isOf(c, r.Number) == no {
 			m.find(I1, c, Dialed{At: r.At, Agent: d.Agent}, fmt.Sprintf("rang %s, which the pass is not over", events.Mask(r.Number)))
 		}
-		if p == nil || p.callAt == nil {
+		if p == nil || c.queue == "" {
 			continue
 		}
-		if at := r.At.Add(p.shift); at.Add(m.opts.Skew).Before(*p.callAt) || at.Add(-m.opts.Skew).After(p.validUntil) {
+		early := p.callAt != nil && r.At.Add(p.shift+m.opts.Skew).Before(*p.callAt)
+		if early || r.At.Add(p.shift-m.opts.Skew).After(p.validUntil) {
 			m.find(I1, c, Dialed{At: r.At, Agent: d.Agent}, "rang outside the time that the pass is for")
 		}
 	}

@@ -26,6 +26,7 @@ func TestWhatRangIsHeldAgainstThePass(t *testing.T) {
 		"at the instant":                        {[]string{customer}, 10 * time.Second, map[string]time.Duration{customer: 11 * time.Second}, ""},
 		"before the instant":                    {[]string{customer}, 20 * time.Second, map[string]time.Duration{customer: 0}, "outside the time"},
 		"after the pass's end":                  {[]string{customer}, time.Second, map[string]time.Duration{customer: time.Hour}, "outside the time"},
+		"after the end of one for now":          {[]string{customer, second}, 0, map[string]time.Duration{customer: 0, second: time.Hour}, "outside the time"},
 	} {
 		t.Run(story, func(t *testing.T) {
 			t.Parallel()

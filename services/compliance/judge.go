@@ -168,7 +168,7 @@ func (s *Service) atInstant(v *verdict, c *lifecycle.Call, at time.Time) {
 	switch {
 	case c.Assigned != nil && !(s.connection(c).Can.Schedules && c.Queued()):
 		why = "the provider is not told when to call"
-	case !at.After(s.Now()):
+	case c.Dialing == nil && !at.After(s.Now()):
 		why = "the instant at which to call has passed"
 	case !at.Before(c.Request.ExpiresAt):
 		why = "the request expires before the instant at which to call"

@@ -174,6 +174,23 @@ func TestAnOptOutOfAnotherNumber(t *testing.T) {
 	}
 }
 
+// That the instant has passed when a call rings is nothing against it: what takes it
+// back is the entry, and the call says so.
+func TestAnOptOutOfACallAtItsInstant(t *testing.T) {
+	t.Parallel()
+	w := standing(t, "lists", events.DialRequest{To: newYork, Alternates: []string{newYork2},
+		Options: map[string]any{"scheduledAt": noon.Add(30 * time.Minute).Format(time.RFC3339)}})
+	w.hear(w.enqueue("lists"))
+	w.say(events.Dialer, events.Dialing, &events.CallDialing{Attempt: "a", NotAfter: noon.Add(5 * time.Second)})
+	w.say(events.Dialer, events.Started, &events.CallStarted{Attempt: "a"})
+	w.pass(31 * time.Minute)
+	w.follow()
+	if got, err := w.do("dnc", "add", `{"contacts":[{"phone_number":"`+newYork2+`"}]}`); err != nil || !strings.Contains(got, "asked to give back: 1") {
+		t.Errorf("%s, %v", got, err)
+	}
+	w.wantFailed(rules.DNCInternal, false, false)
+}
+
 // A judgement that read the list before the entry was there cannot pass the number
 // after the opt-out was answered.
 func TestAPassThatReadTheListTooEarlyLoses(t *testing.T) {

@@ -65,19 +65,24 @@ func planPlaced(c *lifecycle.Call, now time.Time, l Limits) Action {
 }
 
 // inQueue follows a call that its provider took into a queue: it may ring at any
-// time until the request expires, and is withdrawn then. Only what cannot be
-// withdrawn is given up.
+// time until its pass ends or the request expires, and is withdrawn then. Only what
+// cannot be withdrawn is given up, when the request has expired.
 func inQueue(c *lifecycle.Call, now time.Time, l Limits, lost Action) Action {
-	end := c.Request.ExpiresAt
-	if least := c.Since().Add(l.Answer); end.Before(least) {
-		end = least
+	expires := c.Request.ExpiresAt
+	if least := c.Since().Add(l.Answer); expires.Before(least) {
+		expires = least
 	}
-	undone := end.Add(l.Undo)
+	end, why, undone := expires, "expired", expires.Add(l.Undo)
+	if p := c.Passed; p != nil && !p.ValidUntil.IsZero() && p.ValidUntil.Before(end) {
+		end, why = p.ValidUntil, "pass_expired"
+	}
 	switch {
 	case now.Before(end):
 		return Action{Do: Nothing, Again: end}
 	case c.Cancel == nil:
-		return Action{Do: Cancel, Reason: "expired", Again: undone}
+		return Action{Do: Cancel, Reason: why, Again: undone}
+	case now.Before(expires):
+		return Action{Do: Nothing, Again: expires}
 	case !c.CancelFailed && now.Before(undone):
 		return Action{Do: Nothing, Again: undone}
 	}

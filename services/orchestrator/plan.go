@@ -1,6 +1,7 @@
 package orchestrator
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -297,7 +298,7 @@ func cancelled(c *lifecycle.Call) Action {
 	case c.Dialing != nil && gaveUp(c):
 		m.Outcome, m.Reason = events.OutcomeFailed, givenUpReason(c)
 	case c.Cancel != nil && c.Cancel.By == events.ByExpiry:
-		m.Outcome, m.Reason = events.OutcomeExpired, "expired"
+		m.Outcome, m.Reason = events.OutcomeExpired, cmp.Or(c.Cancel.Reason, "expired")
 	case c.Cancel != nil && c.Cancel.By == events.ByOptOut:
 		m.Outcome, m.Reason = events.OutcomeBlocked, c.Cancel.Reason
 	case c.Cancel != nil:

@@ -239,6 +239,12 @@ func queued(hs ...happened) *lifecycle.Call {
 	return c
 }
 
+// endingAt is a call whose pass ends at an instant.
+func endingAt(at time.Time, c *lifecycle.Call) *lifecycle.Call {
+	c.Passed = &events.CallPassed{ValidUntil: at}
+	return c
+}
+
 // inAQueue are stories of calls that no agent of ours is claimed for.
 func inAQueue() []planned {
 	const s, m = time.Second, time.Minute
@@ -246,6 +252,7 @@ func inAQueue() []planned {
 	fresh.Request.Request.Agent, fresh.Request.Request.Queue = "", "menu-7"
 	took := happened{name: events.Started}
 	expired := happened{events.CancelRequested, time.Hour, &events.CallCancelRequested{By: "expiry"}}
+	passEnded := happened{events.CancelRequested, 15 * m, &events.CallCancelRequested{By: "expiry", Reason: "pass_expired"}}
 	return []planned{
 		{"nobody is looked for", fresh, s, Action{Do: Enqueue}},
 		{"it may ring until its request expires", queued(took), 59 * m, Action{Do: Nothing, Again: noon.Add(time.Hour)}},
@@ -257,6 +264,12 @@ func inAQueue() []planned {
 			Action{Do: Close, Outcome: "failed", Reason: "no_news", Presumed: true, Quarantine: true}},
 		{"and so is what nobody withdraws", queued(took, expired), 2 * time.Hour,
 			Action{Do: Close, Outcome: "failed", Reason: "no_news", Presumed: true, Quarantine: true}},
+		{"no longer than its pass", endingAt(noon.Add(15*m), queued(took)), 15*m - s, Action{Do: Nothing, Again: noon.Add(15 * m)}},
+		{"after which it is withdrawn", endingAt(noon.Add(15*m), queued(took)), 15 * m, Action{Do: Cancel, Reason: "pass_expired"}},
+		{"for that reason", endingAt(noon.Add(15*m), queued(took, passEnded, happened{events.Cancelled, 15 * m, nil})), 15*m + s,
+			Action{Do: Close, Outcome: "expired", Reason: "pass_expired"}},
+		{"or where it cannot be, waited for", endingAt(noon.Add(15*m), queued(took, passEnded, happened{events.CancelFailed, 15 * m, &events.CallCancelFailed{Reason: "unsupported"}})), 59 * m,
+			Action{Do: Nothing, Again: noon.Add(time.Hour)}},
 		{"a conversation is over when it ends", queued(took, happened{events.Answered, m, nil}, happened{events.Ended, 2 * m, nil}), 2 * m,
 			Action{Do: Close, Outcome: "completed", Reason: "completed"}},
 		{"a wish to withdraw one that rings leaves it alone", queued(took, happened{events.Ringing, m, nil}, happened{events.CancelRequested, m, &events.CallCancelRequested{By: "operator"}}), m + s,

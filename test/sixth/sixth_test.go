@@ -146,6 +146,19 @@ func TestACallThatDoesNotRingIsWithdrawn(t *testing.T) {
 	r.Closed(expired, "expired", "expired")
 }
 
+// A call that still stands in its queue when its pass ends is withdrawn, however
+// late its request expires: nobody has judged a later hour.
+func TestACallIsTakenBackWhenItsPassEnds(t *testing.T) {
+	t.Parallel()
+	c := open(t)
+	c.holds = true
+	r := house(t, c, rig.Options{Ruleset: "name: " + rig.Ruleset + "\nextends: us-federal\nlease: 3s\n"})
+	r.Closed(r.Dial("ends", queued(rig.Number(1))), "expired", "pass_expired")
+	if len(c.starts) != 1 || !c.calls[0].gone {
+		t.Errorf("%d calls were started", len(c.starts))
+	}
+}
+
 // Of a person's three numbers one is on the do-not-call list: the two others ring,
 // one after the other, and never that one. The rig's audit holds what rang against
 // the pass.
