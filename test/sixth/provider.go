@@ -19,6 +19,7 @@ import (
 	"github.com/outdial/outdial/pkg/events"
 	"github.com/outdial/outdial/pkg/events/fault"
 	"github.com/outdial/outdial/pkg/providers"
+	"github.com/outdial/outdial/pkg/providers/callstate"
 	"github.com/outdial/outdial/pkg/providers/httpapi"
 )
 
@@ -208,15 +209,14 @@ func (Reader) Split(body []byte) ([][]byte, error) {
 }
 
 // Read implements providers.Reader.
-func (Reader) Read(raw events.ProviderRaw, _ providers.View) ([]providers.Observation, error) {
+func (Reader) Read(raw events.ProviderRaw, v providers.View) ([]providers.Observation, error) {
 	var e Event
 	if err := json.Unmarshal(raw.Body, &e); err != nil || e.Word == "" {
 		return nil, fault.New(fault.Permanent, "read sixth event", "unreadable", nil)
 	}
 	o := providers.Observation{Event: e.Word, Attempt: e.Attempt, CallKey: e.Call, Manual: true, At: e.At,
 		IDs: map[string]string{"queueEntry": e.Call}}
-	o.Call, o.Reason = meaning(e.Word)
-	return []providers.Observation{o}, nil
+	return []providers.Observation{callstate.Onto(o, words.Judge(words.Of(e.Word), words.Call(v))[0])}, nil
 }
 
 // An Event is one line of its feed.
@@ -227,19 +227,9 @@ type Event struct {
 	At      time.Time `json:"at"`
 }
 
-// meaning is its word → event table; a word that is not in it is kept as it is.
-func meaning(word string) (events.Name, string) {
-	switch word {
-	case "RINGING":
-		return events.Ringing, ""
-	case "PICKED_UP":
-		return events.Answered, ""
-	case "BRIDGED":
-		return events.Talking, ""
-	case "HUNG_UP":
-		return events.Ended, events.EndCompleted
-	case "NOBODY":
-		return events.Ended, events.EndNoAnswer
-	}
-	return events.Annotated, ""
-}
+// words is its word → event table; a word that is not in it is kept as it is.
+var words = callstate.New(map[callstate.Meaning]string{
+	callstate.Ringing:  "RINGING",
+	callstate.Answered: "PICKED_UP",
+	callstate.Talking:  "BRIDGED",
+}, callstate.Traits{Ends: map[string]string{events.EndCompleted: "HUNG_UP", events.EndNoAnswer: "NOBODY"}})

@@ -12,6 +12,7 @@ import (
 	"github.com/outdial/outdial/pkg/events"
 	"github.com/outdial/outdial/pkg/events/fault"
 	"github.com/outdial/outdial/pkg/providers"
+	"github.com/outdial/outdial/pkg/providers/callstate"
 )
 
 // Prepare implements providers.Preparer: it prepares the manual dial and asks
@@ -194,7 +195,7 @@ func notReady(s statusAnswer, session string) string {
 	switch {
 	case !s.KeepAliveSucceeded.on:
 		return "session_lost"
-	case phaseOf(s.StatusDesc) != ready:
+	case s.means() != callstate.Ready:
 		return "agent_not_ready"
 	case s.CurrentSessionID.sid() != session:
 		return sessionMismatch
@@ -250,7 +251,7 @@ func (c *Client) prepare(ctx context.Context, o providers.Order, session string)
 			return true, err
 		}
 		var s statusAnswer
-		if decode(OpPrepare, a.Body, &s) == nil && phaseOf(s.StatusDesc) == prepared {
+		if decode(OpPrepare, a.Body, &s) == nil && s.means() == callstate.Prepared {
 			return true, nil
 		}
 	}
@@ -262,7 +263,7 @@ func (c *Client) awaitPrepared(ctx context.Context, a providers.AgentRef, sessio
 	looks := c.looks()
 	for {
 		s, err := c.status(ctx, a, session)
-		switch p := phaseOf(s.StatusDesc); {
+		switch m := s.means(); {
 		case errors.Is(ctx.Err(), context.DeadlineExceeded), errors.Is(ctx.Err(), context.Canceled):
 			return fail("prepare_timeout")
 		case sessionGone(s, err):
@@ -270,11 +271,11 @@ func (c *Client) awaitPrepared(ctx context.Context, a providers.AgentRef, sessio
 		case err != nil && fault.Of(err) != fault.Transient:
 			return err
 		case err != nil: // ask again
-		case p == prepared && s.CurrentSessionID.sid() != session:
+		case m == callstate.Prepared && s.CurrentSessionID.sid() != session:
 			return fail(sessionMismatch)
-		case p == prepared:
+		case m == callstate.Prepared:
 			return nil
-		case p.onCall(), p == wrapping, p == gone, p == elsewhere:
+		case m.OnCall(), m == callstate.AfterCall, m == callstate.Gone, m == callstate.Elsewhere:
 			return fail("agent_not_ready")
 		}
 		if !looks.pause(ctx) {

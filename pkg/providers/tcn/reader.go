@@ -9,6 +9,7 @@ import (
 	"github.com/outdial/outdial/pkg/events"
 	"github.com/outdial/outdial/pkg/events/fault"
 	"github.com/outdial/outdial/pkg/providers"
+	"github.com/outdial/outdial/pkg/providers/callstate"
 )
 
 // Reader understands the answers of a status poll.
@@ -41,7 +42,7 @@ func (Reader) Read(raw events.ProviderRaw, v providers.View) ([]providers.Observ
 	if s.StatusDesc == "" {
 		return nil, fault.New(fault.Permanent, "read tcn status", "no_status", nil)
 	}
-	r := reading{s: s, v: v, phase: phaseOf(s.StatusDesc)}
+	r := reading{s: s, v: v, word: words.Of(string(s.StatusDesc)), call: words.Call(v)}
 	if !s.KeepAliveSucceeded.on {
 		// A lost session's status is old: nothing else in it counts.
 		r.presence(events.SessionLost, "keepalive")
@@ -74,10 +75,11 @@ func samePresence(have, event events.Name) bool {
 
 // A reading is one status against one view.
 type reading struct {
-	s     statusAnswer
-	v     providers.View
-	phase phase
-	out   []providers.Observation
+	s    statusAnswer
+	v    providers.View
+	word callstate.Word
+	call callstate.Call
+	out  []providers.Observation
 }
 
 // base is what every observation of this status carries.
@@ -92,13 +94,13 @@ func (r *reading) base() providers.Observation {
 	return o
 }
 
-// words are what a status can be: letters, as TCN prints them. Anything else is
+// shape is what a status can be: letters, as TCN prints them. Anything else is
 // kept out of the log, where nobody expects a number or a name.
-var words = regexp.MustCompile(`^[A-Za-z_]{1,64}$`)
+var shape = regexp.MustCompile(`^[A-Za-z_]{1,64}$`)
 
 // word is TCN's own word.
 func word(t text) string {
-	if words.MatchString(string(t)) {
+	if shape.MatchString(string(t)) {
 		return string(t)
 	}
 	return "unreadable"
@@ -133,49 +135,33 @@ func (r *reading) presence(n events.Name, reason string) {
 	r.out = append(r.out, o)
 }
 
-func (r *reading) call(n events.Name, reason, customer, agent string) {
-	if n == r.v.CallState {
-		return
-	}
-	o := r.base()
-	o.Call, o.Reason, o.Manual = n, reason, true
-	o.Legs = events.Legs{Customer: customer, Agent: agent}
-	r.out = append(r.out, o)
-}
-
 // claimed says whether a call of ours holds the agent.
 func (r *reading) claimed() bool { return r.v.CallState != "" }
 
 // over says whether the call on record is past its conversation: what the
 // agent's telephone does next is not our call any more.
-func (r *reading) over() bool {
-	switch r.v.CallState {
-	case events.Ended, events.WrapUp, events.WrappedUp, events.Closed:
-		return true
-	}
-	return false
-}
+func (r *reading) over() bool { return r.call.Over || r.v.CallState == events.Closed }
 
 // ours says whether a call under way can be the one that was dialed.
 func (r *reading) ours() bool { return r.v.Dialed && !r.over() }
 
 func (r *reading) readPresence() {
-	switch p := r.phase; {
-	case p == ready:
+	switch m := r.word.Means; {
+	case m == callstate.Ready:
 		r.readReady()
-	case p == resting, p == away:
+	case m == callstate.Resting, m == callstate.Away:
 		r.presence(events.NotReady, reasonOf(r.s.StatusDesc))
-	case p == gone:
+	case m == callstate.Gone:
 		r.presence(events.SessionEnded, reasonOf(r.s.StatusDesc))
-	case p == wrapping:
+	case m == callstate.AfterCall:
 		r.presence(events.WrapUp, "")
-	case p == elsewhere && !r.ours():
+	case m == callstate.Elsewhere && !r.ours():
 		r.presence(events.ForeignCall, reasonOf(r.s.StatusDesc))
-	case p == prepared, p == dialing:
+	case m == callstate.Prepared, m == callstate.Placing:
 		r.readReserved()
-	case p.onCall() && r.ours():
+	case m.OnCall() && r.ours():
 		r.presence(events.OnCall, "")
-	case p.onCall():
+	case m.OnCall():
 		r.presence(events.ForeignCall, "")
 	}
 }
@@ -213,9 +199,9 @@ func (r *reading) readReserved() {
 	case r.ours():
 		r.presence(events.OnCall, "")
 	case r.claimed() && !r.over():
-	case r.phase == prepared && r.inOtherSession():
+	case r.word.Means == callstate.Prepared && r.inOtherSession():
 		r.presence(events.NotReady, sessionMismatch)
-	case r.phase == prepared:
+	case r.word.Means == callstate.Prepared:
 		r.presence(events.NotReady, events.ReasonPrepared)
 	default:
 		r.presence(events.ForeignCall, reasonOf(r.s.StatusDesc))

@@ -5,6 +5,7 @@ import (
 
 	"github.com/outdial/outdial/pkg/events/fault"
 	"github.com/outdial/outdial/pkg/providers"
+	"github.com/outdial/outdial/pkg/providers/callstate"
 )
 
 // Start implements providers.Starter: one POST, never two. Any 2xx with any
@@ -102,7 +103,7 @@ func (c *Client) Confirm(ctx context.Context, o providers.Order) error {
 		return no("session_lost")
 	case err != nil:
 		return err
-	case phaseOf(s.StatusDesc) != prepared:
+	case s.means() != callstate.Prepared:
 		return no("agent_not_ready")
 	case s.CurrentSessionID.sid() != session:
 		return no(sessionMismatch)
@@ -119,12 +120,12 @@ func (c *Client) Lookup(ctx context.Context, o providers.Order) (providers.Found
 		return providers.Found{Verdict: providers.CannotSay, Evidence: fault.Code(err)}, err
 	}
 	found := providers.Found{Verdict: providers.CannotSay, Evidence: evidence(s)}
-	switch p := phaseOf(s.StatusDesc); {
-	case p == prepared:
+	switch m := s.means(); {
+	case m == callstate.Prepared:
 		found.Verdict = providers.NotPlaced
-	case p.free(), p == wrapped, p == preparing:
+	case m == callstate.Ready, m == callstate.Resting, m == callstate.Done, m == callstate.Between:
 		found.Verdict = providers.Over
-	case p.onCall(), p == wrapping:
+	case m.OnCall(), m == callstate.AfterCall:
 		found.Verdict = providers.Placed
 	}
 	return found, nil
@@ -133,7 +134,7 @@ func (c *Client) Lookup(ctx context.Context, o providers.Order) (providers.Found
 // evidence is TCN's own word for the status, where it is a word we know: an
 // unknown one could be anything.
 func evidence(s statusAnswer) string {
-	if phaseOf(s.StatusDesc) == unheardOf {
+	if s.means() == callstate.Other {
 		return "unknown status"
 	}
 	return string(s.StatusDesc)

@@ -6,6 +6,7 @@ import (
 
 	"github.com/outdial/outdial/pkg/events/fault"
 	"github.com/outdial/outdial/pkg/providers"
+	"github.com/outdial/outdial/pkg/providers/callstate"
 )
 
 // looksBeforeAgain is how often a preparation may still show after TCN took a
@@ -38,17 +39,17 @@ func (c *Client) Withdraw(ctx context.Context, o providers.Order) (string, error
 		if fault.Code(err) == "unauthorized" && err != nil {
 			return "", err
 		}
-		switch p := phaseOf(s.StatusDesc); {
+		switch m := s.means(); {
 		case err != nil: // unreachable just now: look again
-		case p.onCall() && !o.Dialed && coming:
+		case m.OnCall() && !o.Dialed && coming:
 			err = fault.New(fault.Transient, verb(OpCancel), "on_call", nil)
-		case p.onCall() && o.Dialed:
+		case m.OnCall() && o.Dialed:
 			return "", fault.New(fault.Permanent, verb(OpCancel), "answered", errors.New(evidence(s)))
-		case p == unheardOf:
+		case m == callstate.Other:
 			err = fault.New(fault.Transient, verb(OpCancel), "status_unclear", nil)
-		case p == prepared && wait > 0:
+		case m == callstate.Prepared && wait > 0:
 			wait--
-		case p == prepared, p == ready && coming:
+		case m == callstate.Prepared, m == callstate.Ready && coming:
 			if err = c.cancel(ctx, o, session); err == nil || fault.Of(err) == fault.Permanent {
 				// Taken, or refused for the agent's state: the status has the last word.
 				coming, wait = false, looksBeforeAgain

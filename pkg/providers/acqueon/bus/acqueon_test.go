@@ -163,28 +163,6 @@ func TestANumberSentNationallyComesBackTheSame(t *testing.T) { // F9-07
 	})
 }
 
-func TestNoHistoryNoConversation(t *testing.T) {
-	t.Parallel()
-	rapid.Check(t, func(t *rapid.T) {
-		m := Meaning(rapid.IntRange(int(Other), int(RecordingOff)).Draw(t, "meaning"))
-		h := History{Rang: rapid.Bool().Draw(t, "rang"), Over: rapid.Bool().Draw(t, "over")}
-		o := Judge(m, h)
-		if o.Call == events.WrapUp {
-			t.Fatal("wrap-up of a call that never was")
-		}
-		if o.Call == events.Ended && (o.Reason == events.EndCompleted || o.Reason == "") {
-			t.Fatalf("a call without a conversation ended %q", o.Reason)
-		}
-		if talked := Judge(m, History{Talked: true}); talked.Call == events.Ended && m != Missed && m != Failed && m != Transferred && talked.Reason != events.EndCompleted {
-			t.Fatalf("a conversation ended %q", talked.Reason)
-		}
-		h.Machine = true
-		if o := Judge(m, h); o.Call == events.WrapUp || o.Call == events.Ended && o.Reason == events.EndCompleted {
-			t.Fatalf("a machine's call is %s(%s)", o.Call, o.Reason)
-		}
-	})
-}
-
 func TestVersionsAreNumbers(t *testing.T) { // WXC-36, F9-28
 	t.Parallel()
 	for _, tc := range []struct {

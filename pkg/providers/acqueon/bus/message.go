@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/outdial/outdial/pkg/events/fault"
+	"github.com/outdial/outdial/pkg/providers/callstate"
 )
 
 // A Message is one message of the bus, or one of the relay page's own.
@@ -79,18 +80,18 @@ func (m Message) Waited() time.Duration {
 
 // On reports whether the message is on a channel, however spelled: Webexcc,
 // Webex CC and webex cc are one.
-func (m Message) On(channel string) bool { return Fold(m.Channel) == Fold(channel) }
+func (m Message) On(channel string) bool { return callstate.Fold(m.Channel) == callstate.Fold(channel) }
 
 // AboutCall reports whether the message says something about a call:
 // OutboundCallStateChange, OutBoundCallStateChange or their inbound sister.
 func (m Message) AboutCall() bool {
-	return m.Call != nil && strings.HasSuffix(Fold(m.Subtopic), "callstatechange")
+	return m.Call != nil && strings.HasSuffix(callstate.Fold(m.Subtopic), "callstatechange")
 }
 
 // Outbound reports whether it is about an outbound call: topic Outbound or
 // OutboundCall, and the subtopic with it.
 func (m Message) Outbound() bool {
-	topic := Fold(m.Topic)
+	topic := callstate.Fold(m.Topic)
 	return m.AboutCall() && (topic == "outbound" || topic == "outboundcall") &&
-		strings.HasPrefix(Fold(m.Subtopic), "outbound")
+		strings.HasPrefix(callstate.Fold(m.Subtopic), "outbound")
 }

@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/outdial/outdial/pkg/providers/callstate"
 )
 
 // An Object is one JSON object of a message. Its keys are looked up without
@@ -14,20 +16,6 @@ import (
 // one key several ways; but only within this one object, because the same key
 // means different things at different depths (Five9's CallType and callType).
 type Object map[string]any
-
-// Fold is the form in which names and keys are compared: WRAP_UP, wrapUp and
-// wrap_up are one.
-func Fold(s string) string {
-	return strings.Map(func(r rune) rune {
-		switch {
-		case r == '_' || r == '-' || r == ' ':
-			return -1
-		case r >= 'A' && r <= 'Z':
-			return r + ('a' - 'A')
-		}
-		return r
-	}, s)
-}
 
 // Get finds a value by the first of keys that the object has: as spelled, else
 // folded. Where several spellings fold to the same key the alphabetically
@@ -37,9 +25,9 @@ func (o Object) Get(keys ...string) (any, bool) {
 		if v, ok := o[k]; ok {
 			return v, true
 		}
-		want, best := Fold(k), ""
+		want, best := callstate.Fold(k), ""
 		for have := range o {
-			if Fold(have) == want && (best == "" || have < best) {
+			if callstate.Fold(have) == want && (best == "" || have < best) {
 				best = have
 			}
 		}

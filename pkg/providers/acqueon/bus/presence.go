@@ -9,6 +9,7 @@ import (
 	"github.com/outdial/outdial/pkg/events"
 	"github.com/outdial/outdial/pkg/events/fault"
 	"github.com/outdial/outdial/pkg/providers"
+	"github.com/outdial/outdial/pkg/providers/callstate"
 )
 
 // VersionID is the name under which a desktop's Workspace version is kept
@@ -23,12 +24,12 @@ const UnsupportedVersion = "unsupported_version"
 // the Workspace where the page knows it. A Workspace older than minVersion is
 // not ready, whatever it says.
 func ReadRelay(m Message, minVersion string) ([]providers.Observation, error) {
-	if Fold(m.Root.Text("outdial")) != "presence" {
+	if callstate.Fold(m.Root.Text("outdial")) != "presence" {
 		return nil, fault.New(fault.Permanent, "read desktop message", "unknown_relay_message", nil)
 	}
 	// Of the page's own words none is kept: an agent types into it.
 	o := providers.Observation{Event: "presence", Reason: events.PresenceReason(m.Root.Text("reason"))}
-	switch Fold(m.Root.Text("status")) {
+	switch callstate.Fold(m.Root.Text("status")) {
 	case "ready":
 		o.Presence, o.State = events.Ready, string(events.Ready)
 	case "notready":

@@ -8,14 +8,15 @@ import (
 	"github.com/outdial/outdial/pkg/events/fault"
 	"github.com/outdial/outdial/pkg/providers"
 	"github.com/outdial/outdial/pkg/providers/acqueon/bus"
+	"github.com/outdial/outdial/pkg/providers/callstate"
 )
 
-// names are Five9's states in either case, from every table of the document,
-// and those of its own documentation that the document leaves out.
-var names = bus.Names{
-	"offered": bus.Offered, "ringingonotherside": bus.Ringing, "talking": bus.Talking,
-	"onhold": bus.Held, "wrapup": bus.AfterCall, "finished": bus.Done,
-}
+// words are Five9's states in either case, from every table of the document, and
+// those of its own documentation that the document leaves out.
+var words = callstate.New(map[callstate.Meaning]string{
+	callstate.Offered: "OFFERED", callstate.Ringing: "RINGING_ON_OTHER_SIDE", callstate.Talking: "TALKING",
+	callstate.Held: "ON_HOLD", callstate.AfterCall: "WRAP_UP", callstate.Done: "FINISHED",
+}, callstate.Traits{})
 
 // understand says what a call's message means.
 func understand(call bus.Object, home string, v providers.View) ([]providers.Observation, error) {
@@ -23,14 +24,12 @@ func understand(call bus.Object, home string, v providers.View) ([]providers.Obs
 	if w.event == "" {
 		return nil, fault.New(fault.Permanent, "read five9 event", "no_event", nil)
 	}
-	switch bus.Fold(w.data.Text("type")) {
+	switch callstate.Fold(w.data.Text("type")) {
 	case "chat", "email", "skillvoicemail":
 		return nil, nil // not a conversation on the telephone
 	}
-	judged := bus.Judge(names.Of(w.event), bus.HistoryOf(v))
-	o := base(w, home, v)
-	o.Call, o.Presence, o.Reason, o.Legs = judged.Call, judged.Presence, judged.Reason, judged.Legs
-	return []providers.Observation{o}, nil
+	said := words.Judge(words.Of(w.event), words.Call(v))
+	return []providers.Observation{callstate.Onto(base(w, home, v), said[0])}, nil
 }
 
 // A wire is a message with its parts found. The depths are kept apart:
@@ -82,7 +81,7 @@ func base(w wire, home string, v providers.View) providers.Observation {
 // telephone reports whether the interaction is a plain call: a preview call or
 // a queue callback is one, too, but none that was dialed by hand.
 func (w wire) telephone() bool {
-	kind := bus.Fold(w.data.Text("type"))
+	kind := callstate.Fold(w.data.Text("type"))
 	return kind == "" || kind == "call"
 }
 
@@ -101,7 +100,7 @@ func (w wire) attrs(customer string, mismatch bool) map[string]string {
 	a := bus.NewAttrs(customer)
 	vars := w.call.Object("CallVariables")
 	a.Add("callType", strings.ToLower(w.call.Text("CallType")))
-	a.Add("callState", bus.Fold(w.state))
+	a.Add("callState", callstate.Fold(w.state))
 	a.Add("interactionCallType", w.data.Text("callType"))
 	a.Add("interactionType", w.data.Text("type"))
 	for _, key := range []string{"distributionMode", "interactionSubType", "locale", "domainName",

@@ -10,41 +10,35 @@ import (
 	"github.com/outdial/outdial/pkg/events/fault"
 	"github.com/outdial/outdial/pkg/providers"
 	"github.com/outdial/outdial/pkg/providers/acqueon/bus"
+	"github.com/outdial/outdial/pkg/providers/callstate"
 )
 
-// names are Webex CC's events, the desktop SDK's and Acqueon's own, folded and
-// without the leading e.
-var names = bus.Names{
-	"agentcontactreserved": bus.Placing, "initiate": bus.Placing, "started": bus.Placing,
-	"agentoffercontact": bus.Offered, "ringing": bus.Ringing, "ringingonotherside": bus.Ringing,
-	"custanswered": bus.Answered, "answered": bus.Answered, "human": bus.Human,
-	"machine": bus.Machine, "agentcontactassigned": bus.Assigned,
-	"agentcontactheld": bus.Held, "hold": bus.Held, "agentcontactunheld": bus.Talking,
-	"unhold": bus.Talking, "agentconsultcreated": bus.Consulting, "agentofferconsult": bus.Consulting,
-	"agentconsulting": bus.Consulting, "consult": bus.Consulting, "swapped": bus.Consulting,
-	"agentconsultended":       bus.ConsultOver,
-	"agentconsultconferenced": bus.Conferencing, "agentconsultconferencing": bus.Conferencing,
-	"participantjoinedconference": bus.Conferencing, "conference": bus.Conferencing,
-	"agentoffercontactrona": bus.Missed, "agentcontactofferrona": bus.Missed,
-	"agentinvitefailed": bus.Missed, "agentcontactassignfailed": bus.Missed,
-	"agentblindtransferred": bus.Transferred, "agentconsulttransferred": bus.Transferred,
-	"agentvteamtransferred": bus.Transferred, "agentvteamtransfer": bus.Transferred,
-	"agentconferencetransferred": bus.Transferred, "agentoutboundfailed": bus.Failed,
-	"agentcontactended": bus.Over, "contactended": bus.Over, "dropped": bus.Over,
-	"agentwrapup": bus.AfterCall, "acw": bus.AfterCall, "wrapup": bus.AfterCall,
-	"agentwrappedup": bus.Done, "clearcontact": bus.Done,
-	"callrecordingstarted": bus.RecordingOn, "contactrecordingstarted": bus.RecordingOn,
-	"contactrecordingresumed": bus.RecordingOn, "callrecordingresumed": bus.RecordingOn,
-	"callrecordingstopped": bus.RecordingOff, "callrecordingended": bus.RecordingOff,
-	"callrecordingpaused": bus.RecordingOff, "contactrecordingpaused": bus.RecordingOff,
-}
+// traits: Webex CC has no talking of its own, and its SDK writes an e before its
+// events.
+var traits = callstate.Traits{Lead: "e", NoTalking: true}
+
+// words are Webex CC's events, the desktop SDK's and Acqueon's own.
+var words = callstate.New(map[callstate.Meaning]string{
+	callstate.Placing: "AgentContactReserved Initiate Started", callstate.Assigned: "AgentContactAssigned",
+	callstate.Offered: "AgentOfferContact", callstate.Ringing: "Ringing RingingOnOtherSide",
+	callstate.Answered: "CustAnswered Answered", callstate.Human: "Human", callstate.Machine: "Machine",
+	callstate.Talking: "AgentContactUnheld Unhold", callstate.Held: "AgentContactHeld Hold",
+	callstate.Consulting:  "AgentConsultCreated AgentOfferConsult AgentConsulting Consult Swapped",
+	callstate.ConsultOver: "AgentConsultEnded", callstate.Failed: "AgentOutboundFailed",
+	callstate.Conferencing: "AgentConsultConferenced AgentConsultConferencing ParticipantJoinedConference Conference",
+	callstate.Transferred:  "AgentBlindTransferred AgentConsultTransferred AgentVteamTransferred AgentVteamTransfer AgentConferenceTransferred",
+	callstate.Missed:       "AgentOfferContactRona AgentContactOfferRona AgentInviteFailed AgentContactAssignFailed",
+	callstate.Over:         "AgentContactEnded ContactEnded DROPPED",
+	callstate.AfterCall:    "AgentWrapup acw WrapUp", callstate.Done: "AgentWrappedUp ClearContact",
+	callstate.RecordingOn:  "CallRecordingStarted ContactRecordingStarted ContactRecordingResumed CallRecordingResumed",
+	callstate.RecordingOff: "CallRecordingStopped CallRecordingEnded CallRecordingPaused ContactRecordingPaused",
+}, traits)
 
 // states are the interaction's states, for a message that names no event.
-var states = bus.Names{
-	"new": bus.Offered, "connected": bus.Assigned, "consulting": bus.Consulting,
-	"consult": bus.Consulting, "conference": bus.Conferencing, "postcall": bus.Over,
-	"wrapup": bus.AfterCall,
-}
+var states = callstate.New(map[callstate.Meaning]string{
+	callstate.Offered: "new", callstate.Assigned: "connected", callstate.Consulting: "consulting consult",
+	callstate.Conferencing: "conference", callstate.Over: "post_call", callstate.AfterCall: "wrapUp",
+}, traits)
 
 // understand says what a call's message means.
 func understand(call bus.Object, home string, v providers.View) ([]providers.Observation, error) {
@@ -76,7 +70,7 @@ func dissect(call bus.Object) wire {
 	}
 	w.state = cmp.Or(w.fields.Text("CallState"), w.inter.Text("state"))
 	w.event = call.Text("event")
-	if inner := w.data.Text("type"); w.event == "" && bus.Fold(inner) != "routingmessage" {
+	if inner := w.data.Text("type"); w.event == "" && callstate.Fold(inner) != "routingmessage" {
 		w.event = inner
 	}
 	people := w.inter.Objects("participants")
@@ -85,7 +79,7 @@ func dissect(call bus.Object) wire {
 	}
 	for _, p := range people {
 		joined, _ := p.Bool("hasJoined")
-		switch bus.Fold(cmp.Or(p.Text("pType"), p.Text("type"))) {
+		switch callstate.Fold(cmp.Or(p.Text("pType"), p.Text("type"))) {
 		case "customer":
 			if w.customer == nil {
 				w.customer = p
@@ -107,15 +101,18 @@ func (w wire) customerJoined() bool {
 	return joined && !dialing
 }
 
-func (w wire) meaning() bus.Meaning {
-	m := names.Of(w.event)
+func (w wire) word() callstate.Word {
+	said := words.Of(w.event)
 	if w.event == "" {
-		m = states.Of(w.state)
+		said = states.Of(w.state)
 	}
-	if m == bus.Assigned && w.customerJoined() {
-		return bus.Talking
+	switch {
+	case said.Means == callstate.Assigned && w.customerJoined():
+		said.Means = callstate.Talking
+	case said.Means == callstate.Failed:
+		said.Reason = failure(w.reason())
 	}
-	return m
+	return said
 }
 
 // observe tells what the event says, and what its participants prove besides:
@@ -123,49 +120,52 @@ func (w wire) meaning() bus.Meaning {
 // agent is in wrap-up (WXC-38).
 func observe(w wire, home string, v providers.View) []providers.Observation {
 	base := base(w, home, v)
-	meaning, history := w.meaning(), bus.HistoryOf(v)
-	// Webex CC has no talking of its own: answered is as far as it goes.
-	history.Talked = history.Talked || v.CallState == events.Answered && !v.Machine
-	history.Rang = history.Rang || w.agentJoined && w.customer != nil
+	word, call := w.word(), words.Call(v)
+	call.Rang = call.Rang || w.agentJoined && w.customer != nil
 
 	var out []providers.Observation
-	say := func(m bus.Meaning) { out = append(out, merge(bus.Judge(m, history), base, w)) }
+	say := func(said callstate.Word) {
+		for _, o := range words.Judge(said, call) {
+			out = append(out, merge(o, base, w))
+		}
+	}
 
-	proof := w.customerJoined() && w.agentJoined && !history.Talked && !history.Machine
-	switch meaning {
-	case bus.Talking, bus.Answered, bus.Human, bus.Machine, bus.Held, bus.Consulting, bus.ConsultOver,
-		bus.Conferencing, bus.Transferred, bus.Missed, bus.Failed:
+	proof := w.customerJoined() && w.agentJoined && !call.Talked && !call.Machine
+	switch word.Means {
+	case callstate.Talking, callstate.Answered, callstate.Human, callstate.Machine, callstate.Held, callstate.Consulting,
+		callstate.ConsultOver, callstate.Conferencing, callstate.Transferred, callstate.Missed, callstate.Failed:
 		proof = false
-	case bus.Offered:
-		say(meaning)
+	case callstate.Offered:
+		say(word)
 	}
 	if proof {
-		say(bus.Talking)
+		say(callstate.Word{Means: callstate.Talking})
 		out[len(out)-1].Inferred = true // when they were joined is not in this message
-		history.Talked = true
+		call.Talked = true
 	}
-	if meaning != bus.Offered && !(proof && (meaning == bus.Placing || meaning == bus.Assigned)) {
-		say(meaning)
+	if word.Means != callstate.Offered && !(proof && (word.Means == callstate.Placing || word.Means == callstate.Assigned)) {
+		say(word)
 	}
-	if meaning == bus.Failed {
-		out[len(out)-1].Reason = failure(w.reason())
+	if flag := wrapUp(w, word.Means, call); flag != callstate.Other {
+		say(callstate.Word{Means: flag})
 	}
-	return append(out, wrapUp(w, base, meaning, history, v)...)
+	return out
 }
 
 // wrapUp is what the agent's own flags add to an event that does not name it.
-func wrapUp(w wire, base providers.Observation, m bus.Meaning, h bus.History, v providers.View) []providers.Observation {
+func wrapUp(w wire, m callstate.Meaning, c callstate.Call) callstate.Meaning {
 	in, _ := w.agent.Bool("isWrapUp")
 	done, _ := w.agent.Bool("isWrappedUp")
-	silent := m == bus.Over || m == bus.Transferred || m == bus.Other || m == bus.RecordingOff
-	if !silent || (!in && !done) || v.CallState == events.WrappedUp || (!h.Talked && m == bus.Over) {
-		return nil
+	silent := m == callstate.Over || m == callstate.Transferred || m == callstate.Other || m == callstate.RecordingOff
+	switch {
+	case !silent || c.State == events.WrappedUp || !c.Talked && m == callstate.Over:
+		return callstate.Other
+	case done:
+		return callstate.Done
+	case in:
+		return callstate.AfterCall
 	}
-	meaning := bus.AfterCall
-	if done {
-		meaning = bus.Done
-	}
-	return []providers.Observation{merge(bus.Judge(meaning, h), base, w)}
+	return callstate.Other
 }
 
 // base is what every observation of the message shares.
@@ -202,7 +202,7 @@ func base(w wire, home string, v providers.View) providers.Observation {
 func (w wire) address() string {
 	details := w.inter.Object("callProcessingDetails")
 	direction := cmp.Or(w.inter.Object("contactDirection").Text("type"), w.fields.Text("Type"))
-	if bus.Fold(direction) == "inbound" {
+	if callstate.Fold(direction) == "inbound" {
 		return cmp.Or(w.fields.Text("fromAddress"), w.actual.Text("fromAddress"), details.Text("ani"))
 	}
 	return cmp.Or(w.fields.Text("toAddress"), w.actual.Text("toAddress"), details.Text("dnis"), w.customer.Text("id"))

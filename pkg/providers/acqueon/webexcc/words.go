@@ -8,12 +8,13 @@ import (
 	"github.com/outdial/outdial/pkg/events"
 	"github.com/outdial/outdial/pkg/providers"
 	"github.com/outdial/outdial/pkg/providers/acqueon/bus"
+	"github.com/outdial/outdial/pkg/providers/callstate"
 )
 
 // canonicalState is the one spelling of an interaction's state: wrapUp,
 // WRAP_UP and wrap_up are wrapup, consult is consulting; unknown ones are kept.
 func canonicalState(s string) string {
-	if f := bus.Fold(s); f != "consult" {
+	if f := callstate.Fold(s); f != "consult" {
 		return f
 	}
 	return "consulting"
@@ -36,7 +37,7 @@ func code(reason string) string {
 
 // failure reads the provider's word for a call that could not be placed.
 func failure(reason string) string {
-	f := bus.Fold(reason)
+	f := callstate.Fold(reason)
 	for _, r := range []struct{ has, means string }{
 		{"busy", events.EndBusy},
 		{"noanswer", events.EndNoAnswer}, {"notanswered", events.EndNoAnswer}, {"unanswered", events.EndNoAnswer},
@@ -52,8 +53,7 @@ func failure(reason string) string {
 // merge puts what an event means into what its message holds. The event's own
 // word on the legs wins; the participants fill in what it leaves open.
 func merge(judged, base providers.Observation, w wire) providers.Observation {
-	base.Call, base.Presence, base.Reason, base.Legs = judged.Call, judged.Presence, judged.Reason, judged.Legs
-	legs := legsOf(w)
+	base, legs := callstate.Onto(base, judged), legsOf(w)
 	base.Legs.Customer = cmp.Or(base.Legs.Customer, legs.Customer)
 	base.Legs.Agent = cmp.Or(base.Legs.Agent, legs.Agent)
 	return base
