@@ -3,6 +3,7 @@ package log
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -180,6 +181,33 @@ func told(ctx context.Context, js jetstream.JetStream, tenant string, from, befo
 		return true
 	})
 	return records, err
+}
+
+// Past tells of the last events that are stored of all calls, so many at the most,
+// in their order: of those that are wanted by name. What cannot be read is left
+// out. It is a walk without a subject's filter, as History is.
+func Past(ctx context.Context, js jetstream.JetStream, most uint64, want func(events.Name) bool, take func(events.Record)) error {
+	last, err := LastSequence(ctx, js, events.StreamCalls, ">")
+	if errors.Is(err, ErrNone) {
+		return nil
+	}
+	if err == nil {
+		c := jetstream.OrderedConsumerConfig{DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: last - min(last-1, most)}
+		_, err = walk(ctx, js, c, func(m jetstream.Msg) bool {
+			_, _, _, _, name, _ := events.ParseLogSubject(m.Subject())
+			if !want(name) {
+				return true
+			}
+			if r, err := events.DecodeRecord(m.Subject(), events.Header(m.Headers()), m.Data()); err == nil {
+				take(r)
+			}
+			return true
+		})
+	}
+	if err != nil {
+		return transient("look through the log", CodeUnavailable, err)
+	}
+	return nil
 }
 
 // ReadAll reads calls from the leader, some at a time. unread are those whose

@@ -51,11 +51,13 @@ func (s *Service) hearsOfCalls() bool {
 }
 
 // callLane is under which name a message is heard that names no agent.
-func callLane(m *message, seen []providers.Observation) string {
-	if names := saidNames(m.conn.Name, seen[0]); m.conn.Provider.Can.Progress.OfCalls() && len(names) > 0 {
-		return names[0]
+func (s *Service) callLane(m *message, seen []providers.Observation) string {
+	names := saidNames(m.conn.Name, seen[0])
+	if !m.conn.Provider.Can.Progress.OfCalls() || len(names) == 0 {
+		return ""
 	}
-	return ""
+	s.calls.note(names)
+	return names[0]
 }
 
 // onCallNews carries out an item about a call that is known by its names alone,
@@ -86,7 +88,7 @@ func (s *Service) onCallNews(ctx context.Context, d worker.Delivery, m *message)
 			return before(func() error { return s.applyToCalls(ctx, &own) })
 		}
 		return s.applyToCalls(ctx, &own)
-	}, unique(names)...)
+	}, s.calls.lanes(names)...)
 }
 
 // before carries out a message on the way to a later one. That it cannot be read,
@@ -111,18 +113,15 @@ func before(do func() error) (err error) {
 	return fault.New(fault.Transient, "carry out what came before", log.CodeUnavailable, err)
 }
 
-// unique are the names, each once. Through may be told of a message by one alone.
-func unique(names []string) []string {
-	slices.Sort(names)
-	return slices.Compact(names)
-}
-
 // findCalls lists the calls of ours that an item may be about. What was dialed a
 // moment ago may not have been heard here, so before it is anybody else's
 // everything is heard that was stored when it came.
 func (s *Service) findCalls(ctx context.Context, m *message, names []string) ([]log.Ref, error) {
 	if len(names) == 0 {
 		return nil, nil
+	}
+	if s.calls.isRecalling() {
+		return nil, worker.Snooze(time.Second, "the names of calls that are over")
 	}
 	if refs := s.calls.find(names); len(refs) > 0 {
 		return refs, nil

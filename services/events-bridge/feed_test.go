@@ -279,6 +279,64 @@ func TestAFeedThatDoesNotMoveIsSaidToBeStuck(t *testing.T) {
 	}
 }
 
+// Whatever a feed's pages look like: everything good in them is stored, in their
+// order, and the next look goes on behind it.
+func TestABadPageLosesNothing(t *testing.T) {
+	t.Parallel()
+	for story, tc := range map[string]struct {
+		items  int
+		change func(page *providers.Page, cursor string)
+		stored int
+	}{
+		"empty, with a new cursor": {4, func(p *providers.Page, cursor string) {
+			if cursor == "" {
+				*p = providers.Page{Next: "0", More: true}
+			}
+		}, 4},
+		"a page again": {4, func(p *providers.Page, cursor string) {
+			if cursor == "2" {
+				p.Items = append(p.Items, p.Items[0])
+			}
+		}, 4},
+		"ten thousand items": {1, func(p *providers.Page, cursor string) {
+			for i := 0; cursor == "" && i < 10_000; i++ {
+				p.Items = append(p.Items, []byte(`{"id":"many`+strconv.Itoa(i)+`"}`))
+			}
+		}, 10_001},
+		"broken items between": {2, func(p *providers.Page, _ string) {
+			p.Items = slices.Insert(p.Items, min(1, len(p.Items)), []byte("{"), []byte{0xff, 0}, nil)
+		}, 5},
+		"more said, nothing there": {4, func(p *providers.Page, cursor string) { p.More = cursor != "4" }, 4},
+	} {
+		t.Run(story, func(t *testing.T) {
+			t.Parallel()
+			w, x, s := newFeedWorld(t), &tape{}, &shelf{}
+			for i := range tc.items {
+				s.put(t, noon, item{ID: strconv.Itoa(i), Event: events.Ringing})
+			}
+			s.change = func(p providers.Page, cursor string) (providers.Page, error) {
+				p.Items = slices.Clone(p.Items)
+				tc.change(&p, cursor)
+				return p, nil
+			}
+			read := w.reads(x, w, feedOf(s))
+			for range 3 {
+				if err := read(); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if len(w.raws) != tc.stored || x.cursor != strconv.Itoa(tc.items) {
+				t.Errorf("%d of %d stored, cursor %q", len(w.raws), tc.stored, x.cursor)
+			}
+			for _, d := range w.raws[:min(len(w.raws), 100)] { // what cannot be read harms whoever is delivered it alone
+				if err := w.understands(d); err != nil && fault.Of(err) != fault.Permanent {
+					t.Error(err)
+				}
+			}
+		})
+	}
+}
+
 // A cursor that its provider has forgotten is given up, and the feed is read
 // from the oldest call that news is waited for.
 func TestAForgottenCursorIsGivenUp(t *testing.T) {

@@ -24,6 +24,10 @@ type finder struct {
 	names  map[log.Ref][]string
 	closed []log.Ref // the oldest first
 	unheld map[string]map[log.Ref]bool
+	beside [2]map[string][]string // since when many were noted, and before
+	// recalls: closed calls are looked for in the log at every beginning; until
+	// that has ended, recalling.
+	recalls, recalling bool
 }
 
 func newFinder(most int) *finder {
@@ -38,6 +42,21 @@ func (f *finder) reset() {
 	defer f.mu.Unlock()
 	f.by, f.names, f.closed = map[string][]log.Ref{}, map[log.Ref][]string{}, nil
 	f.unheld = map[string]map[log.Ref]bool{}
+	f.recalling = f.recalls
+}
+
+// begin says that closed calls are going to be recalled, now and after every reset.
+func (f *finder) begin() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.recalls, f.recalling = true, true
+}
+
+// isRecalling says that closed calls are being looked for.
+func (f *finder) isRecalling() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.recalling
 }
 
 // A name is under what a provider knows a call, on one connection.
@@ -50,11 +69,41 @@ func namesOf(conn string, c *lifecycle.Call) []string {
 	if c.Dialing == nil || c.Request == nil {
 		return nil
 	}
-	names := []string{attemptName(conn, c.Dialing.Attempt), numberName(conn, c.Request.Request.To)}
-	if id := bound(c); id != "" {
+	return callNames(conn, c.Dialing.Attempt, c.Request.Request.To, bound(c))
+}
+
+func callNames(conn, attempt, to, id string) []string {
+	names := []string{attemptName(conn, attempt), numberName(conn, to)}
+	if id != "" {
 		names = append(names, idName(conn, id))
 	}
 	return names
+}
+
+// note keeps which names news has said together, so that news by one of them
+// alone comes after it: an item is heard in the lane of its first name.
+func (f *finder) note(said []string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.beside[0] == nil || len(f.beside[0]) >= mostHeld {
+		f.beside = [2]map[string][]string{{}, f.beside[0]}
+	}
+	for _, name := range said[1:] {
+		if lanes := f.beside[0][name]; !slices.Contains(lanes, said[0]) {
+			f.beside[0][name] = append(lanes, said[0])
+		}
+	}
+}
+
+// lanes are the names, and those under which news was heard that said them too.
+func (f *finder) lanes(names []string) []string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, name := range names {
+		names = append(append(names, f.beside[0][name]...), f.beside[1][name]...)
+	}
+	slices.Sort(names) // of a message it may be told by one of them alone
+	return slices.Compact(names)
 }
 
 // saidNames are the names by which an observation speaks of a call. The first is
@@ -86,12 +135,17 @@ func (f *finder) take(r events.Record, conn string, c *lifecycle.Call) {
 		return
 	}
 	for _, name := range namesOf(conn, c) {
-		if !slices.Contains(f.names[ref], name) {
-			f.names[ref] = append(f.names[ref], name)
-			f.by[name] = append(f.by[name], ref)
-		}
+		f.name(ref, name)
 	}
 	f.awaits(conn, ref, c.Open() && c.Dialing != nil && bound(c) == "")
+}
+
+// name has a call go by a name. The caller holds the lock.
+func (f *finder) name(ref log.Ref, name string) {
+	if !slices.Contains(f.names[ref], name) {
+		f.names[ref] = append(f.names[ref], name)
+		f.by[name] = append(f.by[name], ref)
+	}
 }
 
 // awaits keeps of which calls a connection's id is not known yet.
@@ -106,7 +160,7 @@ func (f *finder) awaits(conn string, ref log.Ref, is bool) {
 	}
 }
 
-// gone lets the oldest closed calls go.
+// gone notes that a call is closed.
 func (f *finder) gone(ref log.Ref) {
 	for _, of := range f.unheld {
 		delete(of, ref)
@@ -115,6 +169,11 @@ func (f *finder) gone(ref log.Ref) {
 		return
 	}
 	f.closed = append(f.closed, ref)
+	f.trim()
+}
+
+// trim lets the oldest closed calls go.
+func (f *finder) trim() {
 	for len(f.closed) > f.most {
 		old := f.closed[0]
 		f.closed = f.closed[1:]

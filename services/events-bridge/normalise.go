@@ -40,7 +40,7 @@ func (s *Service) laneOf(m *message) string {
 		return ""
 	}
 	if seen[0].Agent == "" || m.conn.Provider.Can.Presence.Unsaid() { // an agent it names is one of the call's names
-		return callLane(m, seen)
+		return s.callLane(m, seen)
 	}
 	return providerKey(m.conn.Tenant, m.conn.Name, seen[0].Agent)
 }

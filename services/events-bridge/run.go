@@ -12,6 +12,7 @@ import (
 	"github.com/outdial/outdial/internal/log"
 	"github.com/outdial/outdial/internal/runtime"
 	"github.com/outdial/outdial/pkg/events"
+	"github.com/outdial/outdial/pkg/events/fault"
 	"github.com/outdial/outdial/pkg/providers"
 )
 
@@ -44,12 +45,13 @@ func Run(ctx context.Context, h *runtime.Host, o RunOptions) error {
 	}
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	anew := make(chan struct{}, 1)
+	anew, recall := make(chan struct{}, 1), make(chan struct{}, 1)
 	if err := h.Follow(ctx, events.StreamAgents, s.Follow, func() { s.Forget(); poke(anew) }); err != nil {
 		return err
 	}
 	if s.hearsOfCalls() {
-		if err := h.Follow(ctx, events.StreamCalls, s.FollowCall, s.calls.reset); err != nil {
+		s.calls.begin()
+		if err := h.Follow(ctx, events.StreamCalls, s.FollowCall, func() { s.calls.reset(); poke(recall) }); err != nil {
 			return err
 		}
 	}
@@ -70,6 +72,7 @@ func Run(ctx context.Context, h *runtime.Host, o RunOptions) error {
 	var wg sync.WaitGroup
 	wg.Go(func() { raws.keep(ctx, anew) })
 	wg.Go(func() { s.pollDue(ctx) })
+	wg.Go(func() { s.recall(ctx, h, recall) })
 	wg.Go(func() { s.keepFeeds(ctx) })
 	wg.Go(func() { every(ctx, 5*s.PollEvery, nil, func() { s.AskDesktops(pages) }) })
 	wg.Go(func() { h.Beat(ctx, s.Process(), s.Alive) })
@@ -81,6 +84,30 @@ func Run(ctx context.Context, h *runtime.Host, o RunOptions) error {
 	err = errors.Join(err, pages.close(end))
 	wg.Wait()
 	return err
+}
+
+// recall looks for the calls that were over before this process heard anything,
+// and again when the log is heard from its beginning, until ctx ends.
+func (s *Service) recall(ctx context.Context, h *runtime.Host, again <-chan struct{}) {
+	for s.calls.isRecalling() {
+		past := s.recollection()
+		err := log.Past(ctx, h.JS, recallSpan, recollects, past.take)
+		switch {
+		case ctx.Err() != nil:
+			return
+		case err != nil:
+			h.Logger.WarnContext(ctx, "the calls that are over cannot be looked through now; news by name waits", "code", fault.Code(err))
+			rest(ctx, time.Second)
+			continue
+		}
+		past.done()
+		select {
+		case <-ctx.Done():
+			return
+		case <-again:
+			s.calls.begin()
+		}
+	}
 }
 
 // openDoors are the doors of desktops, of each product one. An agent's desktop

@@ -30,7 +30,7 @@ const (
 )
 
 func controls() []control {
-	return append(slices.Concat(complianceControls(), fairnessControls(), simulationControls(), paceControls()), []control{
+	return append(slices.Concat(complianceControls(), fairnessControls(), simulationControls(), paceControls(), feedControls()), []control{
 		{
 			invariant: "I1", guard: "MayDial", file: start,
 			old: "	p, as := c.Passed, c.Assigned\n	switch {\n",
