@@ -211,11 +211,11 @@ type doctorCmd struct {
 }
 
 func (c *doctorCmd) Run(e *env) error {
-	cfg, err := c.load(e, c.UnsafeFsync)
+	cfg, err := c.read(e, config.Options{ReadOnly: true, BeforeStart: true, NoRoster: true, UnsafeFsync: c.UnsafeFsync})
 	if err != nil {
 		return err
 	}
-	_, roster := c.read(e, config.Options{ReadOnly: true, UnsafeFsync: c.UnsafeFsync})
+	_, roster := c.read(e, config.Options{ReadOnly: true, BeforeStart: true, UnsafeFsync: c.UnsafeFsync})
 	return ops.Doctor(e.ctx, ops.DoctorOptions{Config: cfg, Roster: roster, Unsafe: c.UnsafeFsync, Getenv: e.getenv, Out: e.out})
 }
 

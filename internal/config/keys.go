@@ -20,7 +20,11 @@ func (l *loader) checkKey(path, name string, t Tenant) (keyless bool) {
 	}
 	found := l.open(path, &t.Key)
 	switch {
-	case !found:
+	case !found && l.BeforeStart && l.mayMake(path, name):
+		l.warnings = append(l.warnings, path+" is not there yet; "+l.maker()+" makes it. Keep a copy then")
+		made := base64.StdEncoding.EncodeToString(events.NewKey())
+		t.Key.value = &made
+	case !found && !l.BeforeStart:
 		return l.mayMake(path, name)
 	case !t.Key.IsOpen():
 		return false
@@ -40,13 +44,13 @@ func (l *loader) checkKey(path, name string, t Tenant) (keyless bool) {
 func (l *loader) mayMake(path, name string) bool {
 	const how = "; put the tenant's key there, or make one: openssl rand -base64 32"
 	switch {
-	case l.ReadOnly:
+	case l.ReadOnly && !l.BeforeStart:
 		l.judge(path, missingFile+"; %s makes it if everything is on loopback", l.maker())
 	case !l.cfg.Loopback():
 		l.judge(path, missingFile+", and it is made only where everything is on loopback"+how)
 	case l.known(name):
 		l.judge(path, missingFile+", but the store has requests of this tenant; a new key would forget its do-not-call list; bring the old key back")
-	case l.cfg.NATS.URL != "" && !l.Provision:
+	case l.cfg.NATS.URL != "" && !l.Provision && !l.BeforeStart:
 		l.judge(path, missingFile+"; run `outdial provision` first, it makes the key and the streams")
 	default:
 		return true

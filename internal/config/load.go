@@ -27,6 +27,9 @@ type Options struct {
 	// ReadOnly makes no key: a missing one is a fault. For commands that only
 	// look.
 	ReadOnly bool
+	// BeforeStart, with ReadOnly, takes no fault in a key that the first start
+	// makes: the configuration then has one that nobody keeps, and a warning.
+	BeforeStart bool
 	// Provision makes a missing key also for a server elsewhere: for the one
 	// command that prepares such a server, and after which services start.
 	Provision bool

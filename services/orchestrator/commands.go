@@ -263,8 +263,11 @@ func (s *Service) onExplain(ctx context.Context, tenant string, body []byte) (an
 type cancelRequest struct {
 	CallRef
 	Campaign string `json:"campaign,omitempty"`
-	By       string `json:"by,omitempty"`
-	Reason   string `json:"reason,omitempty"`
+	// As is for whom it is asked, operator or upstream, and By the name of who
+	// asks. Without As a name speaks for an operator: so it was before.
+	As     string `json:"as,omitempty"`
+	By     string `json:"by,omitempty"`
+	Reason string `json:"reason,omitempty"`
 }
 
 // Cancelled is what became of one call's cancellation.
@@ -284,6 +287,16 @@ func (s *Service) onCancel(ctx context.Context, tenant string, body []byte) (any
 		return nil, err
 	}
 	in.By, in.Reason = events.Showable(in.By), events.Showable(in.Reason)
+	switch in.As {
+	case events.ByOperator, events.ByUpstream:
+	case "":
+		in.As = events.ByUpstream
+		if in.By != "" {
+			in.As = events.ByOperator
+		}
+	default:
+		return nil, api.BadRequest("as is operator or upstream", events.Fault{Pointer: "/as", Code: "unknown_value", Message: "is operator or upstream"})
+	}
 	if in.Call == "" && in.Source != "" && in.ID != "" {
 		in.Call = events.CallID(tenant, in.Source, in.ID)
 	}
@@ -338,12 +351,8 @@ func (s *Service) cancelOne(ctx context.Context, tenant, id string, in cancelReq
 		if c.Cancel != nil {
 			return nil, nil
 		}
-		by := events.ByUpstream
-		if in.By != "" {
-			by = events.ByOperator
-		}
 		return log.NextOfCall(c, events.Orchestrator, events.CancelRequested, s.Now(),
-			&events.CallCancelRequested{By: by, Reason: in.Reason})
+			&events.CallCancelRequested{By: in.As, Reason: in.Reason})
 	})
 	return out, err
 }

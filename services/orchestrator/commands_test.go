@@ -297,6 +297,29 @@ func TestCallCancel(t *testing.T) {
 	}
 }
 
+// Whose wish it was is said by who asks; a name alone says it of an operator.
+func TestACancellationIsOnRecordAsWhoseItWas(t *testing.T) {
+	t.Parallel()
+	for body, want := range map[string]string{
+		`{}`: events.ByUpstream, `{"by":"boss"}`: events.ByOperator,
+		`{"as":"upstream","by":"desk 4 of the CRM"}`: events.ByUpstream, `{"as":"operator"}`: events.ByOperator,
+		`{"as":"expiry"}`: "", `{"as":"Operator"}`: "",
+	} {
+		w := newWorld(t)
+		w.enrol("ann")
+		call := w.ask("1", map[string]any{"agent": "ann"})
+		_, err := w.do("call", "cancel", strings.Replace(strings.Replace(body, "{", `{"source":"/crm","id":"1",`, 1), ",}", "}", 1))
+		if want == "" {
+			wantCode(t, err, "400")
+			w.wantCall(call, "requested")
+			continue
+		}
+		if c := w.call(call).Cancel; err != nil || c == nil || c.By != want {
+			t.Errorf("%s: %+v, %v; want %s", body, c, err, want)
+		}
+	}
+}
+
 func TestCallGetAndExplain(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

@@ -92,11 +92,11 @@ func (w *ward) up() error {
 
 // doctor is what `outdial doctor` says.
 func (w *ward) doctor() (string, error) {
-	cfg, err := w.config(config.Options{ReadOnly: true, NoRoster: true})
+	cfg, err := w.config(config.Options{ReadOnly: true, BeforeStart: true, NoRoster: true})
 	if err != nil {
 		return err.Error(), err
 	}
-	_, roster := w.config(config.Options{ReadOnly: true})
+	_, roster := w.config(config.Options{ReadOnly: true, BeforeStart: true})
 	var out bytes.Buffer
 	err = Doctor(w.t.Context(), DoctorOptions{Config: cfg, Roster: roster, Unsafe: !w.safe, Getenv: w.getenv, Out: &out})
 	return out.String(), err
@@ -239,5 +239,28 @@ func TestWhatTheDoctorTellsBesides(t *testing.T) {
 		if !strings.Contains(said, want) {
 			t.Errorf("it does not say %q:\n%s", want, said)
 		}
+	}
+}
+
+// Whoever begins asks the doctor before the first start, when nothing is made
+// yet; where a key is missing that nobody will make, that is a finding as ever.
+func TestTheDoctorIsAskedBeforeTheFirstStart(t *testing.T) {
+	t.Parallel()
+	w := newWard(t)
+	if err := os.Remove(filepath.Join(w.dir, "acme.key")); err != nil {
+		t.Fatal(err)
+	}
+	said, _ := w.doctor()
+	for _, want := range []string{"  !  warning        tenants.acme.key", "is not there yet; the first `outdial up` makes it", "  ✓  rule sets", "  ✓  providers", "  ✓  addresses"} {
+		if !strings.Contains(said, want) {
+			t.Errorf("it does not say %q:\n%s", want, said)
+		}
+	}
+	if _, err := os.Stat(filepath.Join(w.dir, "acme.key")); err == nil {
+		t.Error("the doctor has made the key")
+	}
+	w.base = "https://api.company.example"
+	if said, err := w.doctor(); err == nil || !strings.Contains(said, "it is made only where everything is on loopback") {
+		t.Errorf("a key that nobody makes: %v\n%s", err, said)
 	}
 }
