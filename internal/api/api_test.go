@@ -100,6 +100,9 @@ func TestCommandsOverNATS(t *testing.T) {
 		if strings.Contains(all, "8675309") || strings.Contains(all, "10.0.0.7") {
 			t.Errorf("%s shows what nobody vetted: %s", call, all)
 		}
+		if strings.Contains(string(m.Data), "null") {
+			t.Errorf("%s: faults that there are none of: %s", call, m.Data)
+		}
 		if call == "bad" && !strings.Contains(string(m.Data), `"/call"`) {
 			t.Errorf("the faults are not told: %s", m.Data)
 		}

@@ -22,8 +22,7 @@ func (l *loader) checkKey(path, name string, t Tenant) (keyless bool) {
 	switch {
 	case !found && l.BeforeStart && l.mayMake(path, name):
 		l.warnings = append(l.warnings, path+" is not there yet; "+l.maker()+" makes it. Keep a copy then")
-		made := base64.StdEncoding.EncodeToString(events.NewKey())
-		t.Key.value = &made
+		t.Key = t.Key.Opened(base64.StdEncoding.EncodeToString(events.NewKey()))
 	case !found && !l.BeforeStart:
 		return l.mayMake(path, name)
 	case !t.Key.IsOpen():

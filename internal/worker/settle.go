@@ -113,7 +113,7 @@ func (c *consumer) hold(ctx context.Context, m jetstream.Msg, d Delivery) ending
 func (c *consumer) park(ctx context.Context, m jetstream.Msg, d Delivery, err error, result string) ending {
 	code := fault.Code(err)
 	note := events.Rejected{
-		Stage: c.rt.cfg.Name, Tenant: c.tenant(d), Stream: c.route.Stream, Sequence: d.Seq, Call: callOf(d),
+		Stage: c.rt.cfg.Name, Tenant: c.tenant(d), Stream: c.route.Stream, Sequence: d.Seq, Call: callOf(d), Connection: connectionOf(d),
 		Deliveries: uint64(max(d.Tries, 0)), At: c.rt.cfg.Clock.Now(),
 		Faults: []events.Fault{{Code: code, Message: result + ", " + fault.Of(err).String()}},
 	}
@@ -133,7 +133,11 @@ func (c *consumer) park(ctx context.Context, m jetstream.Msg, d Delivery, err er
 		c.nak(m, c.rt.cfg.delay(n))
 		return ending{resultRetry, code}
 	}
-	c.log.Log(ctx, level, result, "seq", d.Seq, "subject", shownSubject(d), "code", code)
+	logger := c.log
+	if note.Connection != "" {
+		logger = logger.With("connection", note.Connection)
+	}
+	logger.Log(ctx, level, result, "seq", d.Seq, "subject", shownSubject(d), "code", code)
 	if terr := m.TermWithReason(code); terr != nil {
 		c.log.Warn("the end was not sent; the message will come again", "seq", d.Seq)
 	}
@@ -162,6 +166,15 @@ func shownSubject(d Delivery) string {
 func callOf(d Delivery) string {
 	if f, _, key, _, _, ok := events.ParseLogSubject(d.Subject); ok && f == events.CallFamily {
 		return key
+	}
+	return ""
+}
+
+// connectionOf is whose provider sent a message. Gateways choose the name that
+// they publish under, so it is shown as a stranger's word.
+func connectionOf(d Delivery) string {
+	if p := strings.Split(d.Subject, "."); d.Stream == events.StreamProvider && len(p) == 3 {
+		return events.Showable(p[2])
 	}
 	return ""
 }

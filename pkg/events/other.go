@@ -21,6 +21,7 @@ type Rejected struct {
 	Source     string    `json:"requestSource,omitempty"`
 	ID         string    `json:"requestId,omitempty"`
 	Call       string    `json:"call,omitempty"`
+	Connection string    `json:"connection,omitempty"` // whose provider's message it was
 	Deliveries uint64    `json:"deliveries,omitempty"`
 	At         time.Time `json:"at"`
 }

@@ -130,7 +130,7 @@ func read(w http.ResponseWriter, r *http.Request, limit int64) (body []byte, sta
 // batch takes each event of a batch by itself: one bad one harms no other.
 func (d *HTTPAPI) batch(w http.ResponseWriter, r *http.Request, tenant string, body []byte) {
 	var all []json.RawMessage
-	if err := json.Unmarshal(body, &all); err != nil || len(all) == 0 {
+	if err := json.Unmarshal(body, &all); err != nil || all == nil {
 		answer(w, http.StatusBadRequest, Accepted{Faults: []events.Fault{{Code: "not_a_batch", Message: "a batch is a JSON array of CloudEvents"}}})
 		return
 	}
@@ -159,7 +159,7 @@ func together(seen map[int]bool) int {
 		return http.StatusTooManyRequests
 	case len(seen) > 1:
 		return http.StatusMultiStatus
-	case seen[http.StatusAccepted]:
+	case seen[http.StatusAccepted] || len(seen) == 0: // nothing was asked for, and all of it was taken
 		return http.StatusAccepted
 	}
 	return http.StatusBadRequest
@@ -229,8 +229,8 @@ func (d *HTTPAPI) webhook(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "unauthorized: there is no such connection, or its credential (connections.<name>.hook) is missing or wrong; without one only this machine may post", http.StatusUnauthorized)
 		return
 	}
-	if conn.Provider.Reader == nil {
-		http.Error(w, "the connection reads no webhooks", http.StatusNotFound)
+	if why := noWebhooks(conn); why != "" {
+		http.Error(w, why, http.StatusNotFound)
 		return
 	}
 	if !json.Valid(body) {
@@ -259,6 +259,20 @@ func (d *HTTPAPI) webhook(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	w.WriteHeader(http.StatusNoContent)
+}
+
+// noWebhooks is why nothing that is posted for a connection can be understood,
+// "" if it may be. What is asked for with an agent's name, poll by poll, names
+// no agent itself.
+func noWebhooks(conn tenants.Connection) string {
+	p := conn.Provider
+	switch {
+	case p.Reader == nil:
+		return "the connection reads no webhooks"
+	case p.Hook == nil && p.Poller != nil && !p.Can.Progress.OfCalls():
+		return "the connection reads no webhooks: its kind is asked for each agent's status, and what is posted names no agent"
+	}
+	return ""
 }
 
 // split takes apart what a provider posted, where it posts more than one item at

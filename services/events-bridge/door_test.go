@@ -68,7 +68,7 @@ func run(t *testing.T) *running {
 		done <- Run(ctx, r.h, RunOptions{Mux: mux, CallsAge: 72 * time.Hour, Origins: []string{"https://desk.example.com"},
 			Token: func(tenant string) (string, bool) { return "s3cret", tenant == "acme" || tenant == "hidden" },
 			Hook: func(connection string) (door.Credential, bool) {
-				if connection == "tcn" {
+				if connection == "signed" {
 					return signed(), true
 				}
 				return door.Credential{Bearer: "hook"}, connection != "five9"
@@ -185,7 +185,8 @@ func TestTheDoorForDialRequests(t *testing.T) {
 		"every fault at once":          {"/v1/dial-requests/acme", `{"to":"12","priority":77,"frmo":1}`, binary("3"), 400, "/priority"},
 		"no CloudEvent":                {"/v1/dial-requests/acme", good, []string{"Authorization", "Bearer s3cret"}, 400, "faults"},
 		"a batch that is none":         {"/v1/dial-requests/acme", `{}`, []string{"Authorization", "Bearer s3cret", "Content-Type", "application/cloudevents-batch+json"}, 400, "not_a_batch"},
-		"an empty batch":               {"/v1/dial-requests/acme", `[]`, []string{"Authorization", "Bearer s3cret", "Content-Type", "application/cloudevents-batch+json"}, 400, "not_a_batch"},
+		"null for a batch":             {"/v1/dial-requests/acme", `null`, []string{"Authorization", "Bearer s3cret", "Content-Type", "application/cloudevents-batch+json"}, 400, "not_a_batch"},
+		"an empty batch":               {"/v1/dial-requests/acme", `[]`, []string{"Authorization", "Bearer s3cret", "Content-Type", "application/cloudevents-batch+json"}, 202, "[]"},
 		"a tenant without a token":     {"/v1/dial-requests/globex", good, binary("3", "Authorization", ""), 401, "unauthorized"},
 	} {
 		if status, body := r.post(tc.path, tc.body, tc.headers...); status != tc.status || !strings.Contains(body, tc.says) {
@@ -287,6 +288,7 @@ func TestWebhooks(t *testing.T) {
 		"without a token":          {"webex", `{"x":1}`, nil, 401},
 		"for nobody":               {"none", `{"x":1}`, auth, 401},
 		"for one that reads none":  {"mute", `{"x":1}`, auth, 404},
+		"for one that is polled":   {"tcn", `{"statusDesc":"READY"}`, auth, 404},
 		"not JSON":                 {"webex", `{`, auth, 400},
 		"not text":                 {"webex", "\xff", auth, 400},
 		"too large":                {"webex", `"` + strings.Repeat("x", maxBody) + `"`, auth, 413},
@@ -355,7 +357,7 @@ func TestABrokenMessageIsParkedAndTheNextIsHandled(t *testing.T) {
 		t.Fatal(err)
 	}
 	note, _, err := events.DecodeBody[events.Rejected](events.Header(m.Header), m.Data, events.TypeRejected)
-	if err != nil || note.Stream != events.StreamProvider || note.Sequence != 1 || note.Digest == "" || bytes.Contains(m.Data, []byte("7702779401")) {
+	if err != nil || note.Stream != events.StreamProvider || note.Sequence != 1 || note.Connection != "webex" || note.Digest == "" || bytes.Contains(m.Data, []byte("7702779401")) {
 		t.Errorf("%+v, %v", note, err)
 	}
 }

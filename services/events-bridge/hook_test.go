@@ -14,7 +14,7 @@ import (
 	"github.com/outdial/outdial/pkg/events"
 )
 
-// signed is the credential of the connection tcn in these tests.
+// signed is the credential of the connection signed in these tests.
 func signed() door.Credential {
 	return door.Credential{HMAC: door.HMAC{Secret: "s3cret", Header: "X-Signature", Prefix: "sha256=", Algorithm: "sha256", Encoding: "hex",
 		Timestamp: "X-Time", Window: 2 * time.Minute}}
@@ -31,7 +31,7 @@ func signature(at time.Time, body string) []string {
 func TestASignedWebhook(t *testing.T) {
 	t.Parallel()
 	r := run(t)
-	const path, body = "/v1/providers/tcn/events", `{"statusDesc":"READY"}`
+	const path, body = "/v1/providers/signed/events", `{"statusDesc":"READY"}`
 	now := time.Now()
 	for _, tc := range []struct {
 		story, body string
@@ -110,7 +110,7 @@ func TestAStrangerDoesNotLearnWhoIsConfigured(t *testing.T) {
 			if !strings.HasPrefix(want, "401") && kind != "a large one" {
 				t.Errorf("webex, %s, %s: %s", says, kind, want)
 			}
-			for _, conn := range []string{"five9", "tcn", "mute", "none", "2125550142"} {
+			for _, conn := range []string{"five9", "tcn", "signed", "mute", "none", "2125550142"} {
 				if got := r.whole("/v1/providers/"+conn+"/events", body, afar...); got != want {
 					t.Errorf("connection %s, %s, %s:\n%s\nwant\n%s", conn, says, kind, got, want)
 				}

@@ -251,7 +251,7 @@ func TestAWebhookThatFloods(t *testing.T) {
 	if status[http.StatusNoContent]+status[http.StatusTooManyRequests] != 450 || status[http.StatusNoContent] < 400 {
 		t.Errorf("answers %v", status)
 	}
-	if code, answer := r.post("/v1/providers/tcn/events", `{"statusDesc":"READY"}`, signature(time.Now(), `{"statusDesc":"READY"}`)...); code != http.StatusNoContent {
+	if code, answer := r.post("/v1/providers/signed/events", `{"statusDesc":"READY"}`, signature(time.Now(), `{"statusDesc":"READY"}`)...); code != http.StatusNoContent {
 		t.Errorf("another connection: %d %s", code, answer)
 	}
 }

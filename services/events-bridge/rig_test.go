@@ -143,6 +143,7 @@ func newWorld(t *testing.T) *world {
 				Can: providers.Capabilities{Presence: providers.PresencePolled, Talking: true}, Poller: w.p, Reader: tcn.Reader{}}},
 			{Name: "webex", Tenant: "acme", Kind: providers.WebexCC, Provider: webexcc.System().Provider(bus.Config{})},
 			{Name: "five9", Tenant: "acme", Kind: providers.Five9, Provider: five9.System().Provider(bus.Config{})},
+			{Name: "signed", Tenant: "acme", Kind: providers.WebexCC, Provider: webexcc.System().Provider(bus.Config{})},
 			{Name: "mute", Tenant: "acme"},
 		})
 	if err != nil {

@@ -262,7 +262,11 @@ func (s *Service) onRemoveAgent(ctx context.Context, tenant string, body []byte)
 	if err != nil {
 		return nil, err
 	}
-	return map[string]string{"agent": a.ID, "status": "removed"}, s.record(ctx, tenant, "agent.remove", in.By, in.Reason, "", a.ID)
+	out := map[string]string{"agent": a.ID, "status": "removed"}
+	if slices.ContainsFunc(s.Roster[tenant], func(e Enrolment) bool { return e.Agent == a.ID }) {
+		out["note"] = "the configuration lists this agent, and the next start enrols it again; take it out there as well"
+	}
+	return out, s.record(ctx, tenant, "agent.remove", in.By, in.Reason, "", a.ID)
 }
 
 // onReleaseAgent sets an agent free by hand. The call that holds it first gets

@@ -159,6 +159,21 @@ func TestAnAgentOnACallIsNotRemoved(t *testing.T) {
 	}
 }
 
+// Who is in the configuration comes back with it, which whoever removes her must
+// hear; of others there is nothing to say.
+func TestWhoRemovesAnAgentHearsWhetherSheComesBack(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.enrol("ann")
+	w.enrol("bob")
+	w.s.Roster = map[string][]Enrolment{"acme": {{Agent: "ann"}}}
+	for agent, listed := range map[string]bool{"ann": true, "bob": false} {
+		if got, err := w.do("agent", "remove", `{"agent":"`+agent+`"}`); err != nil || strings.Contains(got, "configuration") != listed {
+			t.Errorf("%s: %s, %v", agent, got, err)
+		}
+	}
+}
+
 const release = `{"agent":"ann","reason":"stuck","by":"boss"}`
 
 // onACall is a world in which ann is assigned to a call.
