@@ -56,6 +56,9 @@ type Options struct {
 	Batch bool
 	// Directory builds the tenants and connections; desktops are reached over nc.
 	Directory func(now func() time.Time, nc *nats.Conn) (*tenants.Directory, error)
+	// Machine is the machine's clock, which the server's is compared with; default
+	// time.Now.
+	Machine func() time.Time
 }
 
 // A Host is one service's share of a process.
@@ -76,8 +79,10 @@ type Host struct {
 	talk        time.Duration
 	past        *past
 	following   *Following
+	machine     func() time.Time
 	ready       atomic.Bool
-	paused      sync.Map // the consumers that somebody has paused
+	apart       atomic.Bool // its machine's clock is too far from the server's
+	paused      sync.Map    // the consumers that somebody has paused
 	services    []micro.Service
 }
 
@@ -116,9 +121,17 @@ func (h *Host) open(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
+	h.machine = o.Machine
+	if h.machine == nil {
+		h.machine = time.Now
+	}
+	before := h.machine()
 	stream, err := h.JS.Stream(ctx, events.StreamAgents)
 	if err != nil {
 		return fmt.Errorf("stream %s: %w; run `outdial provision` first", events.StreamAgents, err)
+	}
+	if err := clock.Agree(clock.Ahead(before, h.machine(), stream.CachedInfo().TimeStamp)); err != nil {
+		return err
 	}
 	h.Incarnation = stream.CachedInfo().Created
 	if h.past, err = openPast(ctx, h, o.State); err != nil {
@@ -144,8 +157,10 @@ func (h *Host) open(ctx context.Context, o Options) error {
 func (h *Host) Now() time.Time { return h.Clock.Now() }
 
 // Ready reports whether the service does its work. A dialer on a store that
-// went back in time does not.
-func (h *Host) Ready() bool { return h.Working() && (h.role != events.Dialer || !h.Held()) }
+// went back in time does not, nor does who has another hour.
+func (h *Host) Ready() bool {
+	return h.Working() && !h.apart.Load() && (h.role != events.Dialer || !h.Held())
+}
 
 // Working reports whether the service runs, be it that it holds back.
 func (h *Host) Working() bool { return h.ready.Load() && h.NC.IsConnected() }
@@ -210,6 +225,11 @@ func (h *Host) Run(ctx context.Context, routes ...worker.Route) error {
 	}
 	h.ready.Store(true)
 	defer h.ready.Store(false)
+	ctx, stop := context.WithCancel(ctx)
+	var wg sync.WaitGroup
+	wg.Go(func() { h.watchClock(ctx) })
+	defer wg.Wait()
+	defer stop()
 	return rt.Run(ctx, routes...)
 }
 

@@ -33,6 +33,13 @@ const (
 	OpsConnectionUp   = "connection_up"
 )
 
+// What a service says of its machine's clock: it is too far from the server's, and
+// it is not any more.
+const (
+	OpsClockApart  = "clock_apart"
+	OpsClockAgrees = "clock_agrees"
+)
+
 // Ops is an entry of OPS: an alarm, a connection's ups and downs, or a command
 // with who and why.
 type Ops struct {

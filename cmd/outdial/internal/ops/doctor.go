@@ -102,6 +102,7 @@ func (d *doctor) server(ctx context.Context, nc *nats.Conn, setup runtime.Setup,
 	d.say("streams", app.Compare(ctx, js, setup), "as they should be")
 	d.keys(ctx, js, setup)
 	d.clock(ctx, js, setup)
+	d.clocks(ctx, js)
 	d.room(ctx, js, setup.Tenants())
 	d.keeping(ctx, js)
 	d.store(ctx, js)
@@ -123,6 +124,28 @@ func (d *doctor) clock(ctx context.Context, js jetstream.JetStream, setup runtim
 		return
 	}
 	d.say("clock", err, "not shifted")
+}
+
+// clocks compares this machine's clock with the server's, and tells who has said
+// within a day that its own is apart, and nothing since.
+func (d *doctor) clocks(ctx context.Context, js jetstream.JetStream) {
+	ahead, err := clock.Measure(ctx, js, time.Now)
+	d.say("clocks", errors.Join(err, clock.Agree(ahead)), "this machine's and the server's agree")
+	apart := map[string]events.Ops{}
+	err = readOps(ctx, js, []string{events.OpsSubject("*", events.OpsClockApart), events.OpsSubject("*", events.OpsClockAgrees)}, func(e events.Ops) {
+		who := e.Service + " on " + e.What
+		if delete(apart, who); e.Event == events.OpsClockApart {
+			apart[who] = e
+		}
+	})
+	if err != nil {
+		d.say("clocks", err, "")
+	}
+	for _, who := range slices.Sorted(maps.Keys(apart)) {
+		if e := apart[who]; time.Since(e.At) < 24*time.Hour {
+			d.warn("clocks", fmt.Sprintf("%s said at %s: %s", who, e.At.UTC().Format(time.RFC3339), e.Reason))
+		}
+	}
 }
 
 // roster tells of agents' credentials that are not here. Where somebody else
