@@ -47,8 +47,8 @@ type Capabilities struct {
 	Presence Presence `json:"presence"` // how it is known whether an agent is ready
 	// AwaySeconds is how long an agent is left alone whom it refuses as
 	// events.ReasonNotAvailable, where presence is assumed or none; 0: a minute.
-	AwaySeconds int `json:"awaySeconds,omitempty"`
-	Progress Progress `json:"progress"` // how it is known what becomes of a call
+	AwaySeconds int      `json:"awaySeconds,omitempty"`
+	Progress    Progress `json:"progress"` // how it is known what becomes of a call
 }
 
 // AtDesktop says that the provider is reached by way of the agent's desktop, and
