@@ -62,7 +62,7 @@ func (o Options) withDefaults() Options {
 		o.Desktops = []int{100, 300}
 	}
 	if len(o.Stages) == 0 {
-		o.Stages = []string{"saturation", "latency", "tcn", "waiting", "agents", "processes", "burst", "idle", "pace"}
+		o.Stages = []string{"saturation", "latency", "batching", "tcn", "waiting", "agents", "processes", "burst", "idle", "pace"}
 	}
 	if o.Kept > 0 {
 		o.Stages = append(slices.Clone(o.Stages), "kept")
@@ -125,7 +125,7 @@ type stage struct {
 }
 
 func stages() []stage {
-	return []stage{{"saturation", saturation}, {"latency", latency}, {"tcn", tcnCalls}, {"waiting", waiting}, {"agents", agents}, {"processes", processes},
+	return []stage{{"saturation", saturation}, {"latency", latency}, {"batching", batching}, {"tcn", tcnCalls}, {"waiting", waiting}, {"agents", agents}, {"processes", processes},
 		{"burst", bursts}, {"idle", idle}, {"pace", reserve}, {"replicas", replicas}, {"kept", kept}}
 }
 

@@ -166,6 +166,33 @@ func latency(ctx context.Context, o Options, t *Report) error {
 	})
 }
 
+// batching measures events that go together when many wait beside events that
+// go one by one: at work, and for calls that come alone.
+func batching(ctx context.Context, o Options, t *Report) error {
+	return working(ctx, o, t, "batching off", world{desktops: 100, single: true}, soon(), func(off *load) error {
+		return working(ctx, o, t, "batching on", world{desktops: 100}, soon(), func(on *load) error {
+			if err := pair(ctx, o, t, "batching", "batching on", "batching off", on, off); err != nil {
+				return err
+			}
+			alone := func(l *load, got *[]float64) *contender {
+				return &contender{name: "calls alone", turn: func(ctx context.Context) (sample, error) {
+					waits, _, err := l.steady(ctx, 20, o.Length)
+					*got = append(*got, quantile(waits, 0.5))
+					return sample{}, err
+				}}
+			}
+			var with, without []float64
+			if err := race(ctx, o.pairs(), alone(off, &without), alone(on, &with)); err != nil {
+				return err
+			}
+			t.add("batching.few.dialing.p50", "requested→dialing p50 at 20 calls/s, batching off", "ms", without)
+			t.add("batching.many.dialing.p50", "requested→dialing p50 at 20 calls/s, batching on", "ms", with)
+			t.add("batching.dialing_ratio", "requested→dialing p50, batching on / off", "", beside(with, without), most(1.1))
+			return nil
+		})
+	})
+}
+
 // tcnPrepares is how long the simulated TCN takes to prepare a dial. It is no
 // multiple of a poll's interval: what is waited for between looks shows.
 const tcnPrepares = 130 * time.Millisecond
@@ -218,7 +245,7 @@ func waiting(ctx context.Context, o Options, t *Report) error {
 func agents(ctx context.Context, o Options, t *Report) error {
 	return working(ctx, o, t, "100 agents", world{desktops: 100}, soon(), func(few *load) error {
 		return working(ctx, o, t, "2,000 agents", world{desktops: 2000}, soon(), func(many *load) error {
-			return pair(ctx, o, t, "agents", "2,000 agents", "100 agents", many, few, 0.9)
+			return pair(ctx, o, t, "agents", "2,000 agents", "100 agents", many, few, least(0.9))
 		})
 	})
 }
@@ -231,13 +258,13 @@ func processes(ctx context.Context, o Options, t *Report) error {
 	}
 	return working(ctx, o, t, "1 process of each", world{desktops: 100, copies: 1}, soon(), func(one *load) error {
 		return working(ctx, o, t, "3 processes of each", world{desktops: 100, copies: 3}, soon(), func(three *load) error {
-			return pair(ctx, o, t, "processes", "3 processes of each service", "1 process of each service", three, one, 1)
+			return pair(ctx, o, t, "processes", "3 processes of each service", "1 process of each service", three, one, least(1))
 		})
 	})
 }
 
 // pair has two worlds take turns with a hundred calls in flight.
-func pair(ctx context.Context, o Options, t *Report, name, what, than string, a, b *load, want float64) error {
+func pair(ctx context.Context, o Options, t *Report, name, what, than string, a, b *load, want ...goal) error {
 	turn := func(l *load) func(context.Context) (sample, error) {
 		return func(ctx context.Context) (sample, error) { return l.saturate(ctx, 100, o.warm(), o.Length) }
 	}
@@ -247,7 +274,7 @@ func pair(ctx context.Context, o Options, t *Report, name, what, than string, a,
 	}
 	second.report(t, name+".few", than)
 	first.report(t, name+".many", what)
-	t.add(name+".rate_ratio", "calls/s, "+what+" / "+than, "", beside(first.rates(), second.rates()), least(want))
+	t.add(name+".rate_ratio", "calls/s, "+what+" / "+than, "", beside(first.rates(), second.rates()), want...)
 	return nil
 }
 

@@ -36,6 +36,7 @@ type world struct {
 	company  string // where the simulated TCN is
 	copies   int    // processes of each service, on servers of their own; 0: `outdial up`
 	replicas int    // servers, where they are of their own; default 1
+	single   bool   // events go to the log one by one, however many wait
 }
 
 // A process is one that is measured, or what it stands on.
@@ -87,7 +88,7 @@ func newSubject(o Options, w world) (*subject, error) {
 	}
 	var b strings.Builder
 	if w.copies == 0 {
-		fmt.Fprintf(&b, "nats: {listen: %q, monitor: %q, store: %q}\n", s.nats[0], s.watch[0], filepath.Join(dir, "nats"))
+		fmt.Fprintf(&b, "nats: {listen: %q, monitor: %q, store: %q, batch: %t}\n", s.nats[0], s.watch[0], filepath.Join(dir, "nats"), !w.single)
 	} else {
 		fmt.Fprintf(&b, "nats: {url: %q, monitor: %q, maxStore: 8GiB}\nredis: {url: %q}\n", s.url(), "http://"+strings.Join(s.watch, ",http://"), redisbin.URL(s.socket()))
 	}
