@@ -29,7 +29,7 @@ const AsProgram = "OUTDIAL_BENCH_AS_PROGRAM"
 // Options say what to measure.
 type Options struct {
 	Quick    bool
-	Stages   []string      // none: all but replicas and kept
+	Stages   []string      // none: all but replicas and kept, and if quick burst
 	Desktops []int         // how many each time beside the floor; none: 100 and 300
 	Rounds   int           // turns of each; 0: 5, or 3 if quick
 	Length   time.Duration // of a turn; 0: 6 s, or 1 s if quick
@@ -62,7 +62,10 @@ func (o Options) withDefaults() Options {
 		o.Desktops = []int{100, 300}
 	}
 	if len(o.Stages) == 0 {
-		o.Stages = []string{"saturation", "latency", "batching", "tcn", "waiting", "agents", "processes", "burst", "idle", "pace"}
+		o.Stages = []string{"saturation", "latency", "batching", "tcn", "waiting", "agents", "processes", "idle", "pace"}
+		if !o.Quick {
+			o.Stages = append(o.Stages, "burst")
+		}
 	}
 	if o.Kept > 0 {
 		o.Stages = append(slices.Clone(o.Stages), "kept")
