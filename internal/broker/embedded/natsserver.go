@@ -189,7 +189,7 @@ func loopback(what, addr string) (string, int, error) {
 
 // Client connects within the process, without a socket.
 func (s *Server) Client(o ...nats.Option) (*nats.Conn, error) {
-	nc, err := nats.Connect("", append([]nats.Option{nats.InProcessServer(s.srv)}, o...)...)
+	nc, err := nats.Connect("", append([]nats.Option{nats.InProcessServer(inProcess{s.srv})}, o...)...)
 	if err != nil {
 		return nil, fmt.Errorf("connect to the embedded nats-server: %w", err)
 	}
@@ -198,7 +198,7 @@ func (s *Server) Client(o ...nats.Option) (*nats.Conn, error) {
 
 // InProcess is the option by which any connection reaches this server without
 // a socket.
-func (s *Server) InProcess() nats.Option { return nats.InProcessServer(s.srv) }
+func (s *Server) InProcess() nats.Option { return nats.InProcessServer(inProcess{s.srv}) }
 
 // ClientURL is where other processes connect; "" when in-process only.
 func (s *Server) ClientURL() string {
