@@ -92,7 +92,7 @@ func Files(root string) (map[string][]byte, error) {
 	if out[ourEvents], err = pretty(fixtures); err != nil {
 		return nil, err
 	}
-	out[docsFile] = markdown(entries)
+	out[docsFile], out[wordsFile] = markdown(entries), wordsPage()
 	return out, nil
 }
 

@@ -21,6 +21,15 @@ type Product struct {
 	Operations []string       // names under paths, for who reads the documentation
 	Desktops   Desktops       // what it is reached by where it has no address; nil: it has one
 	Section    func() Section // a new, empty one; nil: the name is taken, and nothing is built yet
+	Words      []Vocabulary   // what it says of calls, for who reads the documentation
+}
+
+// A Vocabulary is a provider's words and what they say; callstate has it.
+type Vocabulary interface {
+	// Words are all of them, as the provider spells them.
+	Words() []string
+	// Said is what a word says of a call.
+	Said(word string, v View) []Observation
 }
 
 // A Section is a provider's own part of a connection in the configuration: a

@@ -28,7 +28,7 @@ const Kind providers.Kind = "sixth"
 
 // Product is its line in a registry.
 func Product() providers.Product {
-	return providers.Product{Kind: Kind, Can: can(), Section: func() providers.Section { return new(Section) }}
+	return providers.Product{Kind: Kind, Can: can(), Words: []providers.Vocabulary{words}, Section: func() providers.Section { return new(Section) }}
 }
 
 // Section is its part of the configuration.
@@ -216,7 +216,7 @@ func (Reader) Read(raw events.ProviderRaw, v providers.View) ([]providers.Observ
 	}
 	o := providers.Observation{Event: e.Word, Attempt: e.Attempt, CallKey: e.Call, Manual: true, At: e.At,
 		IDs: map[string]string{"queueEntry": e.Call}}
-	return []providers.Observation{callstate.Onto(o, words.Judge(words.Of(e.Word), words.Call(v))[0])}, nil
+	return []providers.Observation{callstate.Onto(o, words.Said(e.Word, v)[0])}, nil
 }
 
 // An Event is one line of its feed.

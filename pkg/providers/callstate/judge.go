@@ -58,6 +58,11 @@ var plain = [...]providers.Observation{
 	Elsewhere:    {},
 }
 
+// Said implements providers.Vocabulary.
+func (t *Table) Said(word string, v providers.View) []providers.Observation {
+	return t.Judge(t.Of(word), t.Call(v))
+}
+
 // Judge is what a word says of a call with this history: call event, reason, legs
 // and presence. It is one observation, but of a Line none, or two where the end
 // before it was never said.
@@ -73,7 +78,7 @@ func (t *Table) Judge(w Word, c Call) []providers.Observation {
 	case w.Means == Failed:
 		o.Reason = cmp.Or(w.Reason, events.EndProvider)
 	case w.Means == Over:
-		o.Reason = c.end(w.Reason)
+		o.Reason = t.end(w, c)
 	}
 	if t.Line && (rank(o.Call) == 0 || o.Call == c.State || c.Over || c.State == events.Closed || w.Means == Gone && !c.started()) {
 		return nil
@@ -100,7 +105,7 @@ func (t *Table) after(w Word, c Call) []providers.Observation {
 	ends := work && !c.Talked && !c.Transferred || !work && !c.Over && (t.Line || !c.Talked)
 	if !t.Line {
 		if ends {
-			o.Call, o.Reason = events.Ended, c.end(w.Reason)
+			o.Call, o.Reason = events.Ended, t.end(w, c)
 		}
 		return []providers.Observation{o}
 	}
@@ -119,16 +124,16 @@ func (t *Table) after(w Word, c Call) []providers.Observation {
 	case !work && !c.Talked:
 		end.Reason = events.EndUnknown // whatever became of it, nobody saw it
 	default:
-		end.Reason = c.end(w.Reason)
+		end.Reason = t.end(w, c)
 	}
 	return []providers.Observation{end, o}
 }
 
-// end is the reason of a call that ends now, why as far as the provider said so.
-func (c Call) end(why string) string {
+// end is the reason of a call that ends now.
+func (t *Table) end(w Word, c Call) string {
 	switch {
-	case why != "":
-		return why
+	case w.Reason != "":
+		return w.Reason
 	case c.Machine:
 		return events.EndMachine
 	case c.Talked:
@@ -136,7 +141,7 @@ func (c Call) end(why string) string {
 	case c.Rang:
 		return events.EndNoAnswer
 	}
-	return events.EndProvider
+	return cmp.Or(t.Fails, events.EndProvider)
 }
 
 // started says whether the provider is known to have taken the call, and to have

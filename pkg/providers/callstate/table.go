@@ -73,6 +73,9 @@ type Traits struct {
 	// it. It names no call, so after a call's end it is not that call's. And the
 	// line stays up between calls.
 	Line bool
+	// Fails is why a call ended that never rang or talked, where nothing says why; ""
+	// is that the provider could not place it.
+	Fails string
 	// NoTalking: no word says that they talk, so answered is as far as it goes.
 	NoTalking bool
 }
@@ -128,7 +131,7 @@ func (t *Table) Of(word string) Word {
 	return Word{}
 }
 
-// Words are the words of the table, as the provider spells them.
+// Words implements providers.Vocabulary.
 func (t *Table) Words() []string { return slices.Clone(t.spelled) }
 
 func (t *Table) fold(word string) string { return strings.TrimPrefix(Fold(word), t.Lead) }

@@ -13,7 +13,7 @@ import (
 
 // Product is TCN's line in the registry.
 func Product() providers.Product {
-	return providers.Product{Kind: providers.TCN, Can: can(), Operations: operations(),
+	return providers.Product{Kind: providers.TCN, Can: can(), Operations: operations(), Words: []providers.Vocabulary{words},
 		Section: func() providers.Section { return new(Config) }}
 }
 

@@ -1,6 +1,9 @@
 package tcn
 
-import "github.com/outdial/outdial/pkg/providers/callstate"
+import (
+	"github.com/outdial/outdial/pkg/events"
+	"github.com/outdial/outdial/pkg/providers/callstate"
+)
 
 // words are every status of TCN's public enum, and INCALL, which is not in it
 // but is seen. The manual's text prints READY and MANUAL_DIAL_PREPARED alone.
@@ -18,6 +21,6 @@ var words = callstate.New(map[callstate.Meaning]string{
 	callstate.Gone: "HUNGUP DESTROYED", callstate.Between: "PREPARING_*",
 	callstate.Prepared: "MANUAL_DIAL_PREPARED", callstate.Undone: "PREPARING_AFTER_DIAL_CANCEL",
 	callstate.Elsewhere: "PREVIEW_DIAL_PREPARED PREVIEW_DIAL_STARTED PBX_POPUP_LOCKED CALLBACK_RESUMING",
-}, callstate.Traits{Line: true})
+}, callstate.Traits{Line: true, Fails: events.EndNoAnswer})
 
 func (s statusAnswer) means() callstate.Meaning { return words.Of(string(s.StatusDesc)).Means }

@@ -39,8 +39,8 @@ func (r *reading) readCall(receivedAt time.Time) {
 	}
 }
 
-// failureOf gives the reason of a call that nobody talked on, from the SIP code
-// where TCN says one.
+// failureOf gives the reason of a call that nobody talked on, from the SIP code,
+// "" where TCN says none that tells.
 func failureOf(s statusAnswer) string {
 	switch s.LastSipCode {
 	case 486, 600:
@@ -52,7 +52,7 @@ func failureOf(s statusAnswer) string {
 	case 500, 502, 503, 504:
 		return events.EndProvider
 	}
-	return events.EndNoAnswer
+	return ""
 }
 
 // reasonOf makes a reason of TCN's word.

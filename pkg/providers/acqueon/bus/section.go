@@ -21,7 +21,8 @@ type Section struct {
 
 // Product is the system's line in the registry.
 func (s System) Product() providers.Product {
-	return providers.Product{Kind: s.Kind, Can: s.can(), Desktops: desktop.Product{}, Section: func() providers.Section { return &Section{system: s} }}
+	return providers.Product{Kind: s.Kind, Can: s.can(), Desktops: desktop.Product{}, Words: s.Words,
+		Section: func() providers.Section { return &Section{system: s} }}
 }
 
 func (s System) can() providers.Capabilities {

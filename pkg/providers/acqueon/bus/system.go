@@ -20,6 +20,7 @@ type System struct {
 	Channel    string // of its messages, however spelled
 	MinVersion string // the first Workspace that the document covers
 	Talking    bool   // it reports when people talk
+	Words      []providers.Vocabulary
 	// Request is the message that places a call to an E.164 number; home is the
 	// connection's region. Its error is a fault, Permanent.
 	Request func(o providers.Order, home string) (Request, error)

@@ -21,7 +21,7 @@ func Product() providers.Product { return System().Product() }
 // both ways.
 func System() bus.System {
 	return bus.System{Kind: providers.Five9, Channel: "five9", MinVersion: MinVersion, Talking: true,
-		Request: request, Read: understand}
+		Words: []providers.Vocabulary{words}, Request: request, Read: understand}
 }
 
 // request is the document's SetMakeCall, on the topic InboundCall although the

@@ -28,8 +28,7 @@ func understand(call bus.Object, home string, v providers.View) ([]providers.Obs
 	case "chat", "email", "skillvoicemail":
 		return nil, nil // not a conversation on the telephone
 	}
-	said := words.Judge(words.Of(w.event), words.Call(v))
-	return []providers.Observation{callstate.Onto(base(w, home, v), said[0])}, nil
+	return []providers.Observation{callstate.Onto(base(w, home, v), words.Said(w.event, v)[0])}, nil
 }
 
 // A wire is a message with its parts found. The depths are kept apart:

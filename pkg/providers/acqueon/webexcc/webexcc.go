@@ -18,7 +18,7 @@ func Product() providers.Product { return System().Product() }
 // System is its part of the bus. It reports no talking, so answered counts.
 func System() bus.System {
 	return bus.System{Kind: providers.WebexCC, Channel: "webexcc", MinVersion: MinVersion,
-		Request: request, Read: understand}
+		Words: []providers.Vocabulary{words, states}, Request: request, Read: understand}
 }
 
 // request is the document's MakeCall: the number as digits with the country
