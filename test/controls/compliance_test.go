@@ -44,5 +44,10 @@ func complianceControls() []control {
 			old: "if m.isOf(c, r.Number) == no {", new: "if m.isOf(c, r.Number) == unknown {",
 			pkg: "./internal/audit", test: "TestWhatRangIsHeldAgainstThePass/one_that_the_pass_does_not_list", says: "want \"I1\"",
 		},
+		{
+			invariant: "I1", guard: "no queue rings after the pass", file: "services/orchestrator/placed.go",
+			old: "!p.ValidUntil.IsZero() && p.ValidUntil.Before(end) {", new: "p.ValidUntil.IsZero() && p.ValidUntil.Before(end) {",
+			pkg: "./services/orchestrator", test: "TestPlan/after_which_it_is_withdrawn", says: "pass_expired",
+		},
 	}
 }
