@@ -18,7 +18,7 @@ type OrchestratorTiming struct {
 	Answer   time.Duration `yaml:"answer" default:"2m" help:"A started call without any news."`
 	Unknown  time.Duration `yaml:"unknown" default:"10m" help:"A dial whose outcome is not known."`
 	Silence  time.Duration `yaml:"silence" default:"10m" help:"A dial or a preparation about which its service says nothing."`
-	Ring     time.Duration `yaml:"ring" default:"3m" help:"Offered or ringing."`
+	Ring     time.Duration `yaml:"ring" default:"3m" help:"Offered or ringing, for each number that may ring."`
 	Talk     time.Duration `yaml:"talk" default:"4h" help:"A conversation."`
 	Ended    time.Duration `yaml:"ended" default:"2m" help:"Ended, with after-call work not begun."`
 	WrapUp   time.Duration `yaml:"wrapUp" default:"30m" help:"After-call work."`

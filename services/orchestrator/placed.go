@@ -43,8 +43,12 @@ func planPlaced(c *lifecycle.Call, now time.Time, l Limits) Action {
 		return after(l.Answer, lost("no_news"))
 	case lifecycle.Unknown:
 		return after(l.Unknown, lost("outcome_unknown"))
-	case lifecycle.Offered, lifecycle.Ringing:
-		return after(l.Ring, lost("no_news"))
+	case lifecycle.Offered, lifecycle.Ringing: // at one number after the other, of which only the first moves the call
+		most := l.Ring
+		if c.Passed != nil {
+			most *= time.Duration(len(c.Passed.Cleared()))
+		}
+		return after(most, lost("no_news"))
 	case lifecycle.Answered, lifecycle.Talking, lifecycle.Held, lifecycle.Consulting, lifecycle.Conferencing:
 		return after(l.Talk, lost("no_news"))
 	case lifecycle.Ended, lifecycle.WrapUp, lifecycle.WrappedUp:

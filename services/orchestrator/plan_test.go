@@ -245,6 +245,12 @@ func endingAt(at time.Time, c *lifecycle.Call) *lifecycle.Call {
 	return c
 }
 
+// overTwo is a call whose pass lists two numbers.
+func overTwo(c *lifecycle.Call) *lifecycle.Call {
+	c.Passed = &events.CallPassed{Numbers: make([]events.Number, 2)}
+	return c
+}
+
 // inAQueue are stories of calls that no agent of ours is claimed for.
 func inAQueue() []planned {
 	const s, m = time.Second, time.Minute
@@ -263,6 +269,9 @@ func inAQueue() []planned {
 		{"what cannot be withdrawn is given up", queued(took, expired, happened{events.CancelFailed, time.Hour, &events.CallCancelFailed{Reason: "unsupported"}}), time.Hour + s,
 			Action{Do: Close, Outcome: "failed", Reason: "no_news", Presumed: true, Quarantine: true}},
 		{"and so is what nobody withdraws", queued(took, expired), 2 * time.Hour,
+			Action{Do: Close, Outcome: "failed", Reason: "no_news", Presumed: true, Quarantine: true}},
+		{"it rings at one number after the other", overTwo(queued(took, happened{events.Ringing, m, nil})), 7*m - s, Action{Do: Nothing}},
+		{"and not for ever", overTwo(queued(took, happened{events.Ringing, m, nil})), 7 * m,
 			Action{Do: Close, Outcome: "failed", Reason: "no_news", Presumed: true, Quarantine: true}},
 		{"no longer than its pass", endingAt(noon.Add(15*m), queued(took)), 15*m - s, Action{Do: Nothing, Again: noon.Add(15 * m)}},
 		{"after which it is withdrawn", endingAt(noon.Add(15*m), queued(took)), 15 * m, Action{Do: Cancel, Reason: "pass_expired"}},
