@@ -110,6 +110,14 @@ func (d *Directory) Connection(tenant, name string) (Connection, bool) {
 // is claimed for.
 func (d *Directory) Queues(tenant, connection string) bool { return d.Can(tenant, connection).Queues }
 
+// Takes says what a tenant's connections take of what requests may ask for.
+func (d *Directory) Takes(tenant string) func(connection string) events.Takes {
+	return func(connection string) events.Takes {
+		can := d.Can(tenant, connection)
+		return events.Takes{Agents: can.Claims, Queues: can.Queues, Schedules: can.Schedules, Records: can.Records}
+	}
+}
+
 // Can is what the provider of a tenant's connection can do: nothing, where there is
 // no such connection.
 func (d *Directory) Can(tenant, connection string) providers.Capabilities {

@@ -48,12 +48,20 @@ type RequestContext struct {
 	DefaultConnection string
 	Key               Key
 
-	Known         func(agent string) bool
-	HuntGroups    func(group string) bool
-	Connection    func(name string) (kind string, ok bool)
-	SupportsQueue func(connection string) bool
-	Schedules     func(connection string) bool // takes the instant at which it is to call
-	Ruleset       func(name string) bool
+	// Known says whether an agent is enrolled, and on which connection.
+	Known      func(agent string) (connection string, ok bool)
+	HuntGroups func(group string) bool
+	Connection func(name string) (kind string, ok bool)
+	Takes      func(connection string) Takes
+	Ruleset    func(name string) bool
+}
+
+// Takes is what a connection takes of what requests may ask for.
+type Takes struct {
+	Agents    bool // a call may be an agent's of ours
+	Queues    bool // or stand in a queue of its own
+	Schedules bool // the instant at which it is to call
+	Records   bool // whether it is to record
 }
 
 // DefaultCallsAge is how long CALLS keeps events unless told otherwise.
@@ -94,6 +102,7 @@ type requestReader struct {
 	req      DialRequest
 	time     time.Time // the event's, by outdial's clock
 	expiry   time.Time // CloudEvents expirytime, zero without
+	seat     string    // the named agent's connection, as far as it is known
 	identity Identity
 }
 

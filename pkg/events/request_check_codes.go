@@ -41,6 +41,8 @@ const (
 	FaultUnknownHuntGroup     = "unknown_hunt_group"
 	FaultUnknownConnection    = "unknown_connection"
 	FaultQueueUnsupported     = "queue_unsupported"
+	FaultAgentsUnsupported    = "agents_unsupported"
+	FaultRecordingUnsupported = "recording_unsupported"
 	FaultScheduleUnsupported  = "schedule_unsupported"
 	FaultBadSchedule          = "bad_schedule"
 	FaultForeignCallerID      = "foreign_caller_id"
@@ -98,6 +100,8 @@ func FaultCodes() []FaultCode {
 		{FaultUnknownHuntGroup, "no such hunt group has agents here"},
 		{FaultUnknownConnection, "the tenant has no such connection"},
 		{FaultQueueUnsupported, "the connection has no queues of its own"},
+		{FaultAgentsUnsupported, "the connection takes calls for queues of its own alone"},
+		{FaultRecordingUnsupported, "the connection cannot be told whether to record; its provider's settings say so"},
 		{FaultScheduleUnsupported, "only a request for a queue of a provider that is told when to call may name the instant"},
 		{FaultBadSchedule, "the instant must lie ahead, after notBefore and before the expiry"},
 		{FaultForeignCallerID, "the caller id is not one of the tenant's"},

@@ -140,7 +140,10 @@ func (r *requestReader) agent(ptr string, n node) {
 	if !r.want(ptr, n, isString) {
 		return
 	}
-	known := r.ctx.Known != nil && r.ctx.Known(n.text)
+	known := false
+	if r.ctx.Known != nil {
+		r.seat, known = r.ctx.Known(n.text)
+	}
 	switch {
 	case !IsToken(n.text) && !known:
 		r.add(ptr, FaultBadToken)

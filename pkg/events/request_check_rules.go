@@ -44,14 +44,41 @@ func (r *requestReader) places(in *Intake) {
 			}
 		}
 	}
-	if q.Queue != "" && connected && c.SupportsQueue != nil && !c.SupportsQueue(in.Connection) {
-		r.add("/queue", FaultQueueUnsupported)
-	}
-	if _, asked := q.ScheduledAt(); asked && connected && (q.Queue == "" || c.Schedules != nil && !c.Schedules(in.Connection)) {
-		r.add("/options/"+optionScheduledAt, FaultScheduleUnsupported)
+	if connected {
+		r.takes(in.Connection)
 	}
 	if q.Ruleset != "" && c.Ruleset != nil && !c.Ruleset(q.Ruleset) {
 		r.add("/ruleset", FaultUnknownRuleset)
+	}
+}
+
+// takes checks what the request asks of its connection. An agent's call is made on
+// her own unless it names one; which agent of a hunt group's takes it is not known
+// yet, and only those do whose connection can.
+func (r *requestReader) takes(connection string) {
+	q := &r.req
+	takes := func(string) Takes { return Takes{true, true, true, true} }
+	if r.ctx.Takes != nil {
+		takes = r.ctx.Takes
+	}
+	is := takes(connection)
+	if q.Queue != "" && !is.Queues {
+		r.add("/queue", FaultQueueUnsupported)
+	}
+	if _, asked := q.ScheduledAt(); asked && (q.Queue == "" || !is.Schedules) {
+		r.add("/options/"+optionScheduledAt, FaultScheduleUnsupported)
+	}
+	switch {
+	case q.Queue != "":
+	case q.Connection != "" && !is.Agents:
+		r.add("/connection", FaultAgentsUnsupported)
+	case q.Connection == "" && r.seat != "":
+		is = takes(r.seat)
+	case q.Connection == "":
+		return
+	}
+	if q.Recording != nil && !is.Records {
+		r.add("/recording", FaultRecordingUnsupported)
 	}
 }
 

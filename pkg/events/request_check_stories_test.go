@@ -143,6 +143,11 @@ func targetStories() []badStory {
 		{"a list for an agent", nil, `{"to":"+12025550123","agent":[]}`, "/agent~wrong_json_type"},
 		{"an unknown hunt group", nil, `{"to":"+12025550123","huntGroup":"1"}`, "/huntGroup~unknown_hunt_group"},
 		{"an unknown connection", nil, with(`"connection":"nowhere"`), "/connection~unknown_connection"},
+		{"an agent where there are none", nil, `{"to":"+12025550123","agent":"2098765","connection":"lists"}`, "/connection~agents_unsupported"},
+		{"a hunt group where there are no agents", nil, `{"to":"+12025550123","huntGroup":"1045678","connection":"lists"}`, "/connection~agents_unsupported"},
+		{"a recording where none can be asked for", nil, `{"to":"+12025550123","agent":"2098765","connection":"ujet","recording":{"on":true}}`, "/recording~recording_unsupported"},
+		{"or none can be forbidden", nil, `{"to":"+12025550123","queue":"7","connection":"ujet","recording":{"on":false}}`, "/recording~recording_unsupported"},
+		{"or not where its agent sits", nil, `{"to":"+12025550123","agent":"jane.doe@example.com","recording":{"on":true}}`, "/recording~recording_unsupported"},
 		{"a queue where there is none", nil, `{"to":"+12025550123","queue":"7","connection":"tcn-main"}`, "/queue~queue_unsupported"},
 		{"a queue where there is none by default", nil, `{"to":"+12025550123","queue":"7"}`, "/queue~queue_unsupported"},
 	}

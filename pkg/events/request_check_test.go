@@ -21,12 +21,18 @@ func testContext() RequestContext {
 	return RequestContext{
 		Tenant: "acme", Now: noon, Stored: noon.Add(-time.Second), CallsAge: 72 * time.Hour,
 		CallerIDs: []string{"+18667451900"}, DefaultFrom: "+18667451900", DefaultConnection: "tcn-main", Key: testKey,
-		Known: is("2098765", "jane.doe@example.com"), HuntGroups: is("1045678"), Ruleset: is("us-federal"),
+		Known: func(s string) (string, bool) {
+			at, ok := map[string]string{"2098765": "tcn-main", "jane.doe@example.com": "ujet"}[s]
+			return at, ok
+		},
+		HuntGroups: is("1045678"), Ruleset: is("us-federal"),
 		Connection: func(n string) (string, bool) {
-			k, ok := map[string]string{"tcn-main": "tcn", "ujet": "ujet"}[n]
+			k, ok := map[string]string{"tcn-main": "tcn", "ujet": "ujet", "lists": "ipscape"}[n]
 			return k, ok
 		},
-		SupportsQueue: is("ujet"),
+		Takes: func(n string) Takes {
+			return map[string]Takes{"tcn-main": {Agents: true, Records: true}, "ujet": {Agents: true, Queues: true}, "lists": {Queues: true, Records: true}}[n]
+		},
 	}
 }
 

@@ -29,8 +29,7 @@ func TestTheInstantToCall(t *testing.T) {
 		"of one that is not told, by none": {`"queue":"7"`, at(5 * time.Minute), "", FaultScheduleUnsupported},
 	} {
 		c := testContext()
-		c.SupportsQueue = func(string) bool { return true }
-		c.Schedules = func(name string) bool { return name == "ujet" }
+		c.Takes = func(name string) Takes { return Takes{Agents: true, Queues: true, Schedules: name == "ujet"} }
 		in, faults, _ := read(requestHeader(), `{"to":"+12025550123",`+tc.target+tc.more+`,"options":{"scheduledAt":`+tc.value+`}}`, c)
 		found := map[string]bool{}
 		for _, f := range faults {

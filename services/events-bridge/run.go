@@ -242,9 +242,8 @@ func (s *Service) check(h *runtime.Host, age time.Duration) func(string, events.
 				c, ok := s.Directory.Connection(tenant, name)
 				return string(c.Kind), ok
 			},
-			SupportsQueue: func(name string) bool { return s.Directory.Queues(tenant, name) },
-			Schedules:     func(name string) bool { return s.Directory.Can(tenant, name).Schedules },
-			Ruleset:       t.MayName,
+			Takes:   s.Directory.Takes(tenant),
+			Ruleset: t.MayName,
 		})
 	}
 }

@@ -78,7 +78,7 @@ func (s *Service) roster(ctx context.Context, t tenants.Tenant, d worker.Deliver
 	return events.RequestContext{
 		Tenant: t.Name, Now: s.Now(), Stored: d.Stored, CallsAge: s.CallsAge,
 		CallerIDs: t.CallerIDs, DefaultFrom: t.DefaultFrom(),
-		Known: func(agent string) bool {
+		Known: func(agent string) (string, bool) {
 			ref := log.Ref{Tenant: t.Name, ID: events.AgentToken(agent)}
 			a, err := s.Log.Agent(ctx, ref)
 			if err == nil && !a.Enrolled() {
@@ -86,9 +86,9 @@ func (s *Service) roster(ctx context.Context, t tenants.Tenant, d worker.Deliver
 			}
 			if err != nil {
 				*failed = err
-				return true
+				return "", true
 			}
-			return a.Enrolled()
+			return a.State.Connection, a.Enrolled()
 		},
 		HuntGroups: func(g string) bool { return s.index.HuntGroup(t.Name, g) },
 		Connection: func(name string) (string, bool) {
@@ -97,8 +97,7 @@ func (s *Service) roster(ctx context.Context, t tenants.Tenant, d worker.Deliver
 		},
 		Ruleset:           t.MayName,
 		DefaultConnection: t.Connection,
-		SupportsQueue:     func(name string) bool { return s.Directory.Queues(t.Name, name) },
-		Schedules:         func(name string) bool { return s.Directory.Can(t.Name, name).Schedules },
+		Takes:             s.Directory.Takes(t.Name),
 		Key:               t.Key, ClockOffset: s.Offset,
 	}
 }

@@ -237,3 +237,37 @@ func TestALateEndIsNotLostToACloseThatIsHandledAfterIt(t *testing.T) {
 		t.Errorf("%+v", a.State)
 	}
 }
+
+// A call that asks for a recording waits for an agent whose provider can be told,
+// and is in nobody's way meanwhile who can not.
+func TestARecordingIsAskedForWhereOneCanBe(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.away("ann") // at tcn, which can be told
+	w.assumed(uma, "sales")
+	ask := map[string]any{"huntGroup": "sales", "recording": map[string]any{"on": true}}
+	recorded := w.ask("1", ask)
+	other := w.ask("2", map[string]any{"huntGroup": "sales"})
+	w.work(w.s)
+	w.wantCall(recorded, "requested waiting")
+	if as := w.call(other).Assigned; as == nil || as.Agent != uma {
+		t.Errorf("the call behind it: %+v", as)
+	}
+	w.presence("ann", events.Ready, "")
+	w.work(w.s)
+	if as := w.call(recorded).Assigned; as == nil || as.Agent != "ann" {
+		t.Errorf("assigned %+v", as)
+	}
+	_, err := w.accept(w.s, w.request("3", map[string]any{"agent": uma, "recording": map[string]any{"on": false}}))
+	wantReject(t, err, events.FaultRecordingUnsupported)
+}
+
+// Whose provider takes calls for its queues alone cannot be claimed, and is not
+// enrolled.
+func TestNobodyIsEnrolledWhereNobodyIsClaimed(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	if _, err := w.do("agent", "put", `{"agent":"ann","connection":"lists"}`); err == nil {
+		t.Error("she was enrolled")
+	}
+}

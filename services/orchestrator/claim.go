@@ -172,7 +172,7 @@ func (s *Service) fits(a *lifecycle.Agent, c *lifecycle.Call) bool {
 	if want := c.Request.Request.Connection; want != "" && a.State.Connection != want {
 		return false
 	}
-	if !s.reached(a) {
+	if !s.reached(a) || c.Request.Request.Recording != nil && !s.records(a) {
 		return false
 	}
 	if a.State.Presence == events.Ready && claimPending(a, c) {
@@ -184,6 +184,11 @@ func (s *Service) fits(a *lifecycle.Agent, c *lifecycle.Call) bool {
 // reached reports whether there is a way to the agent: one may be ready by
 // somebody's word, and have no desktop to reach.
 func (s *Service) reached(a *lifecycle.Agent) bool { return !s.leased(a) || a.State.Session != "" }
+
+// records reports whether the agent's provider can be told whether to record.
+func (s *Service) records(a *lifecycle.Agent) bool {
+	return s.Directory.Can(a.Tenant, a.State.Connection).Records
+}
 
 // claimPending reports whether the agent's claim is the call's and may still become
 // its assignment.

@@ -110,6 +110,9 @@ func (s *Service) Enrol(ctx context.Context, t tenants.Tenant, in Enrolment) (*l
 	if !ok {
 		faults = append(faults, events.Fault{Pointer: "/connection", Code: "unknown_connection", Message: "it is not a connection of this tenant"})
 	}
+	if ok && !conn.Provider.Can.Claims {
+		faults = append(faults, events.Fault{Pointer: "/connection", Code: events.FaultAgentsUnsupported, Message: "the connection takes calls for queues of its own alone"})
+	}
 	if ok && conn.Provider.Can.Token && in.Token == "" {
 		faults = append(faults, events.Fault{Pointer: "/token", Code: events.FaultMissing, Message: "an agent of this connection is enrolled with a token of its own"})
 	}

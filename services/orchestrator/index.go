@@ -25,6 +25,8 @@ type Index struct {
 	held func(log.Ref) *lifecycle.Call
 	now  func() time.Time
 	wake func() // called when something is to be looked at earlier than was known
+	// records says whether an agent's provider can be told whether to record.
+	records func(*lifecycle.Agent) bool
 
 	mu      sync.Mutex
 	live    bool // what comes is heard as it happens
@@ -73,7 +75,7 @@ const missed = 100 * time.Millisecond
 // NewIndex makes an empty index over the calls that the process holds. It tells
 // by plan what is due, and by wake that it is due earlier than it said.
 func NewIndex(plan func(*lifecycle.Call, time.Time) Action, held func(log.Ref) *lifecycle.Call, now func() time.Time, wake func()) *Index {
-	x := &Index{plan: plan, held: held, now: now, wake: wake, handed: handed{}}
+	x := &Index{plan: plan, held: held, now: now, wake: wake, handed: handed{}, records: func(*lifecycle.Agent) bool { return true }}
 	x.forgetCalls()
 	x.forgetAgents()
 	return x

@@ -77,9 +77,9 @@ func newWorld(t testing.TB) *world {
 			{Name: "globex", Countries: []string{"US"}, Key: events.Key(strings.Repeat("g", 32))},
 		},
 		[]tenants.Connection{
-			{Name: "tcn", Tenant: "acme", Kind: providers.TCN, Provider: providers.Provider{Can: providers.Capabilities{Talking: true, Prepares: true}}},
-			{Name: "desk", Tenant: "acme", Kind: providers.WebexCC, Provider: providers.Provider{Can: providers.Capabilities{Presence: providers.PresenceDesktop}}},
-			{Name: "keyed", Tenant: "acme", Provider: providers.Provider{Can: providers.Capabilities{Token: true}}},
+			{Name: "tcn", Tenant: "acme", Kind: providers.TCN, Provider: providers.Provider{Can: providers.Capabilities{Claims: true, Records: true, Talking: true, Prepares: true}}},
+			{Name: "desk", Tenant: "acme", Kind: providers.WebexCC, Provider: providers.Provider{Can: providers.Capabilities{Claims: true, Presence: providers.PresenceDesktop}}},
+			{Name: "keyed", Tenant: "acme", Provider: providers.Provider{Can: providers.Capabilities{Claims: true, Token: true}}},
 			{Name: "assumed", Tenant: "acme", Kind: "assumed", Provider: providers.Provider{Can: providers.Capabilities{Claims: true, Talking: true, Presence: providers.PresenceAssumed, AwaySeconds: 45}}},
 			{Name: "silent", Tenant: "acme", Kind: "silent", Provider: providers.Provider{Can: providers.Capabilities{Claims: true, Presence: providers.PresenceNone}}},
 			{Name: "lists", Tenant: "acme", Provider: providers.Provider{Can: providers.Capabilities{Queues: true}}},

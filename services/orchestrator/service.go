@@ -92,6 +92,7 @@ func New(c Config) *Service {
 	s := &Service{Config: c, leases: newLeases(c.Limits.Lease), wake: make(chan struct{}, 1)}
 	s.index = NewIndex(s.planned, func(ref log.Ref) *lifecycle.Call { return s.Log.Held(ref) }, c.Now, s.hurry)
 	s.index.ways = newWays(c.Rates, c.Directory)
+	s.index.records = s.records
 	return s
 }
 

@@ -10,12 +10,12 @@ import (
 )
 
 // A queueKey says whom a call waits for: one agent or any of a hunt group, on
-// one connection or ("") on any. So whoever is first in a queue may be served
-// by whomever the queue is for. Those for the queues of a provider wait for its
-// rate alone.
+// one connection or ("") on any, perhaps only where a recording can be asked for.
+// So whoever is first in a queue may be served by whomever the queue is for. Those
+// for the queues of a provider wait for its rate alone.
 type queueKey struct {
 	tenant, agent, group, connection string
-	provider                         bool
+	recording, provider              bool
 }
 
 func queueOf(c *lifecycle.Call) queueKey {
@@ -23,7 +23,7 @@ func queueOf(c *lifecycle.Call) queueKey {
 	if q.Queue != "" {
 		return queueKey{tenant: c.Tenant, connection: c.Request.Connection, provider: true}
 	}
-	k := queueKey{tenant: c.Tenant, group: q.HuntGroup, connection: q.Connection}
+	k := queueKey{tenant: c.Tenant, group: q.HuntGroup, connection: q.Connection, recording: q.Recording != nil}
 	if q.Agent != "" {
 		k.agent, k.group = events.AgentToken(q.Agent), ""
 	}
@@ -31,12 +31,16 @@ func queueOf(c *lifecycle.Call) queueKey {
 }
 
 // queuesFor lists the queues whose calls an agent may take.
-func queuesFor(a *lifecycle.Agent) []queueKey {
-	keys := make([]queueKey, 0, 2+2*len(a.State.HuntGroups))
+func (x *Index) queuesFor(a *lifecycle.Agent) []queueKey {
+	keys := make([]queueKey, 0, 4+4*len(a.State.HuntGroups))
+	records := x.records(a)
 	both := func(k queueKey) {
-		keys = append(keys, k)
-		if k.connection = a.State.Connection; k.connection != "" {
-			keys = append(keys, k)
+		for _, k.connection = range []string{"", a.State.Connection} {
+			for _, k.recording = range []bool{false, true} {
+				if records || !k.recording {
+					keys = append(keys, k)
+				}
+			}
 		}
 	}
 	both(queueKey{tenant: a.Tenant, agent: a.ID})
@@ -96,7 +100,7 @@ func before(a, b *lifecycle.Call) bool {
 // first is the waiting call whose turn it is with an agent.
 func (x *Index) first(a *lifecycle.Agent, now time.Time) *entry {
 	var best *entry
-	for _, key := range queuesFor(a) {
+	for _, key := range x.queuesFor(a) {
 		e, ok := x.head(key, now)
 		if ok && (best == nil || comesBefore(e, best)) {
 			best = e

@@ -156,7 +156,9 @@ func (x *Index) servable(c *lifecycle.Call, at func(pace.Account) bool) bool {
 	if c.Request.Request.Queue != "" {
 		return at(pace.Account{Tenant: c.Tenant, Connection: c.Request.Connection})
 	}
-	return x.roster.anyFor(c, func(a *lifecycle.Agent) bool { return at(accountOf(a)) })
+	return x.roster.anyFor(c, func(a *lifecycle.Agent) bool {
+		return at(accountOf(a)) && (c.Request.Request.Recording == nil || x.records(a))
+	})
 }
 
 // poke has the call looked at whose turn it is with a connection that has room.

@@ -18,7 +18,7 @@ func Product() providers.Product {
 }
 
 func can() providers.Capabilities {
-	return providers.Capabilities{Claims: true, Prepares: true, LooksUp: true, Talking: true, Token: true, PreID: true,
+	return providers.Capabilities{Claims: true, Prepares: true, LooksUp: true, Talking: true, Token: true, PreID: true, Records: true,
 		Presence: providers.PresencePolled, Progress: providers.ProgressAgent}
 }
 
