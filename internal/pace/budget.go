@@ -15,7 +15,6 @@ const (
 	Dial  Class = iota // a call is placed
 	Check              // a call is prepared, or asked about
 	Poll               // an agent's status is looked at
-	Bulk               // whatever can wait for a quiet hour
 )
 
 const (
@@ -66,7 +65,7 @@ type Store interface {
 // slots free.
 type Budget struct {
 	next  time.Time
-	waits [Bulk + 1]time.Time
+	waits [Poll + 1]time.Time
 }
 
 // Take decides about one ask. Slots are a period apart, so that no stretch of

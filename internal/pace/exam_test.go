@@ -61,7 +61,7 @@ func TestTheScriptDecidesAsItsTwin(t *testing.T) {
 		if i%100 == 99 {
 			clock = clock.Add(-time.Duration(rng.IntN(20)) * time.Second)
 		}
-		a := pace.Ask{Tenant: "acme", Connection: "line", Every: pace.Every(1 + rng.IntN(10)), Class: pace.Class(rng.IntN(4))}
+		a := pace.Ask{Tenant: "acme", Connection: "line", Every: pace.Every(1 + rng.IntN(10)), Class: pace.Class(rng.IntN(3))}
 		if rng.IntN(4) == 0 {
 			a.Ahead = time.Duration(rng.IntN(12_000_000)-2_000_000) * time.Microsecond
 		}

@@ -32,7 +32,7 @@ type Pacer struct {
 // An account is what this process knows of a budget.
 type account struct {
 	booked time.Time           // until when all slots are taken
-	quiet  [Bulk + 1]time.Time // until when there is none for a class, as it was told
+	quiet  [Poll + 1]time.Time // until when there is none for a class, as it was told
 	own    Budget              // this process' share, while the store is away
 	clear  time.Time           // when this process may send again
 }

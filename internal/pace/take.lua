@@ -4,7 +4,7 @@
 -- KEYS[1]  the account: a hash of next, the first slot that nobody has taken,
 --          and of w<class>, until when somebody of that class waits
 -- ARGV[1]  between two slots
--- ARGV[2]  the class: 0 dial, 1 check, 2 poll, 3 bulk
+-- ARGV[2]  the class: 0 dial, 1 check, 2 poll
 -- ARGV[3]  for how long from now all slots are taken as far as the asker knows
 -- ARGV[4]  how far ahead a dial takes its slot
 -- ARGV[5]  how long one who was sent away counts as waiting after its moment
@@ -19,7 +19,7 @@ local now = time[1] * 1000000 + time[2]
 if redis.call('TYPE', KEYS[1]).ok ~= 'hash' then
   redis.call('DEL', KEYS[1])
 end
-local kept = redis.call('HMGET', KEYS[1], 'next', 'w1', 'w2', 'w3')
+local kept = redis.call('HMGET', KEYS[1], 'next', 'w1', 'w2')
 -- What a clock that was set back has left must not hold the account up.
 local next = tonumber(kept[1]) or 0
 local slot = now + math.min(math.max(next - now, ahead, 0), horizon + every)

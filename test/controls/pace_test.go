@@ -6,7 +6,7 @@ func paceControls() []control {
 		{
 			invariant: "pace", guard: "a lower class takes nothing while a higher one waits", file: "internal/pace/budget.go",
 			old: "for above := Check; above < a.Class; above++ {",
-			new: "for above := Check; above < a.Class && a.Class > Bulk; above++ {",
+			new: "for above := Check; above < a.Class && a.Class > Poll; above++ {",
 			pkg: "./internal/pace", test: "TestMemory/a_lower_class_takes_nothing_while_a_higher_one_waits", says: "want none for",
 		},
 		{

@@ -107,7 +107,7 @@ func inLine(_ *testing.T, p *party) {
 }
 
 func nothingAhead(_ *testing.T, p *party) {
-	for class := pace.Check; class <= pace.Bulk; class++ {
+	for class := pace.Check; class <= pace.Poll; class++ {
 		p.granted(class, 0)
 		p.refused(class, every)
 		p.clock.Pass(every - time.Microsecond)
@@ -126,12 +126,11 @@ func higherFirst(_ *testing.T, p *party) {
 	p.granted(pace.Poll, 0)
 	p.refused(pace.Check, every)
 	p.clock.Pass(every)
-	p.refused(pace.Bulk, pace.Grace)
 	p.refused(pace.Poll, pace.Grace) // the slot is free, and the check's
 	p.granted(pace.Check, 0)
 	p.clock.Pass(every)
 	p.granted(pace.Poll, 0)
-	p.refused(pace.Bulk, every)
+	p.refused(pace.Poll, every)
 }
 
 func gaveUp(_ *testing.T, p *party) {
@@ -182,7 +181,7 @@ func whatever(t *testing.T, open func(testing.TB, func() time.Time) Subject) {
 		h := history{every: pace.Every(rate)}
 		for i := range rapid.IntRange(1, 40).Draw(t, "asks") {
 			clock.Pass(time.Duration(rapid.IntRange(0, 400_000).Draw(t, fmt.Sprint("pass", i))) * time.Microsecond)
-			class := pace.Class(rapid.IntRange(0, 3).Draw(t, fmt.Sprint("class", i)))
+			class := pace.Class(rapid.IntRange(0, 2).Draw(t, fmt.Sprint("class", i)))
 			a, err := s.Take(t.Context(), pace.Ask{Tenant: "acme", Connection: "line", Every: h.every, Class: class})
 			if err != nil {
 				t.Fatal(err)
@@ -198,7 +197,7 @@ func whatever(t *testing.T, open func(testing.TB, func() time.Time) Subject) {
 type history struct {
 	every time.Duration
 	last  time.Time // the latest slot
-	waits [pace.Bulk + 1]time.Time
+	waits [pace.Poll + 1]time.Time
 }
 
 // take says what is wrong with one more answer.
