@@ -14,7 +14,7 @@ import (
 	"github.com/outdial/outdial/pkg/providers"
 	"github.com/outdial/outdial/sim"
 	"github.com/outdial/outdial/sim/desktopsim"
-	"github.com/outdial/outdial/sim/tcnsim"
+	"github.com/outdial/outdial/sim/dialects"
 )
 
 // SimOptions say what to simulate.
@@ -38,7 +38,7 @@ func Sim(ctx context.Context, o SimOptions) error {
 		return err
 	}
 	defer s.Close()
-	tcn, err := tcnsim.New(s, tcnsim.Options{Agents: tcnsim.Agents(o.Agents)})
+	companies, err := dialects.Serve(s, o.Agents)
 	if err != nil {
 		return err
 	}
@@ -47,8 +47,7 @@ func Sim(ctx context.Context, o SimOptions) error {
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok\n") })
-	mux.Handle("/sim/", s.Management())
-	mux.Handle("/", tcn)
+	mux.Handle("/", companies)
 	addr, wait, err := runtime.ListenAndServe(ctx, o.Listen, mux)
 	if err != nil {
 		return err
