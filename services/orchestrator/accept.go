@@ -296,21 +296,6 @@ func (s *Service) waitForAgent(c *lifecycle.Call) (*log.Draft, error) {
 	return s.waitForTurn(c, events.WaitAgentNotReady)
 }
 
-// waitForTurn is waitForAgent, for whatever the call's turn is to be waited for.
-// What it waits for may change, and a call that waits already hears none of it.
-func (s *Service) waitForTurn(c *lifecycle.Call, reason string) (*log.Draft, error) {
-	switch a := s.plan(c, s.Now()); {
-	case a.Do != Claim && a.Do != Enqueue:
-		return s.draft(c, a)
-	case s.index.OnLine(c, s.Now(), s.Limits.Talk):
-		return s.waitForLine(c)
-	case c.State == lifecycle.Waiting && c.Waiting.Until == nil &&
-		(c.Waiting.Reason == events.WaitAgentNotReady || c.Waiting.Reason == events.WaitRateLimited):
-		return nil, nil // said already
-	}
-	return s.waiting(c, events.CallWaiting{Reason: reason})
-}
-
 // waitForLine drafts the wait of a call whose customer is on our line.
 func (s *Service) waitForLine(c *lifecycle.Call) (*log.Draft, error) {
 	until := s.Now().Add(lookAtLine)

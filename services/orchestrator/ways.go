@@ -6,8 +6,10 @@ import (
 	"slices"
 	"time"
 
+	"github.com/outdial/outdial/internal/log"
 	"github.com/outdial/outdial/internal/pace"
 	"github.com/outdial/outdial/internal/tenants"
+	"github.com/outdial/outdial/pkg/events"
 	"github.com/outdial/outdial/pkg/events/lifecycle"
 )
 
@@ -196,4 +198,19 @@ func (x *Index) pokeAll() {
 	for _, of := range x.ways.all {
 		x.poke(of)
 	}
+}
+
+// waitForTurn is waitForAgent, for whatever the call's turn is to be waited for.
+// What it waits for may change, and a call that waits already hears none of it.
+func (s *Service) waitForTurn(c *lifecycle.Call, reason string) (*log.Draft, error) {
+	switch a := s.plan(c, s.Now()); {
+	case a.Do != Claim && a.Do != Enqueue:
+		return s.draft(c, a)
+	case s.index.OnLine(c, s.Now(), s.Limits.Talk):
+		return s.waitForLine(c)
+	case c.State == lifecycle.Waiting && c.Waiting.Until == nil &&
+		(c.Waiting.Reason == events.WaitAgentNotReady || c.Waiting.Reason == events.WaitRateLimited):
+		return nil, nil // said already
+	}
+	return s.waiting(c, events.CallWaiting{Reason: reason})
 }
