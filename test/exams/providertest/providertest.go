@@ -34,6 +34,9 @@ type Dialect struct {
 	// AnyBodyIsYes: the provider's manual shows no answer, so every whole 2xx
 	// is a yes. Otherwise a broken body is Uncertain.
 	AnyBodyIsYes bool
+	// Pending is what the provider says in its Capabilities: only then its yes may
+	// be that it waits for the agent, and until when.
+	Pending bool
 	// SlowDownIsNotExecuted: the manual says that 429 means not executed, so
 	// it is Transient. Otherwise it is Uncertain.
 	SlowDownIsNotExecuted bool
@@ -102,6 +105,12 @@ func (d Dialect) judge(ctx context.Context, s providers.Starter, o providers.Ord
 	if want.yes {
 		if err != nil {
 			return wrong("a yes became %v", err)
+		}
+		if receipt.Pending && !d.Pending {
+			return wrong("it waits for an agent, and does not say that it may")
+		}
+		if receipt.Pending && receipt.Until.IsZero() {
+			return wrong("it waits for an agent without end")
 		}
 		if len(receipt.IDs) == 0 && !receipt.Pending {
 			return wrong("a receipt without an id")

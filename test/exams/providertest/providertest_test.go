@@ -67,6 +67,7 @@ type careless struct {
 	client *http.Client
 	shape  func(*http.Request)
 	tries  int
+	waits  bool
 }
 
 func (c careless) Start(ctx context.Context, o providers.Order) (_ providers.Receipt, err error) {
@@ -86,7 +87,7 @@ func (c careless) Start(ctx context.Context, o providers.Order) (_ providers.Rec
 		_, _ = io.Copy(io.Discard, io.LimitReader(res.Body, 1<<20))
 		_ = res.Body.Close()
 		if res.StatusCode == http.StatusOK {
-			return providers.Receipt{IDs: map[string]string{"id": "7"}}, nil
+			return providers.Receipt{IDs: map[string]string{"id": "7"}, Pending: c.waits}, nil
 		}
 		err = fault.New(fault.Uncertain, "dial", "odd_reply", errors.New(res.Status))
 	}
@@ -114,10 +115,11 @@ func TestCarelessClientsFail(t *testing.T) {
 		"a client that tries again": {
 			careless{tries: 3}, "500 Internal Server Error is uncertain", "3 requests arrived, want 1",
 		},
-		"redirects are followed":       {careless{}, "a redirect is never followed", "it took it for a yes"},
-		"a refusal is not seen as one": {careless{}, "400 Bad Request is permanent", "want permanent"},
-		"nobody home is not safe":      {careless{}, "nobody home is transient", "want transient"},
-		"the deadline is not kept":     {careless{}, "too late is transient, and nothing is sent", "1 requests arrived, want 0"},
+		"redirects are followed":        {careless{}, "a redirect is never followed", "it took it for a yes"},
+		"a refusal is not seen as one":  {careless{}, "400 Bad Request is permanent", "want permanent"},
+		"nobody home is not safe":       {careless{}, "nobody home is transient", "want transient"},
+		"the deadline is not kept":      {careless{}, "too late is transient, and nothing is sent", "1 requests arrived, want 0"},
+		"it waits for an agent, unsaid": {careless{waits: true}, "a yes is a yes", "does not say that it may"},
 		"no deadline at all": {
 			careless{client: &http.Client{Transport: deaf{}}}, "a slow drip is uncertain, and bounded", "it took",
 		},
