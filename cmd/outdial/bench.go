@@ -21,7 +21,7 @@ type benchCmd struct {
 	Store    string        `placeholder:"DIR" help:"Keep that store there, and find it again."`
 	Waiting  int           `placeholder:"N" help:"Requests that wait while others are served. Default: 10000, quick 1000."`
 	Desktops []int         `placeholder:"N" help:"How many each time beside the floor. Default: 100,300."`
-	Rounds   int           `placeholder:"N" help:"Turns of each. Default: 5, quick 3."`
+	Rounds   int           `placeholder:"N" help:"Turns of each. Default: 5, quick 2."`
 	Length   time.Duration `placeholder:"TIME" help:"Of a turn. Default: 6s, quick 1s."`
 }
 

@@ -31,7 +31,7 @@ type Options struct {
 	Quick    bool
 	Stages   []string      // none: all but replicas and kept, and if quick burst
 	Desktops []int         // how many each time beside the floor; none: 100 and 300
-	Rounds   int           // turns of each; 0: 5, or 3 if quick
+	Rounds   int           // turns of each; 0: 5, or 2 if quick
 	Length   time.Duration // of a turn; 0: 6 s, or 1 s if quick
 	Replicas int           // 3: beside that, three servers
 	Waiting  int           // requests that wait; 0: 10,000, or 1,000 if quick
@@ -50,7 +50,7 @@ func (o Options) withDefaults() Options {
 		return full
 	}
 	if o.Rounds <= 0 {
-		o.Rounds = int(pick(3, 5))
+		o.Rounds = int(pick(2, 5))
 	}
 	if o.Length <= 0 {
 		o.Length = pick(time.Second, 6*time.Second)
