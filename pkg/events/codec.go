@@ -5,8 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"io"
-	"maps"
-	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -47,17 +45,35 @@ const (
 // percent-encoded value, the data is the payload. datacontenttype is an
 // attribute like any other; there is no bare Content-Type. The keys are lower
 // case and the values are what the NATS protocol binding 1.0 asks for. The
-// error is Permanent and comes from an event that is not valid.
+// error is Permanent and comes from an event that is not valid. The payload is
+// the event's own data, not a copy.
 func Encode(e event.Event) (Header, []byte, error) {
 	if err := encodable(e); err != nil {
 		return nil, nil, err
 	}
-	w := binaryWriter{header: Header{}}
-	ctx := binding.WithForceBinary(context.Background())
-	if _, err := binding.Write(ctx, binding.ToMessage(&e), nil, &w); err != nil {
-		return nil, nil, codecFault("encode event", "bad_event", nil)
+	h := Header{}
+	for _, a := range cespec.V1.Attributes() {
+		if v := a.Get(e.Context); v != nil {
+			if err := set(h, a.Name(), v); err != nil {
+				return nil, nil, err
+			}
+		}
 	}
-	return w.header, w.data, nil
+	for name, v := range e.Extensions() {
+		if err := set(h, name, v); err != nil {
+			return nil, nil, err
+		}
+	}
+	return h, e.Data(), nil
+}
+
+func set(h Header, name string, value any) error {
+	s, err := types.Format(value)
+	if err != nil {
+		return codecFault("encode event", "bad_event", nil)
+	}
+	h[headerPrefix+name] = []string{percentEncode(s)}
+	return nil
 }
 
 // EncodeStructured writes e in structured mode: the payload is the whole event
@@ -104,15 +120,31 @@ func (m *message) event() (event.Event, error) {
 	if v, _ := m.attrs[attrVersion].(string); v != event.CloudEventsVersionV1 {
 		return event.Event{}, codecFault("decode event", "bad_specversion", nil)
 	}
-	e, err := binding.ToEvent(context.Background(), m)
-	if err != nil {
-		return event.Event{}, codecFault("decode event", "bad_attribute", nil)
+	e := event.New()
+	for name, value := range m.attrs {
+		if name != attrVersion && setAttribute(e.Context, name, value) != nil {
+			return event.Event{}, codecFault("decode event", "bad_attribute", nil)
+		}
+	}
+	if len(m.data) > 0 {
+		e.DataEncoded = bytes.Clone(m.data)
 	}
 	e.DataBase64 = m.base64
 	if e.Validate() != nil {
 		return event.Event{}, codecFault("decode event", "bad_attribute", nil)
 	}
-	return *e, nil
+	return e, nil
+}
+
+func setAttribute(c event.EventContext, name string, value any) error {
+	if a := cespec.V1.Attribute(name); a != nil {
+		return a.Set(c, value)
+	}
+	value, err := types.Validate(value)
+	if err != nil {
+		return err
+	}
+	return c.SetExtension(name, value)
 }
 
 func encodable(e event.Event) error {
@@ -131,34 +163,6 @@ func codecFault(op, code string, err error) error {
 	return fault.New(fault.Permanent, op, code, err)
 }
 
-// binaryWriter receives an event's parts from the SDK and keeps them as
-// headers and payload.
-type binaryWriter struct {
-	header Header
-	data   []byte
-}
-
-func (w *binaryWriter) Start(context.Context) error { return nil }
-func (w *binaryWriter) End(context.Context) error   { return nil }
-
-func (w *binaryWriter) SetAttribute(a cespec.Attribute, value any) error {
-	return w.SetExtension(a.Name(), value)
-}
-
-func (w *binaryWriter) SetExtension(name string, value any) error {
-	s, err := types.Format(value)
-	if err != nil {
-		return err
-	}
-	w.header[headerPrefix+name] = []string{percentEncode(s)}
-	return nil
-}
-
-func (w *binaryWriter) SetData(r io.Reader) (err error) {
-	w.data, err = io.ReadAll(r)
-	return err
-}
-
 type structuredWriter struct {
 	header Header
 	data   []byte
@@ -171,9 +175,7 @@ func (w *structuredWriter) SetStructuredEvent(_ context.Context, f format.Format
 }
 
 // message is an event as it came from NATS, in either mode: attributes by
-// name without prefix, values decoded. It is what binding.ToEvent reads; that
-// function panics on a message that cannot be asked for its metadata, hence
-// the MessageMetadataReader.
+// name without prefix, values decoded.
 type message struct {
 	attrs    map[string]any // string; int32 or bool for structured extensions
 	data     []byte
@@ -181,51 +183,6 @@ type message struct {
 	base64   bool
 	problems []problem
 }
-
-var (
-	_ binding.MessageReader         = (*message)(nil)
-	_ binding.MessageMetadataReader = (*message)(nil)
-)
-
-// ReadEncoding implements binding.MessageReader. What came in structured mode
-// has been taken apart already.
-func (m *message) ReadEncoding() binding.Encoding { return binding.EncodingBinary }
-
-// ReadStructured implements binding.MessageReader.
-func (m *message) ReadStructured(context.Context, binding.StructuredWriter) error {
-	return binding.ErrNotStructured
-}
-
-// ReadBinary implements binding.MessageReader.
-func (m *message) ReadBinary(_ context.Context, w binding.BinaryWriter) error {
-	for _, name := range slices.Sorted(maps.Keys(m.attrs)) {
-		var err error
-		if a := cespec.V1.Attribute(name); a != nil {
-			err = w.SetAttribute(a, m.attrs[name])
-		} else {
-			err = w.SetExtension(name, m.attrs[name])
-		}
-		if err != nil {
-			return err
-		}
-	}
-	if len(m.data) == 0 {
-		return nil
-	}
-	return w.SetData(bytes.NewBuffer(bytes.Clone(m.data)))
-}
-
-// GetAttribute implements binding.MessageMetadataReader.
-func (m *message) GetAttribute(k cespec.Kind) (cespec.Attribute, any) {
-	a := cespec.V1.AttributeFromKind(k)
-	if a == nil {
-		return nil, nil
-	}
-	return a, m.attrs[a.Name()]
-}
-
-// GetExtension implements binding.MessageMetadataReader.
-func (m *message) GetExtension(name string) any { return m.attrs[strings.ToLower(name)] }
 
 // percentEncode encodes what the NATS binding says must be: space, double
 // quote, percent, and everything outside printable ASCII.
