@@ -217,7 +217,11 @@ func (j *Judge) assignedByClaim(c *call) []Finding {
 		case j.claimOf(c, as):
 			continue
 		}
-		f := c.finding(I4, as.seq, fmt.Sprintf("assigned with fence %d, which is no claim of this agent for this call", as.fence))
+		what := fmt.Sprintf("assigned with fence %d, which is no claim of this agent for this call", as.fence)
+		if as.fence > j.last[events.AgentFamily] {
+			what += "; AGENTS ends before that: are the two from different moments, as of a live backup?"
+		}
+		f := c.finding(I4, as.seq, what)
 		f.Agent = as.agent
 		found = append(found, f)
 	}
@@ -289,7 +293,7 @@ func (j *Judge) releasedTooEarly(a *agent, h hold, c *call, now time.Time) (uint
 	case as.letGo != nil && h.ended.before(*as.letGo, j.opts.Skew):
 		return h.ended.seq, fmt.Sprintf("released before its call let the agent go (#%d of %s)", as.letGo.seq, events.StreamCalls)
 	case as.letGo == nil && (j.opts.Strict || now.Sub(h.ended.said) > j.opts.Settle):
-		return h.ended.seq, fmt.Sprintf("released, but its call still has the agent: %s", c.state)
+		return h.ended.seq, fmt.Sprintf("released, but its call still has the agent: %s%s", c.state, j.apart(*h.ended))
 	}
 	return 0, ""
 }
@@ -300,8 +304,10 @@ func (j *Judge) heldForNothing(a *agent, h hold, c *call, now time.Time) (uint64
 		return 0, ""
 	}
 	since, why := h.claimed.said, "is not on record"
+	apart := ""
 	switch {
 	case c == nil:
+		apart = j.apart(h.claimed)
 	case c.closed != nil:
 		since, why = later(since, c.closed.said), "is closed"
 	case c.assigned != nil && c.assigned.agent == a.id && (h.fence == 0 || c.assigned.fence == h.fence):
@@ -312,7 +318,7 @@ func (j *Judge) heldForNothing(a *agent, h hold, c *call, now time.Time) (uint64
 		since, why = later(since, c.since), "is "+string(c.state)+" and not assigned by this claim"
 	}
 	if held := now.Sub(since); j.opts.Strict || held > j.opts.Settle {
-		return h.claimed.seq, fmt.Sprintf("still claimed by a call that %s, for %s", why, held.Round(time.Second))
+		return h.claimed.seq, fmt.Sprintf("still claimed by a call that %s, for %s%s", why, held.Round(time.Second), apart)
 	}
 	return 0, ""
 }

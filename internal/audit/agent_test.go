@@ -121,6 +121,51 @@ func TestAgents(t *testing.T) {
 	}
 }
 
+// Copies that were taken one after the other are of different moments: what
+// seems broken by that is said to be perhaps no more than that, and what one
+// moment would show is not excused.
+func TestCopiesOfDifferentMomentsAreSaidToBe(t *testing.T) {
+	t.Parallel()
+	for story, tc := range map[string]struct {
+		write func(w *world)
+		apart bool
+	}{
+		"AGENTS was copied before the claim": {func(w *world) {
+			p := w.call("c1").add(events.Assigned)
+			w.at(events.Assigned, 1).Body.(*events.CallAssigned).Fence = 99
+			p.add(events.Closed)
+		}, true},
+		"an assignment by another's claim": {func(w *world) {
+			w.talked("c1")
+			p := w.call("c2").add(events.Assigned)
+			w.at(events.Assigned, 2).Body.(*events.CallAssigned).Fence = w.at(events.Claimed, 1).Seq
+			p.add(events.Closed)
+		}, false},
+		"CALLS was copied before the request": {func(w *world) {
+			w.talked("c1")
+			w.now = w.now.Add(time.Second)
+			w.claim(agentID, "c9")
+		}, true},
+		"a claim for nobody, amid calls": {func(w *world) {
+			w.claim("other", "c9")
+			w.now = w.now.Add(time.Second)
+			w.talked("c1")
+		}, false},
+		"CALLS was copied before the end": {func(w *world) {
+			w.call("c1").adds(events.Assigned, events.Passed, events.Dialing).rings(time.Second).add(events.Started)
+			w.now = w.now.Add(time.Second)
+			w.release(agentID, "c1")
+		}, true},
+	} {
+		w := newWorld()
+		tc.write(w)
+		r := w.judge(audit.Options{Strict: true})
+		if len(r.Findings) == 0 || strings.Contains(text(r), "different moments") != tc.apart {
+			t.Errorf("%s: want %t\n%s", story, tc.apart, text(r))
+		}
+	}
+}
+
 func TestAtRestEveryAgentIsBackAtOnce(t *testing.T) {
 	t.Parallel()
 	w := newWorld()

@@ -60,6 +60,16 @@ type Judge struct {
 	lost  []events.LostPast
 	open  []int // of lost, those whose beginning is looked for
 	last  map[events.Family]uint64
+	end   stamp // of CALLS
+}
+
+// apart says where a finding may come from two copies of different moments: the
+// event of AGENTS is later than anything in CALLS.
+func (j *Judge) apart(at stamp) string {
+	if j.end.seq > 0 && !j.end.before(at, 0) {
+		return ""
+	}
+	return "; CALLS ends before that: are the two from different moments, as of a live backup?"
 }
 
 // key names a call or an agent.
@@ -162,6 +172,9 @@ func (j *Judge) next(f events.Family, at stamp) bool {
 	j.last[f] = at.seq
 	if f == events.CallFamily {
 		j.begins(at)
+		if !at.real().IsZero() {
+			j.end = at
+		}
 	}
 	return true
 }

@@ -26,9 +26,7 @@ func Read(ctx context.Context, js jetstream.JetStream, j *Judge) error {
 }
 
 func read(ctx context.Context, js jetstream.JetStream, stream string, j *Judge) error {
-	ctx, stop := context.WithCancel(ctx)
-	defer stop()
-	t, err := worker.Tail(ctx, js, stream, nil, 0, func(_ context.Context, d worker.Delivery, problem error) error {
+	return worker.Read(ctx, js, stream, nil, func(_ context.Context, d worker.Delivery, problem error) error {
 		switch {
 		case d.Record != nil:
 			j.Take(*d.Record)
@@ -37,22 +35,4 @@ func read(ctx context.Context, js jetstream.JetStream, stream string, j *Judge) 
 		}
 		return nil
 	})
-	if err != nil {
-		return err
-	}
-	select {
-	case <-t.CaughtUp():
-	case <-t.Done():
-	}
-	// The tail must have ended before the judge is anybody else's.
-	stop()
-	if err := t.Err(); err != nil {
-		return err
-	}
-	select {
-	case <-t.CaughtUp():
-		return nil
-	default:
-		return context.Cause(ctx)
-	}
 }

@@ -25,12 +25,15 @@ type Forsaken struct {
 	Calls      []audit.Open   // open when it was accepted
 	Requests   map[string]int // not taken yet, by tenant
 	Untaken    []Untaken      // the same by name, of each tenant the first mostNamed
+	// Gone are requests that it does not close, because what was taken of them is lost.
+	Gone []Untaken
 }
 
 // An Untaken is a request that no call has begun with yet. Source and ID are
 // shown as in REJECTED: what could be a number is masked.
 type Untaken struct {
 	Tenant, Call, Source, ID string
+	Seq                      uint64 // in the tenant's REQUESTS
 	Stored                   time.Time
 }
 
@@ -50,7 +53,11 @@ func Forsake(ctx context.Context, js jetstream.JetStream, now time.Time) (Forsak
 	}
 	f := Forsaken{Regression: *open, Requests: map[string]int{}}
 	a := events.Acceptance{Regression: open.ID, Epoch: open.Epoch, AcceptedAt: now, Through: map[string]uint64{}}
-	if err := f.through(ctx, js, now, a.Through); err != nil {
+	taken := map[string]uint64{}
+	if err := f.through(ctx, js, now, a.Through, taken); err != nil {
+		return f, a, err
+	}
+	if err := f.lookGone(ctx, js, now, taken); err != nil {
 		return f, a, err
 	}
 	lost, err := Lost(ctx, js)
@@ -92,7 +99,7 @@ func Lost(ctx context.Context, js jetstream.JetStream) ([]events.LostPast, error
 }
 
 // through notes where every stream ends that calls come from.
-func (f *Forsaken) through(ctx context.Context, js jetstream.JetStream, now time.Time, ends map[string]uint64) error {
+func (f *Forsaken) through(ctx context.Context, js jetstream.JetStream, now time.Time, ends, taken map[string]uint64) error {
 	names := js.StreamNames(ctx)
 	for name := range names.Name() {
 		tenant, requests := strings.CutPrefix(name, events.RequestStream(""))
@@ -111,6 +118,7 @@ func (f *Forsaken) through(ctx context.Context, js jetstream.JetStream, now time
 		if err != nil {
 			return fmt.Errorf("stream %s: %w", name, err)
 		}
+		taken[tenant] = c.CachedInfo().AckFloor.Stream
 		if info := c.CachedInfo(); info.NumPending > 0 || info.NumAckPending > 0 {
 			f.Requests[tenant] = int(info.NumPending) + info.NumAckPending
 			if err := f.name(ctx, js, s, tenant, now, info.AckFloor.Stream); err != nil {
@@ -133,19 +141,14 @@ func (f *Forsaken) name(ctx context.Context, js jetstream.JetStream, s jetstream
 		if err != nil {
 			return err
 		}
-		in, _, who := events.ReadRequest(m.Subject, events.Header(m.Header), m.Data, events.RequestContext{Tenant: tenant, Now: now, Stored: m.Time})
-		if in.Call != "" {
-			begun := events.LogSubject(events.CallFamily, tenant, in.Call, events.Orchestrator, events.Requested)
-			_, err := log.LastSequence(ctx, js, events.StreamCalls, begun)
-			if err == nil {
-				continue
-			}
-			if !errors.Is(err, log.ErrNone) {
-				return err
-			}
+		u, begun, err := untaken(ctx, js, tenant, now, seq, m.Subject, events.Header(m.Header), m.Data, m.Time)
+		if err != nil {
+			return err
 		}
-		f.Untaken = append(f.Untaken, Untaken{tenant, in.Call, events.Showable(who.Source), events.Showable(who.ID), m.Time})
-		named++
+		if !begun {
+			f.Untaken = append(f.Untaken, u)
+			named++
+		}
 	}
 	return nil
 }
@@ -189,7 +192,7 @@ func Accept(ctx context.Context, js jetstream.JetStream, by, reason string, now 
 	_, _, err = log.Plain(ctx, js, log.Note{
 		To: events.OpsSubject(events.AnyTenant, "command"), Type: events.TypeOps, Source: source, Time: now,
 		Body: events.Ops{Event: "command", Service: "outdial", Tenant: events.AnyTenant, What: "resolve-regression", By: by, Reason: reason, At: now,
-			Details: map[string]string{"regression": a.Regression, "calls": strconv.Itoa(len(f.Calls)), "requests": strconv.Itoa(requests)}}.Shown(),
+			Details: map[string]string{"regression": a.Regression, "calls": strconv.Itoa(len(f.Calls)), "requests": strconv.Itoa(requests), "gone": strconv.Itoa(len(f.Gone))}}.Shown(),
 	})
 	return f, err
 }

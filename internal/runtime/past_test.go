@@ -389,3 +389,66 @@ func TestWhatAnAcceptanceClosesIsNamed(t *testing.T) {
 		t.Errorf("named %q of %d, want %q", got, f.Requests["acme"], want)
 	}
 }
+
+// A request that was taken in the hours that CALLS has lost is in no call, and
+// the broker gives it to nobody: whoever accepts the store is told. What has a
+// call or a refusal, waits, came twice, or is older than CALLS is not among them.
+func TestWhatWasTakenInTheLostHoursIsNamed(t *testing.T) {
+	t.Parallel()
+	r, dir := provisioned(t), t.TempDir()
+	h := beside(t, r, events.Orchestrator, dir)
+	ask := func(id string) uint64 {
+		t.Helper()
+		m := nats.NewMsg(events.RequestSubject("acme"))
+		m.Data = []byte(`{"to":"+12125550142"}`)
+		m.Header = nats.Header{"ce-specversion": {"1.0"}, "ce-type": {events.TypeDialRequested}, "ce-source": {"/crm"}, "ce-id": {id}}
+		ack, err := r.JS.PublishMsg(t.Context(), m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return ack.Sequence
+	}
+	ask("before CALLS begins")
+	await(t, "the clock moves on", func() bool { time.Sleep(2 * time.Millisecond); return true })
+	requested(t, h, events.CallID("acme", "/crm", "taken"))
+	ask("taken")
+	ask("taken") // and sent again
+	lost := []uint64{ask("order-7"), ask("+12125550142")}
+	refused := ask("refused")
+	if err := worker.NewRejecter(r.JS, events.Orchestrator, func(string) (events.Key, bool) { return nil, false }).Reject(t.Context(), events.Rejected{Stage: "request", Tenant: "acme",
+		Stream: events.RequestStream("acme"), Sequence: refused, Faults: []events.Fault{{Code: "missing"}}, At: time.Now()}, nil); err != nil {
+		t.Fatal(err)
+	}
+	taken := ask("the last that was taken")
+	c, err := r.JS.Consumer(t.Context(), events.RequestStream("acme"), string(events.Orchestrator))
+	if err != nil {
+		t.Fatal(err)
+	}
+	batch, err := c.Fetch(int(taken))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for m := range batch.Messages() {
+		if err := m.DoubleAck(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ask("waits")
+	if err := runtime.Declare(t.Context(), r.JS, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	f, _, err := runtime.Forsake(t.Context(), r.JS, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []uint64
+	for _, q := range f.Gone {
+		got = append(got, q.Seq)
+		if q.Call == "" || strings.Contains(q.ID, "5550142") || q.Source != "/crm" {
+			t.Errorf("%+v", q)
+		}
+	}
+	if want := append(lost, taken); !slices.Equal(got, want) || f.Requests["acme"] != 1 {
+		t.Errorf("named %v, want %v; %d wait", got, want, f.Requests["acme"])
+	}
+}

@@ -52,6 +52,33 @@ func Tail(ctx context.Context, js jetstream.JetStream, stream string, filters []
 	return tail(ctx, js, stream, filters, from, TailStall, h)
 }
 
+// Read hands what a stream holds now to a handler, as Tail does, and returns when
+// all of it was handled. It waits for a server that is away; the error is that
+// the stream cannot be read, the handler's, or the context's end.
+func Read(ctx context.Context, js jetstream.JetStream, stream string, filters []string, h TailHandler) error {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	t, err := Tail(ctx, js, stream, filters, 0, h)
+	if err != nil {
+		return err
+	}
+	select {
+	case <-t.CaughtUp():
+	case <-t.Done():
+	}
+	// The tail must have ended before what it told is anybody else's.
+	stop()
+	if err := t.Err(); err != nil {
+		return err
+	}
+	select {
+	case <-t.CaughtUp():
+		return nil
+	default:
+		return context.Cause(ctx)
+	}
+}
+
 // TailLatest is Tail over a whole stream, beginning with the last message of
 // every subject, in the order of their sequences.
 func TailLatest(ctx context.Context, js jetstream.JetStream, stream string, h TailHandler) (*Tailer, error) {

@@ -315,6 +315,9 @@ func (s *Service) releaseAgent(ctx context.Context, agent log.Ref, c *lifecycle.
 			return nil, nil
 		case c.Closed != nil && (c.Closed.Quarantine || s.isAway(a, c.Closed)):
 			return s.quarantined(a, c.ID, c.Closed.Reason), nil
+		case c.Request == nil && s.Standing().Covers(events.StreamAgents, a.Fence):
+			// AGENTS goes on beyond a CALLS that was put back: she may be on that call.
+			return s.quarantined(a, c.ID, WentBack), nil
 		}
 		return s.released(a, events.AgentReleased{Call: c.ID, Cause: cause}), nil
 	})

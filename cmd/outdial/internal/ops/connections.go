@@ -85,21 +85,10 @@ func (at ear) deaf(a listed) bool {
 func readOps(ctx context.Context, js jetstream.JetStream, subjects []string, take func(events.Ops)) error {
 	ctx, stop := context.WithTimeout(ctx, 15*time.Second)
 	defer stop()
-	t, err := worker.Tail(ctx, js, events.StreamOps, subjects, 0, func(_ context.Context, d worker.Delivery, _ error) error {
+	return worker.Read(ctx, js, events.StreamOps, subjects, func(_ context.Context, d worker.Delivery, _ error) error {
 		if e, _, err := events.DecodeBody[events.Ops](d.Header, d.Data, events.TypeOps); err == nil {
 			take(e)
 		}
 		return nil
 	})
-	if err != nil {
-		return err
-	}
-	select {
-	case <-t.CaughtUp():
-		stop()
-		<-t.Done() // nobody folds any more
-		return nil
-	case <-t.Done():
-		return errors.Join(t.Err(), context.Cause(ctx))
-	}
 }

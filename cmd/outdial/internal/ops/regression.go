@@ -16,6 +16,7 @@ import (
 	"github.com/outdial/outdial/internal/clock"
 	"github.com/outdial/outdial/internal/config"
 	"github.com/outdial/outdial/internal/runtime"
+	"github.com/outdial/outdial/pkg/events"
 )
 
 // ResolveOptions say who accepts a store that went back in time, and why.
@@ -74,6 +75,7 @@ func ResolveRegression(ctx context.Context, cfg *config.Config, o ResolveOptions
 			}
 		}
 	}
+	gone(o.Out, f.Gone)
 	if len(f.Calls)+len(f.Requests) == 0 {
 		fmt.Fprintln(o.Out, "  nothing: no call is open, no request waits")
 	}
@@ -81,6 +83,24 @@ func ResolveRegression(ctx context.Context, cfg *config.Config, o ResolveOptions
 		fmt.Fprintln(o.Out, "accepted; calls are dialed again. Upstream may ask again, under new ids, for what it knows was not dialed")
 	}
 	return nil
+}
+
+// mostGone is how many requests are listed whose calls are lost.
+const mostGone = 1000
+
+// gone lists what no acceptance can close, because its calls are lost.
+func gone(out io.Writer, all []runtime.Untaken) {
+	if len(all) == 0 {
+		return
+	}
+	fmt.Fprintf(out, "taken in the lost hours, and in no call any more: %s. They may have been dialed, so they are dialed by nobody, and their\nsenders hear of no end: tell them (see OutdialStoreWentBack in docs/operators.md)\n", count(len(all), "request"))
+	for i, q := range all {
+		if i == mostGone {
+			fmt.Fprintf(out, "  and %d more\n", len(all)-i)
+			return
+		}
+		fmt.Fprintf(out, "  %-20s %s #%d, call %s, request %q of %s, stored %s\n", q.Tenant, events.RequestStream(q.Tenant), q.Seq, cmp.Or(q.Call, "none"), q.ID, cmp.Or(q.Source, "nobody"), q.Stored.UTC().Format(time.RFC3339))
+	}
 }
 
 // store says whether the store is the one that was known, and who accepted it
