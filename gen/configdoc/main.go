@@ -29,13 +29,13 @@ func page() string {
 	var b strings.Builder
 	b.WriteString(intro)
 	all := kinds.All()
-	fmt.Fprintf(&b, "\nKinds of connection: %s.\n", kindNames(all))
+	fmt.Fprintf(&b, "\nKinds of connection: %s.\n", strings.Join(all.Names(), ", "))
 	open := "none"
 	for _, f := range config.Fields(all) {
 		group := parent(f.Path)
 		if f.Group {
-			if f.Kind != "" {
-				ofKind(&b, all, f)
+			if f.Of != nil {
+				ofKind(&b, f)
 			} else {
 				fmt.Fprintf(&b, "\n## %s\n\n%s\n", code(f.Path), f.Help)
 			}
@@ -92,41 +92,23 @@ func row(b *strings.Builder, f config.Field) {
 	fmt.Fprintf(b, "| %s | %s | %s | %s | %s |\n", code(f.Path), f.Type, def, env, strings.ReplaceAll(help, "|", `\|`))
 }
 
-func kindNames(all config.Kinds) string {
-	var out []string
-	for _, p := range all.Built() {
-		out = append(out, string(p.Kind))
-	}
-	return strings.Join(out, ", ")
-}
-
 // ofKind begins the section of a provider's own settings with what holds for
 // each of its connections.
-func ofKind(b *strings.Builder, all config.Kinds, f config.Field) {
-	fmt.Fprintf(b, "\n## %s of kind %s\n\n", code(f.Path), code(f.Kind))
-	for _, p := range all.Built() {
-		if string(p.Kind) != f.Kind {
-			continue
-		}
-		says := "Beside what every connection has."
-		if p.Desktops != nil {
-			says += " It is reached by way of agents' desktops and has no address."
-		}
-		if p.Can.Token {
-			says += " Each of its agents needs a `token`."
-		}
-		if p.Can.PerSecond > 0 {
-			says += fmt.Sprintf(" `perSecond` is %d where it is left out.", p.Can.PerSecond)
-		}
-		var ops []string
-		for _, op := range p.Operations {
-			ops = append(ops, code(op))
-		}
-		if len(ops) > 0 {
-			says += " Operations under `paths`: " + strings.Join(ops, ", ") + "."
-		}
-		b.WriteString(says + "\n")
+func ofKind(b *strings.Builder, f config.Field) {
+	says := "Beside what every connection has."
+	if f.Of.Desktops != nil {
+		says += " It is reached by way of agents' desktops and has no address."
 	}
+	if f.Of.Can.Token {
+		says += " Each of its agents needs a `token`."
+	}
+	if f.Of.Can.PerSecond > 0 {
+		says += fmt.Sprintf(" `perSecond` is %d where it is left out.", f.Of.Can.PerSecond)
+	}
+	if len(f.Of.Operations) > 0 {
+		says += " Operations under `paths`: `" + strings.Join(f.Of.Operations, "`, `") + "`."
+	}
+	fmt.Fprintf(b, "\n## %s of kind %s\n\n%s\n", code(f.Path), code(string(f.Of.Kind)), says)
 }
 
 func code(s string) string { return "`" + s + "`" }

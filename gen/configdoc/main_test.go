@@ -25,7 +25,7 @@ func TestEverySettingIsExplainedOnce(t *testing.T) {
 	text := page()
 	rows := map[string]int{}
 	for _, f := range config.Fields(kinds.All()) {
-		if f.Help == "" && (f.Kind == "" || !f.Group) {
+		if f.Help == "" && (f.Of == nil || !f.Group) {
 			t.Errorf("%s has no help", f.Path)
 		}
 		if !f.Group {

@@ -4,6 +4,8 @@ import (
 	"reflect"
 	"strings"
 	"time"
+
+	"github.com/outdial/outdial/pkg/providers"
 )
 
 // EnvPrefix begins the name of every variable that overrides a setting.
@@ -11,14 +13,14 @@ const EnvPrefix = "OUTDIAL_"
 
 // A Field is one setting, as the documentation prints it.
 type Field struct {
-	Path    string // e.g. nats.listen or tenants.<name>.key
-	Env     string // variable that overrides it; "" below a name or a list
-	EnvFile string // variable that names a file with it; secrets alone
-	Type    string // text, number, size, duration, true/false, list, secret, address
-	Default string // as written in YAML; "" none
-	Help    string // what it means
-	Kind    string // kind of connection whose section has it; "" not in one
-	Group   bool   // it holds settings and is none itself
+	Path    string             // e.g. nats.listen or tenants.<name>.key
+	Env     string             // variable that overrides it; "" below a name or a list
+	EnvFile string             // variable that names a file with it; secrets alone
+	Type    string             // text, number, size, duration, true/false, list, secret, address
+	Default string             // as written in YAML; "" none
+	Help    string             // what it means
+	Of      *providers.Product // whose section has it; nil not in one
+	Group   bool               // it holds settings and is none itself
 }
 
 // Fields lists every setting in the order of the definition, groups before
@@ -69,7 +71,7 @@ func sections(kinds Kinds, path string, out *[]Field) {
 		*out = append(*out, Field{Path: path, Group: true})
 		list(nil, path, section(p.Section()).Type(), true, out)
 		for i := range (*out)[begin:] {
-			(*out)[begin+i].Kind = string(p.Kind)
+			(*out)[begin+i].Of = &p
 		}
 	}
 }

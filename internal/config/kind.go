@@ -21,7 +21,8 @@ func (k Kinds) Built() []providers.Product {
 	return built
 }
 
-func (k Kinds) names() []string { return names(k.Built()) }
+// Names are those of the products that can be used.
+func (k Kinds) Names() []string { return names(k.Built()) }
 
 func names(products []providers.Product) []string {
 	out := make([]string, len(products))

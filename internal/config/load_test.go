@@ -243,7 +243,7 @@ func TestAPrintedConfigurationLoadsToTheSame(t *testing.T) {
 		t.Fatal(err)
 	}
 	second := parse(t, string(printed), nil, dir)
-	same := cmp.Options{cmpopts.IgnoreUnexported(config.Config{}, config.Connection{}, bus.Section{}), cmp.Comparer(func(a, b config.Secret) bool {
+	same := cmp.Options{cmpopts.IgnoreUnexported(config.Config{}, config.Connection{}, bus.Config{}), cmp.Comparer(func(a, b config.Secret) bool {
 		return a.String() == b.String() && a.Reveal() == b.Reveal()
 	})}
 	if diff := cmp.Diff(first, second, same); diff != "" {

@@ -195,14 +195,15 @@ func (r *reader) connection(path string, n *yaml.Node, v reflect.Value) {
 		}
 	}
 	product, known := r.kinds.of(name)
+	built := strings.Join(r.kinds.Names(), ", ")
 	switch {
 	case name == "":
-		r.say(path, "has no kind; built are %s", strings.Join(r.kinds.names(), ", "))
+		r.say(path, "has no kind; built are %s", built)
 	case !known:
-		r.say(at, "kind %q is not known; built are %s%s", cut(name), strings.Join(r.kinds.names(), ", "), meant(name, r.kinds.names()))
+		r.say(at, "kind %q is not known; built are %s%s", cut(name), built, meant(name, r.kinds.Names()))
 	case product.Section == nil:
 		r.say(at, "kind %s is not built yet; remove connection %s or wait for a release that has it; built are %s",
-			name, strings.TrimPrefix(path, "connections."), strings.Join(r.kinds.names(), ", "))
+			name, strings.TrimPrefix(path, "connections."), built)
 	default:
 		r.configured(path, n, v, product)
 		return

@@ -106,7 +106,7 @@ func TestItsSettingsAreDocumented(t *testing.T) {
 	t.Parallel()
 	var got []string
 	for _, f := range config.Fields(registered()) {
-		if f.Kind == string(sixth.Kind) && !f.Group {
+		if f.Of != nil && f.Of.Kind == sixth.Kind && !f.Group {
 			got = append(got, f.Path+" "+f.Type+" "+f.Default+" "+f.Env)
 		}
 	}

@@ -135,6 +135,9 @@ func TestWhatAKindSaysItCanItHasAPartFor(t *testing.T) {
 		if p.Kind != name || p.Can != of.Can {
 			t.Errorf("%s %+v builds %s %+v", name, of.Can, p.Kind, p.Can)
 		}
+		if of.Can.AtDesktop() != (of.Desktops != nil) {
+			t.Errorf("%s is known by its desktops, %t, and reached by them, %t", name, of.Can.AtDesktop(), of.Desktops != nil)
+		}
 	}
 }
 
@@ -143,13 +146,17 @@ func TestNoNameIsTakenTwice(t *testing.T) {
 	t.Parallel()
 	all, common, seen := kinds.All(), map[string]bool{"connections.<name>.ratePerSecond": true}, map[providers.Kind]bool{}
 	for _, f := range config.Fields(all) {
-		if f.Kind == "" {
+		if f.Of == nil {
 			common[f.Path] = true
 		}
 	}
 	for _, f := range config.Fields(all) {
-		if f.Kind != "" && !f.Group && common[f.Path] {
-			t.Errorf("%s has %s, which every connection has", f.Kind, f.Path)
+		switch {
+		case f.Of == nil:
+		case f.Group && f.Path != "connections.<name>":
+			t.Errorf("%s of %s is no setting: a section is flat", f.Path, f.Of.Kind)
+		case !f.Group && common[f.Path]:
+			t.Errorf("%s has %s, which every connection has", f.Of.Kind, f.Path)
 		}
 	}
 	for _, one := range all {

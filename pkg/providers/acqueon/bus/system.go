@@ -7,13 +7,6 @@ import (
 	"github.com/outdial/outdial/pkg/providers"
 )
 
-// A Config is one connection to a telephone system behind the Workspace.
-type Config struct {
-	Desktop    providers.Desktop // carries requests to the agent's desktop
-	HomeRegion string            // ISO region of numbers without a country code; default US
-	MinVersion string            // of the Workspace; default the system's
-}
-
 // A System is what one telephone system's document says; the rest is the bus.
 type System struct {
 	Kind       providers.Kind
