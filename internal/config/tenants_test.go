@@ -160,6 +160,10 @@ func TestAProviderThatSaysNoAddressIsRefused(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "connections.tcn-main (line 5): kind tcn does not say where it is asked") {
 		t.Errorf("got %v", err)
 	}
+	cfg := config.Config{Connections: map[string]config.Connection{"tcn-main": {Kind: "tcn", Section: new(nowhere)}}}
+	if cfg.HTTP.Listen = "127.0.0.1:8080"; cfg.ConnectionLoopback("tcn-main") {
+		t.Error("it is taken to be on this machine")
+	}
 }
 
 func TestLoopback(t *testing.T) {
