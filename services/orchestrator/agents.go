@@ -30,6 +30,9 @@ func (s *Service) OnAgent(ctx context.Context, d worker.Delivery) error {
 	}
 	switch { // a release follows the first two, and with it the next call's turn
 	case presence && p.State.Claim != nil:
+		if stillWithIt(r.Name, p.Reason) {
+			return nil
+		}
 		return s.endProven(ctx, r, p)
 	case presence && p.State.Quarantine != nil:
 		return s.unquarantine(ctx, r, p)

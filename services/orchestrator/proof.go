@@ -33,6 +33,12 @@ func ProvesOver(c *lifecycle.Call, seq uint64, polled bool) (Action, bool) {
 	return m, true
 }
 
+// stillWithIt says that an agent is not ready because of her call or of what she
+// does after it: a page that is opened amid one says so, and it proves no end.
+func stillWithIt(is events.Name, reason string) bool {
+	return is == events.NotReady && (reason == string(events.OnCall) || reason == string(events.WrapUp))
+}
+
 // answerSeq is where the call's log first says what became of the intent.
 func answerSeq(c *lifecycle.Call) uint64 {
 	for _, r := range c.AfterIntent() {
