@@ -233,7 +233,17 @@ func (m *message) owed(k record) bool {
 	if m.polled() {
 		return m.standing(k) != stale
 	}
-	return k.agent.State.RawSeq < m.seq
+	return m.reached(k) < m.seq
+}
+
+// reached is the last of the agent's messages that is on record. Whoever carried
+// that out had carried out those before it.
+func (m *message) reached(k record) uint64 {
+	last := k.agent.State.RawSeq
+	for _, c := range k.calls {
+		last = max(last, heard(c, m.agent))
+	}
+	return last
 }
 
 // progress drafts the next event that the message owes a call, nil: nothing.

@@ -115,10 +115,20 @@ func (s *Service) onRaw(ctx context.Context, d worker.Delivery) error {
 		own := *m // several may carry it out, each with thoughts of its own
 		own.agent, own.seen = agent, nil
 		if earlier {
-			return before(func() error { return s.apply(ctx, &own) })
+			return before(func() error { return s.catchUp(ctx, &own) })
 		}
 		return s.apply(ctx, &own)
 	}, names...)
+}
+
+// catchUp carries out a message on the way to a later one, unless another bridge
+// is known to have done so. Its own delivery does not rely on that.
+func (s *Service) catchUp(ctx context.Context, m *message) error {
+	k, err := s.known(ctx, log.Ref{Tenant: m.conn.Tenant, ID: m.agent}, false)
+	if err == nil && m.reached(k) > m.seq {
+		return nil
+	}
+	return s.apply(ctx, m)
 }
 
 // errMoved says that the agent's calls are not those that a message was read

@@ -49,6 +49,7 @@ type replica struct {
 	view      *log.Follower
 	fed       map[events.Family]int
 	meanwhile func()
+	asked     int // looks at the leader's logs
 }
 
 // hooked is a leader that lets others do something before an append.
@@ -60,6 +61,11 @@ type hooked struct {
 func (h hooked) Append(ctx context.Context, d log.Draft) (log.Appended, error) {
 	h.r.meanwhile()
 	return h.Leader.Append(ctx, d)
+}
+
+func (h hooked) Last(ctx context.Context, f events.Family, tenant, key string) (events.Record, error) {
+	h.r.asked++
+	return h.Leader.Last(ctx, f, tenant, key)
 }
 
 func (w *world) replica(floor uint64) *replica {
@@ -151,6 +157,32 @@ func (w *world) wantTold(fail func(string, ...any)) {
 func TestWhatAPageSaysAtOnceIsUnderstoodInOrder(t *testing.T) {
 	t.Parallel()
 	w := onCallAtDesk(t)
+	w.deliver()
+	w.wantTold(t.Fatalf)
+}
+
+// What another bridge has carried out is not looked at again on the way to a later
+// message: several bridges share the work, and do not each do all of it.
+func TestWhatAnotherBridgeHasCarriedOutIsPassedBy(t *testing.T) {
+	t.Parallel()
+	w := onCallAtDesk(t)
+	one := w.replica(0)
+	const ended = 2 // it says nothing of where the agent is, nor did the one before
+	for n := range w.raws[:ended+1] {
+		if err := one.takes(n); err != nil {
+			t.Fatal(err)
+		}
+	}
+	asks := func(floor uint64) int {
+		two := w.replica(floor)
+		if err := two.takes(ended); err != nil {
+			t.Fatal(err)
+		}
+		return two.asked
+	}
+	if alone, with := asks(ended), asks(0); with > alone {
+		t.Errorf("asked the leader %d times, and %d of them about what another bridge has carried out", with, with-alone)
+	}
 	w.deliver()
 	w.wantTold(t.Fatalf)
 }
