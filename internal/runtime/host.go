@@ -211,6 +211,11 @@ func (h *Host) Serve(description string, endpoints []api.Endpoint) error {
 	return err
 }
 
+func (h *Host) connected(tenant, name string) bool {
+	_, ok := h.Directory.Connection(tenant, name)
+	return ok
+}
+
 // Run runs the routes until ctx ends, then drains.
 func (h *Host) Run(ctx context.Context, routes ...worker.Route) error {
 	rt, err := worker.New(worker.Config{
@@ -218,7 +223,7 @@ func (h *Host) Run(ctx context.Context, routes ...worker.Route) error {
 		Meter: h.Telemetry.Meter, Tracer: h.Telemetry.Tracer, Logger: h.Logger, Clock: h.Clock,
 		Seen: h.past.book.Seen, Heard: h.following.view.Event, Held: h.Held, Paused: h.pause,
 		StallAfter: h.timing.StallAfter, HoldDelay: h.timing.HoldDelay, Grace: h.timing.Grace, Backoff: h.timing.Backoff,
-		PerConnection: h.limits.PerConnection,
+		PerConnection: h.limits.PerConnection, Connection: h.connected,
 	})
 	if err != nil {
 		return err

@@ -113,7 +113,7 @@ func (c *consumer) hold(ctx context.Context, m jetstream.Msg, d Delivery) ending
 func (c *consumer) park(ctx context.Context, m jetstream.Msg, d Delivery, err error, result string) ending {
 	code := fault.Code(err)
 	note := events.Rejected{
-		Stage: c.rt.cfg.Name, Tenant: c.tenant(d), Stream: c.route.Stream, Sequence: d.Seq, Call: callOf(d), Connection: connectionOf(d),
+		Stage: c.rt.cfg.Name, Tenant: c.tenant(d), Stream: c.route.Stream, Sequence: d.Seq, Call: callOf(d), Connection: c.connection(d),
 		Deliveries: uint64(max(d.Tries, 0)), At: c.rt.cfg.Clock.Now(),
 		Faults: []events.Fault{{Code: code, Message: result + ", " + fault.Of(err).String()}},
 	}
@@ -170,13 +170,13 @@ func callOf(d Delivery) string {
 	return ""
 }
 
-// connectionOf is whose provider sent a message. Gateways choose the name that
-// they publish under, so it is shown as a stranger's word.
-func connectionOf(d Delivery) string {
-	if p := strings.Split(d.Subject, "."); d.Stream == events.StreamProvider && len(p) == 3 {
-		return events.Showable(p[2])
+// connection is whose provider sent a message, where it is one of ours.
+func (c *consumer) connection(d Delivery) string {
+	p := strings.Split(d.Subject, ".")
+	if ours := c.rt.cfg.Connection; d.Stream != events.StreamProvider || len(p) != 3 || ours == nil || !ours(p[1], p[2]) {
+		return ""
 	}
-	return ""
+	return p[2]
 }
 
 // blameless tells the failures that say nothing about the message: the broker

@@ -113,6 +113,9 @@ type Config struct {
 	// in memory; default no waiting and none. Handlers that decide from a view
 	// are given no event that it does not know.
 	Heard func(ctx context.Context, f events.Family, ref log.Ref, seq uint64) (*events.Record, error)
+	// Connection says whether the configuration has a connection. What a gateway
+	// publishes under is its own word, and is shown if it is one's name; default never.
+	Connection func(tenant, name string) bool
 	// Held says that the store is in question; default never.
 	Held func() bool
 	// Paused hears that somebody has paused a consumer, or resumed it, some

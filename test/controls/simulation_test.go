@@ -21,7 +21,7 @@ func simulationControls() []control {
 		},
 		{
 			invariant: "I2", guard: "an intent's time is measured, not read off the wall", file: start,
-			old: "	if !s.Now().Before(at.sendBy) {", new: "	if !s.Now().Round(0).Before(at.sendBy) {",
+			old: "	if !kept || !s.Now().Before(at.sendBy) {", new: "	if !kept || !s.Now().Round(0).Before(at.sendBy) {",
 			pkg: pkg, test: must + "the_dialer_sleeps_over_its_intent,_and_its_clock_is_set", says: "sent after its time",
 		},
 		{
