@@ -152,7 +152,7 @@ func (b *Book) BuildDialRequest(ctx context.Context, c *lifecycle.Call, a *lifec
 		}
 	}
 	if c.Dialing != nil {
-		o.Attempt, o.NotAfter, o.Dialed = c.Dialing.Attempt, c.Dialing.NotAfter, true
+		o.Attempt, o.NotAfter, o.Dialed, o.IDs = c.Dialing.Attempt, c.Dialing.NotAfter, true, c.ProviderIDs()
 	}
 	if o.StartTime.IsZero() {
 		o.StartTime = c.Request.ReceivedAt.Truncate(time.Second)

@@ -77,6 +77,14 @@ func TestAnOrderGrowsWithItsCall(t *testing.T) {
 	if o.Attempt != "dial" || !o.NotAfter.Equal(noon.Add(3*time.Minute)) || o.Scrub.State["callSid"] != "sid" {
 		t.Errorf("dialed: %q, %v", o.Attempt, o.NotAfter)
 	}
+	if len(o.IDs) > 0 {
+		t.Errorf("ids before the provider gave any: %v", o.IDs)
+	}
+	c.Log = []events.Record{{Body: &events.CallStarted{Provider: map[string]string{"call": "77", "leg": "1"}}},
+		{Body: &events.CallProgress{Provider: map[string]string{"leg": "2"}}}}
+	if o, _, _ := book.BuildDialRequest(t.Context(), c, ann); o.IDs["call"] != "77" || o.IDs["leg"] != "2" {
+		t.Errorf("withdrawn by %v", o.IDs)
+	}
 	// What was scrubbed is what is dialed: the start repeats the prepared time.
 	if !o.StartTime.Equal(noon.Add(time.Minute)) {
 		t.Errorf("starts at %v", o.StartTime)

@@ -108,9 +108,13 @@ type AgentRef struct {
 
 // An Order is one call to place, with all a provider may need.
 type Order struct {
-	Call      string
-	Attempt   string   // random token of the intent (or of the preparation)
-	Dialed    bool     // the intent is on record: a call of the agent's may be this one
+	Call    string
+	Attempt string // random token of the intent (or of the preparation)
+	Dialed  bool   // the intent is on record: a call of the agent's may be this one
+	// IDs are the provider's own of the call, from its receipt and its news, by their
+	// names (CallID): to look it up or to withdraw it by. Empty before there are any,
+	// and where the answer to the start was lost.
+	IDs       map[string]string
 	To        string   // E.164
 	Numbers   []string // E.164, what the pass cleared in its order; To is the first
 	From      string   // E.164, "" for the provider's default

@@ -119,3 +119,29 @@ func TestWhoOversleptHisTurnAsksAgain(t *testing.T) {
 		t.Errorf("slept %d times, and dialed at %v", slept, at)
 	}
 }
+
+// A send that waits for its distance is not sent after its pass, the request, or the
+// instant at which the provider is to call.
+func TestAnIntentIsSentWhileItsPassStands(t *testing.T) {
+	t.Parallel()
+	for story, until := range map[string]func(p *events.CallPassed, at time.Time){
+		"its pass ends":     func(p *events.CallPassed, at time.Time) { p.ValidUntil = at },
+		"its instant comes": func(p *events.CallPassed, at time.Time) { p.ValidUntil, p.CallAt = at.Add(time.Hour), &at },
+	} {
+		for _, late := range []bool{false, true} {
+			w := enqueued(t)
+			distance := time.Second
+			if late {
+				distance = 3 * time.Second
+			}
+			w.s.Distance = func(_, _ string, most time.Duration) (time.Duration, bool) { return distance, distance < most }
+			w.s.Sleep = func(_ context.Context, d time.Duration) error { w.pass(d); return nil }
+			body := &events.CallPassed{Fence: w.call().Assigned.Fence}
+			until(body, w.Now().Add(2*time.Second))
+			w.hear(w.say(events.Compliance, events.Passed, body))
+			if sent := len(w.p.starts) > 0; sent == late {
+				t.Errorf("%s: sent %v after %s", story, sent, distance)
+			}
+		}
+	}
+}

@@ -117,6 +117,21 @@ type attempt struct {
 	sendBy time.Time
 }
 
+// sendBy is until when an intent may be sent: no longer than the pass, the request
+// and the instant at which the provider is to call allow.
+func sendBy(c *lifecycle.Call, now time.Time, most time.Duration) time.Time {
+	limits := []*time.Time{&c.Request.ExpiresAt}
+	if c.Passed != nil {
+		limits = append(limits, &c.Passed.ValidUntil, c.Passed.CallAt)
+	}
+	for _, end := range limits {
+		if end != nil && !end.IsZero() {
+			most = min(most, end.Sub(now))
+		}
+	}
+	return now.Add(most)
+}
+
 // dial writes the intent, unless the last look at the provider found it unfit,
 // and sends the call only if this very append won. Whoever finds an intent
 // without an outcome, be it this process, never sends: see Turn.
@@ -133,7 +148,7 @@ func (s *Service) dial(ctx context.Context, passed events.Record, unfit *events.
 			return nil, err
 		}
 		now := s.Now()
-		at = attempt{c, a, now.Add(s.Send)}
+		at = attempt{c, a, sendBy(c, now, s.Send)}
 		if why := MayDial(c, a, now); why != "" {
 			return s.next(c, events.Withheld, &events.CallWithheld{Reason: why})
 		}

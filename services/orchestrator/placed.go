@@ -42,6 +42,9 @@ func planPlaced(c *lifecycle.Call, now time.Time, l Limits) Action {
 		}
 		return after(l.Answer, lost("no_news"))
 	case lifecycle.Unknown:
+		if c.Queued() { // if it is in there it may still ring
+			return inQueue(c, now, l, lost("outcome_unknown"))
+		}
 		return after(l.Unknown, lost("outcome_unknown"))
 	case lifecycle.Offered, lifecycle.Ringing: // at one number after the other, of which only the first moves the call
 		most := l.Ring

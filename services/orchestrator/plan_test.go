@@ -263,6 +263,8 @@ func inAQueue() []planned {
 		{"nobody is looked for", fresh, s, Action{Do: Enqueue}},
 		{"it may ring until its request expires", queued(took), 59 * m, Action{Do: Nothing, Again: noon.Add(time.Hour)}},
 		{"and is withdrawn then", queued(took), time.Hour, Action{Do: Cancel, Reason: "expired"}},
+		{"one whose answer was lost may ring just so", queued(happened{name: events.Unknown}), 59 * m, Action{Do: Nothing, Again: noon.Add(time.Hour)}},
+		{"and is withdrawn as well", queued(happened{name: events.Unknown}), time.Hour, Action{Do: Cancel, Reason: "expired"}},
 		{"which takes a moment", queued(took, expired), time.Hour + s, Action{Do: Nothing}},
 		{"withdrawn, it has expired", queued(took, expired, happened{events.Cancelled, time.Hour + s, nil}), time.Hour + s,
 			Action{Do: Close, Outcome: "expired", Reason: "expired"}},

@@ -2,6 +2,7 @@ package lifecycle
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -106,6 +107,21 @@ func (c *Call) AfterIntent() []events.Record {
 		return nil
 	}
 	return c.Log[c.intent:]
+}
+
+// ProviderIDs are the provider's ids of the call since the intent that stands, by
+// their names, the last that was said of each.
+func (c *Call) ProviderIDs() map[string]string {
+	ids := map[string]string{}
+	for _, r := range c.AfterIntent() {
+		switch b := r.Body.(type) {
+		case *events.CallStarted:
+			maps.Copy(ids, b.Provider)
+		case *events.CallProgress:
+			maps.Copy(ids, b.Provider)
+		}
+	}
+	return ids
 }
 
 // Unanswered reports whether the call was sent, or is being sent, and nobody has
