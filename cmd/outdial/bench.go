@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/outdial/outdial/cmd/outdial/internal/bench"
@@ -15,12 +16,12 @@ type benchCmd struct {
 	Quick    bool          `help:"Fewer and shorter turns: less than three minutes."`
 	JSON     bool          `help:"Print the report for machines."`
 	SVG      string        `placeholder:"FILE" help:"Draw it, too."`
-	Stages   []string      `help:"What to measure: saturation, latency, batching, tcn, waiting, agents, processes, burst, idle, pace, replicas, kept. Default: all but the last two, and with --quick burst."`
+	Stages   []string      `help:"What to measure: saturation, latency, batching, tcn, waiting, agents, processes, burst, idle, pace, replicas, kept. Default: all but replicas and kept, which --replicas and --kept add; --quick leaves burst out."`
 	Replicas int           `default:"1" enum:"1,3" help:"3: measure three servers on this machine, too."`
 	Kept     int           `placeholder:"N" help:"Measure a store with so many closed calls, too."`
 	Store    string        `placeholder:"DIR" help:"Keep that store there, and find it again."`
 	Waiting  int           `placeholder:"N" help:"Requests that wait while others are served. Default: 10000, quick 1000."`
-	Desktops []int         `placeholder:"N" help:"How many each time beside the floor. Default: 100,300."`
+	Desktops []int         `placeholder:"N" help:"Agents' desktops, and calls in flight of the floor beside them. Default: 100,300."`
 	Rounds   int           `placeholder:"N" help:"Turns of each. Default: 5, quick 2."`
 	Length   time.Duration `placeholder:"TIME" help:"Of a turn. Default: 6s, quick 1s."`
 }
@@ -29,6 +30,9 @@ type benchCmd struct {
 func (c *benchCmd) Validate() error {
 	if c.Store != "" && c.Kept == 0 {
 		return errors.New("--store keeps the calls of --kept")
+	}
+	if slices.ContainsFunc(c.Desktops, func(n int) bool { return n < 1 }) || min(c.Rounds, c.Kept, c.Waiting) < 0 || c.Length < 0 {
+		return errors.New("--desktops, --rounds, --length, --waiting and --kept are counts and times: none is below one")
 	}
 	return bench.Known(c.Stages)
 }

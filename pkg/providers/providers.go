@@ -281,7 +281,10 @@ type Observation struct {
 	Agent    string            // the provider's id of the agent, "" when not said
 	Customer string            // E.164 of the customer where the message says it
 	Unread   bool              // it names a customer's number that is none in the provider's form: nobody's call
-	Manual   bool              // it is a manual outbound call, as ours are
+	// Manual says that it is a manual outbound call, as ours are: without, nothing of it is
+	// taken for one of ours, whatever ids it has. Of a provider that has no other kind of
+	// call it is always true.
+	Manual   bool
 	Attrs    map[string]string // other details, never personal
 	At       time.Time         // by the provider's clock, zero when not said
 	Waited   time.Duration     // how long the message was kept by who heard it, before we received it

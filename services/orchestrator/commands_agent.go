@@ -255,8 +255,11 @@ func (s *Service) onRemoveAgent(ctx context.Context, tenant string, body []byte)
 		if !a.Enrolled() {
 			return nil, nil
 		}
-		if a.State.Claim != nil {
+		switch {
+		case a.State.Claim != nil:
 			return nil, api.Conflict("the agent is on a call; release or wait")
+		case a.State.Quarantine != nil: // whoever took the seat could be called into that call
+			return nil, api.Conflict("the agent is held back, for it may be on a call; release it or wait")
 		}
 		now := s.Now()
 		after, _ := a.After(events.Removed, "", in.Reason, now)

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/outdial/outdial/internal/api"
+	"github.com/outdial/outdial/internal/log"
 	"github.com/outdial/outdial/internal/log/marks"
 	"github.com/outdial/outdial/pkg/events"
 )
@@ -94,6 +95,37 @@ func TestOneAgentOfAProvidersIsEnrolledOnce(t *testing.T) {
 			t.Errorf("%s: %v, want %q", step.story, err, step.code)
 		}
 		w.tell()
+	}
+}
+
+// Who is held back may be on a call: she keeps her seat, also one who was removed by a
+// former version meanwhile. Whoever took it would be the same person, called once more.
+func TestWhoIsHeldBackKeepsHerSeat(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	if _, err := w.do("agent", "put", `{"agent":"ann","providerAgent":"2098765","connection":"desk"}`); err != nil {
+		t.Fatal(err)
+	}
+	w.tell()
+	a := w.agent("ann")
+	held := a.State
+	held.Quarantine = &events.AgentClaim{Call: "c1", Since: w.Now()}
+	for _, removed := range []bool{false, true} {
+		name, body := events.Quarantined, any(&events.AgentQuarantined{State: held})
+		if held.Presence = events.Offline; removed {
+			held.Presence = events.Removed
+			name, body = events.Removed, &events.AgentRemoved{State: held}
+		}
+		if _, err := w.log.Append(t.Context(), *log.NextOfAgent(w.agent("ann"), events.Orchestrator, name, w.Now(), body)); err != nil {
+			t.Fatal(err)
+		}
+		w.tell()
+		if !removed {
+			_, err := w.do("agent", "remove", `{"agent":"ann"}`)
+			wantCode(t, err, "409")
+		}
+		_, err := w.do("agent", "put", `{"agent":"twin","providerAgent":"2098765","connection":"desk"}`)
+		wantCode(t, err, "409")
 	}
 }
 

@@ -28,13 +28,14 @@ func newRoster() roster {
 	return roster{agents: map[log.Ref]*lifecycle.Agent{}, groups: map[log.Ref]*group{}, claims: map[log.Ref]map[string]bool{}}
 }
 
-// Seated is another agent, enrolled as the same one of a provider's; "" for
-// nobody, as far as this process has heard.
+// Seated is another agent, enrolled as the same one of a provider's, or removed
+// while it was held back; "" for nobody, as far as this process has heard.
 func (x *Index) Seated(tenant, connection, provider, but string) string {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	for ref, a := range x.roster.agents {
-		if ref.Tenant == tenant && ref.ID != but && a.Enrolled() && a.State.Connection == connection && a.State.ProviderAgent == provider {
+		there := a.Enrolled() || a.State.Quarantine != nil
+		if ref.Tenant == tenant && ref.ID != but && there && a.State.Connection == connection && a.State.ProviderAgent == provider {
 			return ref.ID
 		}
 	}

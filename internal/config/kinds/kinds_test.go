@@ -126,7 +126,7 @@ func TestWhatAKindSaysItCanItHasAPartFor(t *testing.T) {
 			"prepares": {p.Can.Prepares, p.Preparer != nil}, "looks up": {p.Can.LooksUp, p.Looker != nil},
 			"polls":                   {p.Can.Presence == providers.PresencePolled, p.Poller != nil},
 			"withdraws what it holds": {p.Can.Prepares || p.Can.Withdraw, p.Withdrawer != nil},
-			"claims or queues":        {true, p.Can.Claims},
+			"claims or queues":        {true, p.Can.Claims || p.Can.Queues},
 		} {
 			if is[0] != is[1] {
 				t.Errorf("%s says that it %s: %t, and has the part: %t", name, part, is[0], is[1])
