@@ -146,8 +146,8 @@ func (c *consumer) stalled(ctx context.Context) error {
 	if err != nil {
 		return nil // no word: the connection looks after itself
 	}
-	if c.pause(info.Paused, info.PauseRemaining); info.Paused {
-		return nil // it delivers nothing because somebody wants it so
+	if c.pause(info.Paused, info.PauseRemaining) || info.Paused {
+		return nil // it delivers nothing because somebody wants it so, or wanted until now
 	}
 	if info.NumWaiting == 0 { // our pull got lost, or is just being renewed
 		sleep(ctx, 250*time.Millisecond)
@@ -163,10 +163,10 @@ func (c *consumer) stalled(ctx context.Context) error {
 }
 
 // pause notes whether somebody has paused the consumer, and for how long still,
-// and says so once.
-func (c *consumer) pause(is bool, left time.Duration) {
+// and says so once: it is true when that is news.
+func (c *consumer) pause(is bool, left time.Duration) bool {
 	if is == c.paused {
-		return
+		return false
 	}
 	c.paused = is
 	c.rt.cfg.Paused(c.route.name(), is)
@@ -175,6 +175,7 @@ func (c *consumer) pause(is bool, left time.Duration) {
 	} else {
 		c.log.Info("the consumer is not paused any more")
 	}
+	return true
 }
 
 // take queues a message for its turn, and never waits: what waits in the

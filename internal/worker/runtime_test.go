@@ -224,7 +224,7 @@ func TestAPausedConsumerIsNotBoundAnew(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, 30*time.Second)
 	c, out := b.config(t)
-	c.StallAfter = 50 * time.Millisecond
+	c.StallAfter = 150 * time.Millisecond
 	type news struct {
 		consumer string
 		is       bool
