@@ -32,6 +32,12 @@ func cleared(change func(*lifecycle.Call, *lifecycle.Agent)) (*lifecycle.Call, *
 	return c, a
 }
 
+// callAt has the provider be told to call at an instant, so long after noon.
+func callAt(after time.Duration) func(*lifecycle.Call, *lifecycle.Agent) {
+	at := noon.Add(after)
+	return func(c *lifecycle.Call, _ *lifecycle.Agent) { c.Passed.CallAt = &at }
+}
+
 func TestMayDial(t *testing.T) {
 	t.Parallel()
 	for story, tc := range map[string]struct {
@@ -52,6 +58,11 @@ func TestMayDial(t *testing.T) {
 		"the pass is of another number": {func(c *lifecycle.Call, _ *lifecycle.Agent) {
 			c.Passed.Number.Token = "other"
 		}, 0, OtherNumber},
+		"the pass lists another first": {func(c *lifecycle.Call, _ *lifecycle.Agent) {
+			c.Passed.Numbers = []events.Number{{Token: "other"}, c.Passed.Number}
+		}, 0, OtherNumber},
+		"the instant to call is to come":        {callAt(time.Second), time.Second - time.Nanosecond, ""},
+		"the instant to call has passed":        {callAt(time.Second), time.Second, InstantPassed},
 		"the pass names no number":              {func(c *lifecycle.Call, _ *lifecycle.Agent) { c.Passed.Number.Token = "" }, 0, OtherNumber},
 		"its number is spelt as no list has it": {func(c *lifecycle.Call, _ *lifecycle.Agent) { c.Request.Request.To = "+810312345678" }, 0, OtherNumber},
 		"the agent was released":                {func(_ *lifecycle.Call, a *lifecycle.Agent) { a.State.Claim = nil }, 0, ClaimLost},

@@ -8,11 +8,9 @@ import (
 	"github.com/outdial/outdial/pkg/events"
 )
 
-// A poll that shows the agent ready says so of the call, which closes it, and
-// then of the agent, who is there to close a call of which nobody said so. One
-// of them does it, and neither meets the other's append.
-func TestAPolledCallIsClosedOnce(t *testing.T) {
-	t.Parallel()
+// startedForAnn is a world in which ann's provider has taken a call of hers.
+func startedForAnn(t *testing.T) (*world, string) {
+	t.Helper()
 	w := newWorld(t)
 	w.enrol("ann", "sales")
 	w.work(w.s)
@@ -20,6 +18,15 @@ func TestAPolledCallIsClosedOnce(t *testing.T) {
 	w.work(w.s)
 	w.dial(call)
 	w.say(call, events.Dialer, events.Started, &events.CallStarted{})
+	return w, call
+}
+
+// A poll that shows the agent ready says so of the call, which closes it, and
+// then of the agent, who is there to close a call of which nobody said so. One
+// of them does it, and neither meets the other's append.
+func TestAPolledCallIsClosedOnce(t *testing.T) {
+	t.Parallel()
+	w, call := startedForAnn(t)
 	for _, n := range []events.Name{events.Talking, events.WrapUp, events.WrappedUp} {
 		w.work(w.s)
 		w.say(call, events.Bridge, n, &events.CallProgress{})
@@ -42,13 +49,7 @@ func TestWhoIsNotReadyBecauseOfTheCallDoesNotEndIt(t *testing.T) {
 	for reason, over := range map[string]bool{"on_call": false, "wrap_up": false, "": true, "lunch": true, "other": true} {
 		t.Run("reason "+reason, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t)
-			w.enrol("ann", "sales")
-			w.work(w.s)
-			call := w.ask("1", map[string]any{"huntGroup": "sales"})
-			w.work(w.s)
-			w.dial(call)
-			w.say(call, events.Dialer, events.Started, &events.CallStarted{})
+			w, call := startedForAnn(t)
 			for _, n := range []events.Name{events.Talking, events.Ended, events.WrapUp} {
 				w.say(call, events.Bridge, n, &events.CallProgress{})
 			}
