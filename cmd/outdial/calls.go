@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/outdial/outdial/cmd/outdial/internal/ops"
+	"github.com/outdial/outdial/internal/config"
+	"github.com/outdial/outdial/internal/config/kinds"
 )
 
 // askFlag says whom to ask. Without a configuration it is a server on this
@@ -25,6 +27,8 @@ func (f askFlag) client(e *env) (*ops.Client, error) {
 			return nil, err
 		}
 		o.Config = cfg
+	} else if err := config.Unread(e.environ, kinds.All()); err != nil {
+		return nil, err
 	}
 	return ops.Dial(e.ctx, o)
 }
@@ -155,6 +159,9 @@ type simCmd struct {
 }
 
 func (c *simCmd) Run(e *env) error {
+	if err := config.Unread(e.environ, kinds.All()); err != nil {
+		return err
+	}
 	return ops.Sim(e.ctx, ops.SimOptions{Listen: c.Listen, Ledger: c.Ledger, Agents: c.Agents, Desktops: c.Desktops,
 		Bridge: c.Bridge, Token: c.Token, Pace: c.Pace, Seed: c.Seed, Out: e.out, ErrOut: e.errOut})
 }

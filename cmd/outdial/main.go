@@ -49,12 +49,14 @@ type env struct {
 	out    io.Writer
 	errOut io.Writer
 	getenv func(string) string
+
+	environ []string // all of it, NAME=value
 }
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal ends the process at once
-	code := run(&env{ctx: ctx, out: os.Stdout, errOut: os.Stderr, getenv: os.Getenv}, os.Args[1:])
+	code := run(&env{ctx: ctx, out: os.Stdout, errOut: os.Stderr, getenv: os.Getenv, environ: os.Environ()}, os.Args[1:])
 	stop()
 	os.Exit(code)
 }
@@ -114,7 +116,7 @@ func (f fileFlag) read(e *env, o config.Options) (*config.Config, error) {
 	if f.Config == "" {
 		return nil, errors.New("no configuration: give -c FILE, or set OUTDIAL_CONFIG")
 	}
-	o.Kinds = kinds.All()
+	o.Kinds, o.Environ = kinds.All(), e.environ
 	return config.Load(f.Config, e.getenv, o)
 }
 

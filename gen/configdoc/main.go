@@ -53,6 +53,10 @@ func page() string {
 		}
 		row(&b, f)
 	}
+	b.WriteString("\n## Other variables\n\n| variable | |\n|---|---|\n")
+	for _, v := range config.Variables() {
+		fmt.Fprintf(&b, "| %s | %s |\n", code(v.Name), v.Help)
+	}
 	return b.String()
 }
 

@@ -10,6 +10,16 @@ import (
 	"github.com/outdial/outdial/pkg/events"
 )
 
+// Getenv reads one variable of a whole environment, of two of a name the first.
+func Getenv(environ []string) func(string) string {
+	vars := map[string]string{}
+	for _, v := range slices.Backward(environ) {
+		name, value, _ := strings.Cut(v, "=")
+		vars[name] = value
+	}
+	return func(name string) string { return vars[name] }
+}
+
 // envName makes OUTDIAL_CALLS_AGE of callsAge, OUTDIAL_NATS_URL of nats.url and
 // OUTDIAL_CONNECTIONS_TCN_MAIN_BASE_URL of connections.tcn-main.baseURL.
 func envName(path string) string {

@@ -18,6 +18,9 @@ import (
 // Options of a load. Kinds is required.
 type Options struct {
 	Kinds Kinds
+	// Environ is the whole environment, NAME=value: variables of outdial's that
+	// nothing reads are faults. nil looks for none.
+	Environ []string
 	// Dir is what relative paths in the configuration are relative to; empty
 	// is the working directory of the process.
 	Dir string
@@ -71,8 +74,12 @@ func Parse(name string, text []byte, getenv func(string) string, o Options) (*Co
 	setDefaults(reflect.ValueOf(cfg).Elem())
 	cfg.HTTP.Listen = cmp.Or(o.Listen, cfg.HTTP.Listen)
 	l := &loader{
-		reader:  reader{notes: newNotes(marks{file: name, lines: map[string]int{}, envs: map[string]string{}}), kinds: o.Kinds, later: map[string]bool{}},
-		Options: o, cfg: cfg, getenv: getenv,
+		reader:  reader{notes: newNotes(marks{file: name, lines: map[string]int{}, envs: map[string]string{}}), kinds: o.Kinds, later: map[string]bool{}, read: map[string]bool{}},
+		Options: o, cfg: cfg,
+	}
+	l.getenv = func(name string) string {
+		l.read[name] = true
+		return getenv(name)
 	}
 	if !l.readYAML(text, cfg) {
 		return nil, l.err()
@@ -80,6 +87,7 @@ func Parse(name string, text []byte, getenv func(string) string, o Options) (*Co
 	l.clearText()
 	l.overlay("", reflect.ValueOf(cfg).Elem())
 	missing := l.check()
+	l.checkUnread(o.Environ)
 	if err := l.err(); err != nil {
 		return nil, err
 	}

@@ -28,6 +28,7 @@ type reader struct {
 	// later are the paths of connections without a kind that can be used: they
 	// are refused once, and not again wherever they are referred to.
 	later map[string]bool
+	read  map[string]bool // variables that were asked for, or stand in a reference
 }
 
 // readYAML reads a whole file into cfg. False says that it is no YAML that one
@@ -246,6 +247,7 @@ func (r *reader) secret(path string, n *yaml.Node, v reflect.Value) {
 		before := len(r.faults)
 		r.fields(path, n, settings(v), nil)
 		s := v.Interface().(Secret)
+		r.read[s.Env] = true
 		if len(r.faults) == before && (s.Env == "") == (s.File == "") {
 			r.say(path, "wants one of the two; %s", how)
 		}

@@ -30,8 +30,10 @@ type Solo struct {
 }
 
 // Main is the main function of a service's own binary. It returns the exit
-// code: 0 after a clean end, 1 for trouble, 2 for a wrong configuration.
-func (s Solo) Main(args []string, getenv func(string) string, stderr io.Writer) int {
+// code: 0 after a clean end, 1 for trouble, 2 for a wrong configuration. The
+// environment is a whole one, as os.Environ has it.
+func (s Solo) Main(args, environ []string, stderr io.Writer) int {
+	getenv := config.Getenv(environ)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	// A second signal ends the process at once.
@@ -48,7 +50,7 @@ func (s Solo) Main(args []string, getenv func(string) string, stderr io.Writer) 
 		fmt.Fprintf(stderr, "outdial-%s: no configuration: give -c FILE, or set OUTDIAL_CONFIG\n", s.Service)
 		return 2
 	}
-	cfg, err := config.Load(*file, getenv, config.Options{Kinds: kinds.All(), UnsafeFsync: *unsafe, NoRoster: s.Service != "orchestrator"})
+	cfg, err := config.Load(*file, getenv, config.Options{Kinds: kinds.All(), Environ: environ, UnsafeFsync: *unsafe, NoRoster: s.Service != "orchestrator"})
 	if err != nil {
 		fmt.Fprintln(stderr, err)
 		return 2

@@ -12,7 +12,7 @@ import (
 
 func main() {
 	os.Exit(runtime.Solo{Service: "compliance", Listen: "127.0.0.1:8082", Version: runtime.Version(), Paced: true, Run: run}.
-		Main(os.Args[1:], os.Getenv, os.Stderr))
+		Main(os.Args[1:], os.Environ(), os.Stderr))
 }
 
 func run(ctx context.Context, s runtime.Setup, h *runtime.Host, _ *http.ServeMux) error {

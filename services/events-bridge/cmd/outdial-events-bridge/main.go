@@ -12,7 +12,7 @@ import (
 
 func main() {
 	os.Exit(runtime.Solo{Service: "events-bridge", Version: runtime.Version(), Paced: true, Run: run}.
-		Main(os.Args[1:], os.Getenv, os.Stderr))
+		Main(os.Args[1:], os.Environ(), os.Stderr))
 }
 
 func run(ctx context.Context, s runtime.Setup, h *runtime.Host, mux *http.ServeMux) error {

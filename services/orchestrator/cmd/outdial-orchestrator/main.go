@@ -12,7 +12,7 @@ import (
 
 func main() {
 	os.Exit(runtime.Solo{Service: "orchestrator", Listen: "127.0.0.1:8081", Version: runtime.Version(), Run: run}.
-		Main(os.Args[1:], os.Getenv, os.Stderr))
+		Main(os.Args[1:], os.Environ(), os.Stderr))
 }
 
 func run(ctx context.Context, s runtime.Setup, h *runtime.Host, _ *http.ServeMux) error {
