@@ -20,80 +20,38 @@ func parseFSA(code string) (string, bool) {
 	return code[:3], !strings.ContainsAny(code[:1], "DFIOQUWZ")
 }
 
-// fsaZones maps a forward sortation area to its zones. Where an area crosses a
+// fsaLines are the zones of forward sortation areas: of one, of those that begin
+// alike, or of a whole province; the longest beginning counts. Where an area crosses a
 // border of zones, or keeps its neighbour's clock, all of them are named.
-func fsaZones(fsa string) []string {
-	const (
-		toronto  = "America/Toronto"
-		halifax  = "America/Halifax"
-		winnipeg = "America/Winnipeg"
-		edmonton = "America/Edmonton"
-		regina   = "America/Regina"
-	)
-	switch fsa {
-	case "A2V", "A0R": // Labrador City, Wabush, Churchill Falls
-		return []string{"America/Goose_Bay"}
-	case "A0P", "A0K": // Labrador's coast: its south keeps Newfoundland's clock
-		return []string{"America/Goose_Bay", "America/St_Johns"}
-	case "G4T": // Îles-de-la-Madeleine
-		return []string{halifax}
-	case "G0G": // the Lower North Shore, east of the Natashquan without summer time
-		return []string{toronto, "America/Blanc-Sablon"}
-	case "S9V", "S0M": // Lloydminster and around
-		return []string{regina, edmonton}
-	case "S0P": // Creighton keeps Manitoba's clock
-		return []string{regina, winnipeg}
-	case "S9H", "S0N": // Swift Current
-		return []string{regina, "America/Swift_Current"}
-	case "V1C", "V1A", "V0A", "V0B": // East Kootenay; Creston
-		return []string{edmonton, "America/Creston", "America/Vancouver"}
-	case "V1G", "V1J", "V0C": // Peace River and the Northern Rockies
-		return []string{"America/Dawson_Creek", "America/Fort_Nelson", "America/Vancouver"}
-	}
-	switch fsa[0] {
-	case 'A':
-		return []string{"America/St_Johns"}
-	case 'B', 'C':
-		return []string{halifax}
-	case 'E':
-		return []string{"America/Moncton"}
-	case 'G', 'H', 'J', 'K', 'L', 'M', 'N':
-		return []string{toronto}
-	case 'P':
-		return ontarioNorth(fsa)
-	case 'R':
-		return []string{winnipeg}
-	case 'S':
-		return []string{regina}
-	case 'T':
-		return []string{edmonton}
-	case 'V':
-		return []string{"America/Vancouver"}
-	case 'X':
-		return northern(fsa)
-	case 'Y':
-		return []string{"America/Whitehorse"}
-	}
-	return nil
-}
+const fsaLines = `
+A2V,A0R     America/Goose_Bay                                          # Labrador City, Wabush, Churchill Falls
+A0P,A0K     America/Goose_Bay,America/St_Johns                         # Labrador's coast: its south keeps Newfoundland's clock
+A           America/St_Johns
+B,C,G4T     America/Halifax                                            # G4T: Îles-de-la-Madeleine
+E           America/Moncton
+G0G         America/Toronto,America/Blanc-Sablon                       # the Lower North Shore, east of the Natashquan without summer time
+G,H,J,K,L,M,N,P  America/Toronto
+P0,P7,P8,P9 America/Toronto,America/Winnipeg,America/Atikokan          # the far north-west, where several clocks meet
+R           America/Winnipeg
+S9V,S0M     America/Regina,America/Edmonton                            # Lloydminster and around
+S0P         America/Regina,America/Winnipeg                            # Creighton keeps Manitoba's clock
+S9H,S0N     America/Regina,America/Swift_Current
+S           America/Regina
+T           America/Edmonton
+V1C,V1A,V0A,V0B  America/Edmonton,America/Creston,America/Vancouver    # East Kootenay; Creston
+V1G,V1J,V0C America/Dawson_Creek,America/Fort_Nelson,America/Vancouver # Peace River and the Northern Rockies
+V           America/Vancouver
+X0A,X0B,X0C America/Iqaluit,America/Cambridge_Bay,America/Rankin_Inlet,America/Resolute,America/Atikokan # Nunavut
+X           America/Edmonton,America/Inuvik                            # the Northwest Territories
+Y           America/Whitehorse
+`
 
-// ontarioNorth tells the far north-west, where several clocks meet, from the
-// rest of northern Ontario.
-func ontarioNorth(fsa string) []string {
-	switch fsa[:2] {
-	case "P0", "P7", "P8", "P9":
-		return []string{"America/Toronto", "America/Winnipeg", "America/Atikokan"}
-	}
-	return []string{"America/Toronto"}
-}
-
-// northern tells Nunavut (X0A, X0B, X0C) from the Northwest Territories.
-func northern(fsa string) []string {
-	switch fsa {
-	case "X0A", "X0B", "X0C":
-		return []string{
-			"America/Iqaluit", "America/Cambridge_Bay", "America/Rankin_Inlet", "America/Resolute", "America/Atikokan",
+// fsaZones finds the zones of a forward sortation area.
+func (t *Table) fsaZones(fsa string) []string {
+	for n := len(fsa); n > 0; n-- {
+		if names, ok := t.fsa[fsa[:n]]; ok {
+			return names
 		}
 	}
-	return []string{"America/Edmonton", "America/Inuvik"}
+	return nil
 }

@@ -1,6 +1,7 @@
 package zones
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -130,16 +131,9 @@ func agree(facts [][]Candidate, at time.Time) []Candidate {
 	if len(facts) == 0 {
 		return nil
 	}
-	var common []Candidate
-	for _, c := range facts[0] {
-		everywhere := true
-		for _, other := range facts[1:] {
-			everywhere = everywhere && hasClock(other, c, at)
-		}
-		if everywhere {
-			common = append(common, c)
-		}
-	}
+	common := slices.DeleteFunc(slices.Clone(facts[0]), func(c Candidate) bool {
+		return slices.ContainsFunc(facts[1:], func(other []Candidate) bool { return !hasClock(other, c, at) })
+	})
 	if len(common) > 0 {
 		return common
 	}
@@ -152,32 +146,20 @@ func agree(facts [][]Candidate, at time.Time) []Candidate {
 
 // within reports whether every clock of inner is one of outer's.
 func within(inner, outer []Candidate, at time.Time) bool {
-	for _, c := range inner {
-		if !hasClock(outer, c, at) {
-			return false
-		}
-	}
-	return true
+	return !slices.ContainsFunc(inner, func(c Candidate) bool { return !hasClock(outer, c, at) })
 }
 
 func hasClock(set []Candidate, c Candidate, at time.Time) bool {
-	for _, other := range set {
-		if other.Zone == c.Zone || sameClock(other.Location, c.Location, at) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(set, func(other Candidate) bool {
+		return other.Zone == c.Zone || sameClock(other.Location, c.Location, at)
+	})
 }
 
 // merge appends the candidates whose zone is not there yet.
 func merge(to, more []Candidate) []Candidate {
-	out := append([]Candidate(nil), to...)
+	out := slices.Clone(to)
 	for _, c := range more {
-		seen := false
-		for _, have := range out {
-			seen = seen || have.Zone == c.Zone
-		}
-		if !seen {
+		if !slices.ContainsFunc(out, func(have Candidate) bool { return have.Zone == c.Zone }) {
 			out = append(out, c)
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	_ "embed"
 	"fmt"
 	"regexp"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -23,15 +24,11 @@ type zipRun struct {
 func readZIPs(text string) ([]zipRun, error) {
 	sets := map[string][]string{}
 	var table []zipRun
-	for line := range strings.Lines(text) {
-		line = strings.TrimSpace(line)
-		if line == "" || strings.HasPrefix(line, "#") {
-			continue
+	for f := range rows(text) {
+		if len(f) != 2 {
+			return nil, fmt.Errorf("zips.txt: cannot read %q", f)
 		}
-		key, value, ok := strings.Cut(line, " ")
-		if !ok {
-			return nil, fmt.Errorf("zips.txt: cannot read %q", line)
-		}
+		key, value := f[0], f[1]
 		if letters, isSet := strings.CutPrefix(key, "="); isSet {
 			sets[letters] = strings.Split(value, "+")
 			continue
@@ -43,7 +40,7 @@ func readZIPs(text string) ([]zipRun, error) {
 		first, err1 := strconv.Atoi(from)
 		last, err2 := strconv.Atoi(to)
 		if err1 != nil || err2 != nil || sets[value] == nil {
-			return nil, fmt.Errorf("zips.txt: cannot read %q", line)
+			return nil, fmt.Errorf("zips.txt: cannot read %q", f)
 		}
 		table = append(table, zipRun{first, last, sets[value]})
 	}
@@ -66,7 +63,7 @@ func (t *Table) lookUpPostal(code string, habit bool) postal {
 		return postal{wellFormed: true, zones: t.zipZones(zip, habit)}
 	}
 	if fsa, ok := parseFSA(code); ok {
-		return postal{wellFormed: true, zones: fsaZones(fsa)}
+		return postal{wellFormed: true, zones: t.fsaZones(fsa)}
 	}
 	return postal{}
 }
@@ -136,11 +133,7 @@ func legalZones(zip int, names []string, habit bool) []string {
 // addNames appends the names that are not there yet.
 func addNames(to, names []string) []string {
 	for _, name := range names {
-		seen := false
-		for _, have := range to {
-			seen = seen || have == name
-		}
-		if !seen {
+		if !slices.Contains(to, name) {
 			to = append(to, name)
 		}
 	}

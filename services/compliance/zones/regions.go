@@ -80,12 +80,10 @@ CA-YT America/Whitehorse Yukon
 // of the two countries share a code or a name.
 func readRegions() map[string][]string {
 	table := map[string][]string{}
-	for line := range strings.Lines(strings.TrimSpace(regionLines)) {
-		parts := strings.SplitN(strings.TrimSpace(line), " ", 3)
-		zones := strings.Split(parts[1], ",")
-		_, short, _ := strings.Cut(parts[0], "-")
-		for _, key := range []string{parts[0], short, parts[2]} {
-			table[strings.ToLower(key)] = zones
+	for f := range rows(regionLines) {
+		_, short, _ := strings.Cut(f[0], "-")
+		for _, key := range []string{f[0], short, strings.Join(f[2:], " ")} {
+			table[strings.ToLower(key)] = strings.Split(f[1], ",")
 		}
 	}
 	return table

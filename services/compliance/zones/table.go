@@ -3,6 +3,7 @@ package zones
 import (
 	_ "embed"
 	"fmt"
+	"iter"
 	"maps"
 	"slices"
 	"strings"
@@ -24,6 +25,7 @@ type Table struct {
 	npa       map[string][]string
 	countries map[string][]string
 	regions   map[string][]string
+	fsa       map[string][]string
 	zips      []zipRun
 }
 
@@ -41,7 +43,7 @@ var load = sync.OnceValues(func() (*Table, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Table{npa: npa, countries: countries, regions: readRegions(), zips: zips}, nil
+	return &Table{npa: npa, countries: countries, regions: readRegions(), fsa: lists(fsaLines), zips: zips}, nil
 })
 
 // Embedded returns the tables inside the binary. An error means that the
@@ -76,20 +78,39 @@ func (t *Table) Sources() []Source {
 	}
 }
 
+// rows gives the words of each line; what stands behind a # is for people.
+func rows(text string) iter.Seq[[]string] {
+	return func(yield func([]string) bool) {
+		for line := range strings.Lines(text) {
+			line, _, _ = strings.Cut(line, "#")
+			if words := strings.Fields(line); len(words) > 0 && !yield(words) {
+				return
+			}
+		}
+	}
+}
+
+// lists reads lines of our own: names with commas, and the zones of each of them.
+func lists(text string) map[string][]string {
+	table := map[string][]string{}
+	for words := range rows(text) {
+		for name := range strings.SplitSeq(words[0], ",") {
+			table[name] = strings.Split(words[1], ",")
+		}
+	}
+	return table
+}
+
 // readNPA parses the generated table and lays the better-known splits over it.
 func readNPA(text string) (map[string][]string, error) {
 	table := map[string][]string{}
-	for line := range strings.Lines(text) {
-		if strings.HasPrefix(line, "#") {
-			continue
-		}
-		f := strings.Fields(line)
+	for f := range rows(text) {
 		if len(f) < 3 {
-			return nil, fmt.Errorf("npa.txt: cannot read %q", line)
+			return nil, fmt.Errorf("npa.txt: cannot read %q", f)
 		}
 		table[f[0]] = f[2:]
 	}
-	maps.Copy(table, splits())
+	maps.Copy(table, lists(splitLines))
 	return table, nil
 }
 
@@ -97,13 +118,9 @@ func readNPA(text string) (map[string][]string, error) {
 // numbering library knows and zone.tab does not.
 func readCountries(text string) (map[string][]string, error) {
 	table := map[string][]string{}
-	for line := range strings.Lines(text) {
-		if strings.HasPrefix(line, "#") {
-			continue
-		}
-		f := strings.Fields(line)
+	for f := range rows(text) {
 		if len(f) != 2 {
-			return nil, fmt.Errorf("countries.txt: cannot read %q", line)
+			return nil, fmt.Errorf("countries.txt: cannot read %q", f)
 		}
 		table[f[0]] = append(table[f[0]], f[1])
 	}
@@ -150,9 +167,5 @@ func (t *Table) locate(number string) origin {
 
 // geographic reports whether a North American number of that type has a place.
 func geographic(kind phonenumbers.PhoneNumberType) bool {
-	switch kind {
-	case phonenumbers.FIXED_LINE, phonenumbers.MOBILE, phonenumbers.FIXED_LINE_OR_MOBILE:
-		return true
-	}
-	return false
+	return kind == phonenumbers.FIXED_LINE || kind == phonenumbers.MOBILE || kind == phonenumbers.FIXED_LINE_OR_MOBILE
 }
