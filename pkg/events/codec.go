@@ -39,6 +39,10 @@ const (
 	attrType      = "type"
 	attrVersion   = "specversion"
 	attrMediaType = "datacontenttype"
+	attrSource    = "source"
+	attrSubject   = "subject"
+	attrID        = "id"
+	attrTime      = "time"
 )
 
 // Encode writes e in binary mode: every attribute is a header ce-<name> with a

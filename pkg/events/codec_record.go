@@ -7,11 +7,13 @@ import (
 	"fmt"
 	"io"
 	"mime"
+	"net/url"
 	"reflect"
 	"strconv"
 	"time"
 
 	"github.com/cloudevents/sdk-go/v2/event"
+	"github.com/cloudevents/sdk-go/v2/types"
 )
 
 // ErrUnknownEvent says that a log holds an event this program does not know:
@@ -56,27 +58,28 @@ func EncodeRecord(r Record) (Header, []byte, error) {
 	if r.Place < 0 || r.Place > maxPlace {
 		return nil, nil, codecFault(op, "bad_place", nil)
 	}
-	e, err := newEvent(s.Type(), SourceOf(r.Tenant, r.Role), r.Key, r.ID, r.Time, r.Body)
+	h, data, err := EncodePlain(s.Type(), SourceOf(r.Tenant, r.Role), r.Key, r.ID, r.Time, r.Body)
 	if err != nil {
 		return nil, nil, err
 	}
-	ext := map[string]string{ExtPartitionKey: r.Key, ExtCausation: r.Cause, ExtTraceParent: r.TraceParent}
+	ext := [...]struct{ name, value string }{
+		{ExtPartitionKey, r.Key}, {ExtCausation, r.Cause}, {ExtTraceParent, r.TraceParent}, {ExtCorrelation, ""}, {ExtSequence, ""},
+	}
 	if r.Family == CallFamily {
-		ext[ExtCorrelation] = r.Key
+		ext[3].value = r.Key
 	}
 	if r.Place > 0 {
-		ext[ExtSequence] = fmt.Sprintf("%06d", r.Place)
+		ext[4].value = fmt.Sprintf("%06d", r.Place)
 	}
-	for name, value := range ext {
-		if value == "" {
-			continue
+	for _, x := range ext {
+		if !plainText(x.value) {
+			return nil, nil, codecFault(op, "bad_attribute", fmt.Errorf("%s is not plain ASCII", x.name))
 		}
-		if !plainText(value) {
-			return nil, nil, codecFault(op, "bad_attribute", fmt.Errorf("%s is not plain ASCII", name))
+		if x.value != "" {
+			h[headerPrefix+x.name] = []string{x.value}
 		}
-		e.SetExtension(name, value)
 	}
-	return Encode(e)
+	return h, data, nil
 }
 
 func bodyType(body any) reflect.Type {
@@ -91,52 +94,43 @@ func bodyType(body any) reflect.Type {
 }
 
 // EncodePlain writes an event outside the two logs (OPS, REJECTED, FACTS,
-// CONTROL, PROVIDER) in binary mode. subject may be empty.
+// CONTROL, PROVIDER) in binary mode, as Encode would. subject may be empty. It keeps
+// the house rule for attributes: printable ASCII without space, quote or percent, so
+// that SDKs which do not percent-encode agree with those that do.
 func EncodePlain(typ, source, subject, id string, at time.Time, body any) (Header, []byte, error) {
-	e, err := newEvent(typ, source, subject, id, at, body)
-	if err != nil {
-		return nil, nil, err
+	const op = "encode event"
+	if !plainText(subject) {
+		return nil, nil, codecFault(op, "bad_attribute", errors.New("subject is not plain ASCII"))
 	}
-	return Encode(e)
+	if at.IsZero() {
+		return nil, nil, codecFault(op, "bad_attribute", errors.New("time is not set"))
+	}
+	h := Header{
+		headerPrefix + attrVersion: {event.CloudEventsVersionV1}, headerPrefix + attrTime: {types.FormatTime(at)},
+		headerPrefix + attrMediaType: {mediaJSON},
+	}
+	if _, err := url.Parse(source); err != nil {
+		return nil, nil, codecFault(op, "bad_attribute", nil)
+	}
+	for _, a := range [...]struct{ name, value string }{{attrType, typ}, {attrSource, source}, {attrID, id}} {
+		if a.value == "" || !plainText(a.value) {
+			return nil, nil, codecFault(op, "bad_attribute", fmt.Errorf("%s is empty or not plain ASCII", a.name))
+		}
+		h[headerPrefix+a.name] = []string{a.value}
+	}
+	if subject != "" {
+		h[headerPrefix+attrSubject] = []string{subject}
+	}
+	data, err := json.Marshal(body)
+	if err != nil {
+		return nil, nil, codecFault(op, "bad_body", fmt.Errorf("body %T does not marshal", body))
+	}
+	return h, data, nil
 }
 
 // AttributeSafe reports whether a text may stand in a CloudEvents attribute as
 // we write them: printable ASCII without space, quote and percent.
 func AttributeSafe(s string) bool { return s != "" && plainText(s) }
-
-// newEvent is where the house rule for attributes is kept: printable ASCII
-// without space, quote or percent, so that SDKs which do not percent-encode
-// agree with those that do.
-func newEvent(typ, source, subject, id string, at time.Time, body any) (event.Event, error) {
-	const op = "encode event"
-	for _, a := range []struct{ name, value string }{{attrType, typ}, {"source", source}, {"id", id}} {
-		if a.value == "" || !plainText(a.value) {
-			return event.Event{}, codecFault(op, "bad_attribute", fmt.Errorf("%s is empty or not plain ASCII", a.name))
-		}
-	}
-	if !plainText(subject) {
-		return event.Event{}, codecFault(op, "bad_attribute", errors.New("subject is not plain ASCII"))
-	}
-	if at.IsZero() {
-		return event.Event{}, codecFault(op, "bad_attribute", errors.New("time is not set"))
-	}
-	data, err := json.Marshal(body)
-	if err != nil {
-		return event.Event{}, codecFault(op, "bad_body", fmt.Errorf("body %T does not marshal", body))
-	}
-	e := event.New(event.CloudEventsVersionV1)
-	e.SetType(typ)
-	e.SetSource(source)
-	e.SetSubject(subject)
-	e.SetID(id)
-	e.SetTime(at.UTC())
-	e.SetDataContentType(mediaJSON)
-	e.DataEncoded = data
-	if len(e.FieldErrors) > 0 {
-		return event.Event{}, codecFault(op, "bad_attribute", nil)
-	}
-	return e, nil
-}
 
 func plainText(s string) bool {
 	for i := range len(s) {
@@ -163,32 +157,40 @@ func DecodeRecord(subject string, h Header, data []byte) (Record, error) {
 	if !ok {
 		return Record{}, codecFault(op, "unknown_event", ErrUnknownEvent)
 	}
-	e, err := Decode(h, data)
-	if err != nil {
-		return Record{}, err
+	r := Record{Family: f, Tenant: tenant, Key: key, Role: role, Name: name, Body: s.New()}
+	if w, ok := readWritten(h); !ok || !w.into(&r, s.Type()) {
+		var err error
+		if data, err = decodeForeign(&r, s.Type(), h, data); err != nil {
+			return Record{}, err
+		}
 	}
-	if e.Type() != s.Type() {
-		return Record{}, codecFault(op, "unknown_event", ErrUnknownEvent)
-	}
-	ext := extensions(e.Extensions())
-	r := Record{
-		Family: f, Tenant: tenant, Key: key, Role: role, Name: name,
-		ID: e.ID(), Time: e.Time(), Body: s.New(),
-		Cause: ext.text(ExtCausation), TraceParent: ext.text(ExtTraceParent),
-	}
-	if err := agrees(r, e, ext); err != nil {
-		return Record{}, err
-	}
-	if r.Place, err = placeOf(ext); err != nil {
-		return Record{}, err
-	}
-	if r.Time.IsZero() {
-		return Record{}, codecFault(op, "bad_attribute", errors.New("time is missing"))
-	}
-	if err := decodeData(e, r.Body); err != nil {
+	if err := decodeJSON(data, r.Body); err != nil {
 		return Record{}, err
 	}
 	return r, nil
+}
+
+// decodeForeign fills a record from a message of any form, and returns its data.
+func decodeForeign(r *Record, typ string, h Header, data []byte) ([]byte, error) {
+	e, err := Decode(h, data)
+	if err != nil {
+		return nil, err
+	}
+	if e.Type() != typ {
+		return nil, codecFault("decode record", "unknown_event", ErrUnknownEvent)
+	}
+	ext := extensions(e.Extensions())
+	r.ID, r.Time, r.Cause, r.TraceParent = e.ID(), e.Time(), ext.text(ExtCausation), ext.text(ExtTraceParent)
+	if err := agrees(*r, e, ext); err != nil {
+		return nil, err
+	}
+	if r.Place, err = placeOf(ext.text(ExtSequence)); err != nil {
+		return nil, err
+	}
+	if r.Time.IsZero() {
+		return nil, codecFault("decode record", "bad_attribute", errors.New("time is missing"))
+	}
+	return e.Data(), isJSON(e)
 }
 
 func agrees(r Record, e event.Event, ext extensions) error {
@@ -208,8 +210,7 @@ func agrees(r Record, e event.Event, ext extensions) error {
 	return nil
 }
 
-func placeOf(ext extensions) (int, error) {
-	s := ext.text(ExtSequence)
+func placeOf(s string) (int, error) {
 	if s == "" {
 		return 0, nil
 	}
@@ -234,22 +235,34 @@ func (x extensions) text(name string) string {
 	return ""
 }
 
-func decodeData(e event.Event, into any) error {
+func isJSON(e event.Event) error {
 	if media := e.DataContentType(); media != "" && media != mediaJSON {
 		if base, _, err := mime.ParseMediaType(media); err != nil || !isJSONMedia(base) {
 			return codecFault("decode event", "bad_datacontenttype", nil)
 		}
 	}
+	return nil
+}
+
+// decodeJSON reads one value. encoding/json quotes the offending value in its
+// errors, so its text stays here.
+func decodeJSON(data []byte, into any) error {
+	bad := func() error { return codecFault("decode event", "bad_body", nil) }
+	if _, free := into.(*CallRequested); !free {
+		if json.Unmarshal(data, into) != nil {
+			return bad()
+		}
+		return nil
+	}
 	// Numbers inside a request's options stay as they were written: a
-	// provider's id may be larger than a float can say. encoding/json quotes
-	// the offending value in its errors, so its text stays here.
-	dec := json.NewDecoder(bytes.NewReader(e.Data()))
+	// provider's id may be larger than a float can say.
+	dec := json.NewDecoder(bytes.NewReader(data))
 	dec.UseNumber()
 	if dec.Decode(into) != nil {
-		return codecFault("decode event", "bad_body", nil)
+		return bad()
 	}
 	if _, err := dec.Token(); err != io.EOF { // more than one value
-		return codecFault("decode event", "bad_body", nil)
+		return bad()
 	}
 	return nil
 }
@@ -266,6 +279,8 @@ func DecodeBody[T any](h Header, data []byte, typ string) (T, event.Event, error
 	if e.Type() != typ {
 		return body, e, codecFault("decode event", "unknown_event", ErrUnknownEvent)
 	}
-	err = decodeData(e, &body)
+	if err = isJSON(e); err == nil {
+		err = decodeJSON(e.Data(), &body)
+	}
 	return body, e, err
 }
