@@ -281,15 +281,20 @@ type Observation struct {
 	Agent    string            // the provider's id of the agent, "" when not said
 	Customer string            // E.164 of the customer where the message says it
 	Unread   bool              // it names a customer's number that is none in the provider's form: nobody's call
-	// Manual says that it is a manual outbound call, as ours are: without, nothing of it is
-	// taken for one of ours, whatever ids it has. Of a provider that has no other kind of
-	// call it is always true.
+	// Manual says that it is a manual outbound call, as ours are. Where it is not Sure
+	// whose the news is, nothing of it is taken for a call of ours without: the customer
+	// may have called, or another program. Of a provider that has no other kind of call
+	// it is always true.
 	Manual   bool
 	Attrs    map[string]string // other details, never personal
 	At       time.Time         // by the provider's clock, zero when not said
 	Waited   time.Duration     // how long the message was kept by who heard it, before we received it
 	Inferred bool              // the message shows that it came to this before, but not when
 }
+
+// Sure says that what the news names tells by itself whose it is: our attempt, or an
+// id that one call alone has, which is ours once it is on record.
+func (o Observation) Sure() bool { return o.Attempt != "" || o.CallKey != "" && !o.Shared }
 
 // A Reader understands a provider's messages. It is pure. What does not parse
 // is Permanent; a name it does not know is kept as an annotation, not refused.

@@ -26,7 +26,8 @@ type item struct {
 	Agent           string // the provider's name of one
 	Event           events.Name
 	Reason          string
-	Second          int // of its clock
+	Second          int  // of its clock
+	Unsaid, Shared  bool // whether it is a manual call; the id is of every call to the number
 }
 
 func (list) Read(raw events.ProviderRaw, _ providers.View) ([]providers.Observation, error) {
@@ -37,7 +38,7 @@ func (list) Read(raw events.ProviderRaw, _ providers.View) ([]providers.Observat
 	if it.Event == "" {
 		return nil, nil
 	}
-	o := providers.Observation{Call: it.Event, Reason: it.Reason, Event: string(it.Event), Attempt: it.Attempt, CallKey: it.ID, Customer: it.To, Agent: it.Agent, Manual: true,
+	o := providers.Observation{Call: it.Event, Reason: it.Reason, Event: string(it.Event), Attempt: it.Attempt, CallKey: it.ID, Customer: it.To, Agent: it.Agent, Manual: !it.Unsaid, Shared: it.Shared,
 		At: noon.Add(time.Duration(it.Second) * time.Second)}
 	return []providers.Observation{o}, nil
 }
@@ -125,16 +126,21 @@ func TestNewsFindsItsCallByItsNames(t *testing.T) {
 		item item
 		want string
 	}{
-		"by the attempt":                     {item{Attempt: "try-c1", Event: events.Ringing}, "ringing"},
-		"by the provider's id":               {item{ID: "p-c1", Event: events.Ringing}, "ringing"},
-		"by the number":                      {item{To: to, Event: events.Ringing}, "ringing"},
-		"the attempt counts, not the number": {item{Attempt: "try-c2", To: to, Event: events.Ringing}, ""},
-		"another's attempt":                  {item{Attempt: "try-c9", Event: events.Ringing}, ""},
-		"another's id":                       {item{ID: "p-c9", Event: events.Ringing}, ""},
-		"another's id of our number":         {item{ID: "p-c9", To: to, Event: events.Ringing}, ""},
-		"another's number":                   {item{To: "+81312345670", Event: events.Ringing}, ""},
-		"no name at all":                     {item{Event: events.Ringing}, ""},
-		"nothing said":                       {item{Attempt: "try-c1"}, ""},
+		"by the attempt":                               {item{Attempt: "try-c1", Event: events.Ringing}, "ringing"},
+		"by the provider's id":                         {item{ID: "p-c1", Event: events.Ringing}, "ringing"},
+		"by the number":                                {item{To: to, Event: events.Ringing}, "ringing"},
+		"the attempt counts, not the number":           {item{Attempt: "try-c2", To: to, Event: events.Ringing}, ""},
+		"the attempt and not that it is manual":        {item{Attempt: "try-c1", Event: events.Ringing, Unsaid: true}, "ringing"},
+		"the id and not that it is manual":             {item{ID: "p-c1", Event: events.Ringing, Unsaid: true}, "ringing"},
+		"the number and not that it is manual":         {item{To: to, Event: events.Ringing, Unsaid: true}, ""},
+		"an id of all calls and not that it is manual": {item{ID: "p-c1", Shared: true, To: to, Event: events.Ringing, Unsaid: true}, ""},
+		"an id of all calls that is manual":            {item{ID: "p-c1", Shared: true, To: to, Event: events.Ringing}, "ringing"},
+		"another's attempt":                            {item{Attempt: "try-c9", Event: events.Ringing}, ""},
+		"another's id":                                 {item{ID: "p-c9", Event: events.Ringing}, ""},
+		"another's id of our number":                   {item{ID: "p-c9", To: to, Event: events.Ringing}, ""},
+		"another's number":                             {item{To: "+81312345670", Event: events.Ringing}, ""},
+		"no name at all":                               {item{Event: events.Ringing}, ""},
+		"nothing said":                                 {item{Attempt: "try-c1"}, ""},
 	} {
 		t.Run(story, func(t *testing.T) {
 			t.Parallel()

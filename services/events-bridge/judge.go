@@ -257,7 +257,7 @@ func (m *message) progress(k record, c *lifecycle.Call, now time.Time) (*log.Dra
 		return nil, err
 	}
 	for _, n := range all {
-		if n.about != c || n.Call == "" || !n.Manual || stands == trailing && !busy(n.Call) {
+		if n.about != c || n.Call == "" || !n.Manual && !n.Sure() || stands == trailing && !busy(n.Call) {
 			continue
 		}
 		_, v := lifecycle.Calls().Next(c.State, n.Call)

@@ -27,6 +27,7 @@ func Replay(t testing.TB, r providers.Reader, v providers.View, bodies ...[]byte
 	take(events.Dialing, &events.CallDialing{})
 	take(events.Started, &events.CallStarted{})
 	var said []string
+	lost := 0
 	for _, b := range bodies {
 		v.CallState, v.Said = events.Name(c.State), c.Said
 		v.Talked, v.Machine, v.Transferred = c.Talked, c.Machine, c.Transferred
@@ -36,6 +37,10 @@ func Replay(t testing.TB, r providers.Reader, v providers.View, bodies ...[]byte
 		}
 		for _, o := range seen {
 			if o.Call == "" {
+				continue
+			}
+			if !o.Manual && !o.Sure() {
+				lost++
 				continue
 			}
 			word := string(o.Call)
@@ -52,6 +57,9 @@ func Replay(t testing.TB, r providers.Reader, v providers.View, bodies ...[]byte
 			}
 			take(o.Call, p)
 		}
+	}
+	if lost > 0 && len(said) == 0 {
+		t.Errorf("all %d news are nobody's: by an id of the call's own or the attempt, or Manual with the number, they must say whose", lost)
 	}
 	if len(c.Faults) > 0 {
 		t.Errorf("the call's log is not one: %v", c.Faults)
