@@ -36,7 +36,7 @@ func (f askFlag) client(e *env) (*ops.Client, error) {
 type callCmd struct {
 	Get     callGetCmd     `cmd:"" help:"State and timeline of a call."`
 	Explain callExplainCmd `cmd:"" help:"Rule by rule why a call passed or failed."`
-	Find    callFindCmd    `cmd:"" help:"The calls that match."`
+	Find    callFindCmd    `cmd:"" help:"The calls that match, newest first; without a flag all."`
 }
 
 // callRef names a call.

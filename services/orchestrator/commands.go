@@ -18,7 +18,7 @@ import (
 func (s *Service) Endpoints() []api.Endpoint {
 	return []api.Endpoint{
 		{Group: "call", Verb: "get", Does: "state and timeline of a call: {call} or {source, id}", Handle: s.onGet},
-		{Group: "call", Verb: "find", Does: "calls by {to | reference | contact | campaign | agent, from?, until?, before?}", Handle: s.onFind},
+		{Group: "call", Verb: "find", Does: "calls, newest first, by {to?, reference?, contact?, campaign?, agent?, from?, until?, before?}", Handle: s.onFind},
 		{Group: "call", Verb: "explain", Does: "why a call passed or failed, rule by rule: {call}", Handle: s.onExplain},
 		{Group: "call", Verb: "cancel", Does: "withdraw {call} or every call of a {campaign}", Handle: s.onCancel},
 		{Group: "agent", Verb: "put", Does: "enrol: {agent, connection, providerAgent, huntGroups, token}", Handle: s.onPutAgent},
@@ -191,15 +191,12 @@ func (s *Service) onFind(ctx context.Context, tenant string, body []byte) (any, 
 	if _, ok := s.Directory.Tenant(tenant); !ok {
 		return nil, api.NotFound("no such tenant")
 	}
-	if in.To == "" && in.Reference == "" && in.Contact == "" && in.Campaign == "" && in.Agent == "" && in.From == nil && in.Until == nil {
-		return nil, api.BadRequest("give to, reference, contact, campaign, agent, from or until")
-	}
 	// A number is asked for in the form in which requests are taken, or the answer
 	// would be about another number than the one meant.
 	if in.To != "" && !events.IsE164(in.To) {
 		return nil, api.BadRequest("to is not a telephone number in E.164", events.Fault{Pointer: "/to", Code: events.FaultNotE164, Message: "give it as E.164, e.g. +1 and ten digits"})
 	}
-	found, rest, more, err := s.find(ctx, tenant, in.Before, func(l Line) bool {
+	found, rest, left, err := s.find(ctx, tenant, in.Before, func(l Line) bool {
 		return (in.To == "" || slices.Contains(l.numbers, in.To)) &&
 			(in.Reference == "" || l.Reference == in.Reference) &&
 			(in.Contact == "" || l.Contact == in.Contact) &&
@@ -216,7 +213,8 @@ func (s *Service) onFind(ctx context.Context, tenant string, body []byte) (any, 
 		Count int    `json:"count"`
 		More  bool   `json:"more,omitempty"` // there are, or may be, more
 		Next  uint64 `json:"next,omitempty"` // ask again with it as before for what closed earlier
-	}{Calls: found, Count: len(found), More: more, Next: rest}
+		Left  int    `json:"left,omitempty"` // open ones that match and are not listed, nor any closed one
+	}{Calls: found, Count: len(found), More: left > 0 || rest > 0, Next: rest, Left: left}
 	return out, nil
 }
 

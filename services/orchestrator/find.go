@@ -79,12 +79,12 @@ const lookBack = 3 * time.Second
 // find lists the calls of a tenant that match, newest first: those that are
 // open from memory, the others from the log, as far back as there is time or
 // until there are enough. rest is where the next answer goes on, as its before;
-// 0: everything was looked at. more: there are or may be others. Memory would grow
-// with every call instead.
-func (s *Service) find(ctx context.Context, tenant string, before uint64, match func(Line) bool) (found []Line, rest uint64, more bool, err error) {
+// 0: everything was looked at. left is how many of the open ones are left out, and
+// then all closed ones are. Memory would grow with every call instead.
+func (s *Service) find(ctx context.Context, tenant string, before uint64, match func(Line) bool) (found []Line, rest uint64, left int, err error) {
 	if before == 0 {
 		if found = s.index.Find(tenant, match); len(found) > maxFound {
-			return found[:maxFound], 0, true, nil
+			return found[:maxFound], 0, len(found) - maxFound, nil
 		}
 	}
 	known := map[string]bool{}
@@ -114,7 +114,7 @@ func (s *Service) find(ctx context.Context, tenant string, before uint64, match 
 		return len(found) < maxFound
 	})
 	if err != nil {
-		return nil, 0, false, err
+		return nil, 0, 0, err
 	}
 	for call, records := range late { // those that were under way where the look ended
 		if records[0].Name != events.Closed {
@@ -125,9 +125,9 @@ func (s *Service) find(ctx context.Context, tenant string, before uint64, match 
 		case err == nil:
 			add(c)
 		case fault.Of(err) != fault.Permanent: // or its beginning has aged out, or nobody can read it
-			return nil, 0, false, err
+			return nil, 0, 0, err
 		}
 	}
 	slices.SortFunc(found, newestFirst)
-	return found, rest, rest > 0, nil
+	return found, rest, 0, nil
 }

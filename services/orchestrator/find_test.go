@@ -10,7 +10,9 @@ import (
 	"time"
 
 	"github.com/outdial/outdial/internal/api"
+	"github.com/outdial/outdial/internal/log"
 	"github.com/outdial/outdial/pkg/events"
+	"github.com/outdial/outdial/pkg/events/lifecycle"
 )
 
 func TestCallFind(t *testing.T) {
@@ -32,6 +34,8 @@ func TestCallFind(t *testing.T) {
 		`{"until":"2026-03-09T12:00:30Z"}`:          one,
 		`{"campaign":"winter"}`:                     "",
 		`{"campaign":"spring","to":"+81398765432"}`: two,
+		`{}`: two + " " + one,
+		``:   two + " " + one,
 	} {
 		got, err := w.do("call", "find", query)
 		if err != nil {
@@ -55,7 +59,7 @@ func TestCallFind(t *testing.T) {
 			t.Errorf("a number is shown: %s", got)
 		}
 	}
-	for _, query := range []string{`{}`, `{"to":"nobody"}`, `{"to":"12"}`, `{"to":"+"}`, `{"to":"+1212867530912345678"}`, `{"too":"+81312345678"}`, `{"to":7}`} {
+	for _, query := range []string{`{"to":"nobody"}`, `{"to":"12"}`, `{"to":"+"}`, `{"to":"+1212867530912345678"}`, `{"too":"+81312345678"}`, `{"to":7}`} {
 		_, err := w.do("call", "find", query)
 		wantCode(t, err, "400")
 	}
@@ -63,6 +67,35 @@ func TestCallFind(t *testing.T) {
 		t.Error(err)
 	} else if raw, _ := json.Marshal(v); strings.Contains(string(raw), one) {
 		t.Error("another tenant finds the call")
+	}
+}
+
+// Whoever asks for everything gets the newest of what is open, and is told how
+// many were left out.
+func TestCallFindSaysWhatItLeavesOff(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	const calls, last = maxFound + 3, "call502"
+	for i := range calls {
+		c := &lifecycle.Call{ID: fmt.Sprint("call", i), State: lifecycle.Requested, Request: &events.CallRequested{}}
+		c.Instants.Requested = w.Now().Add(time.Duration(i) * time.Second)
+		w.s.index.open[log.Ref{Tenant: "acme", ID: c.ID}] = &entry{call: c}
+	}
+	got, err := w.do("call", "find", `{}`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out struct {
+		Calls []Line
+		More  bool
+		Next  uint64
+		Left  int
+	}
+	if err := json.Unmarshal([]byte(got), &out); err != nil {
+		t.Fatal(err)
+	}
+	if len(out.Calls) != maxFound || out.Calls[0].Call != last || !out.More || out.Next != 0 || out.Left != calls-maxFound {
+		t.Errorf("%d calls, the first %s for %s, more %t, next %d, left %d", len(out.Calls), out.Calls[0].Call, last, out.More, out.Next, out.Left)
 	}
 }
 

@@ -132,8 +132,8 @@ func (c *Client) CallFind(ctx context.Context, body any) error {
 	type found struct {
 		Calls []orchestrator.Line `json:"calls"`
 		Count int                 `json:"count"`
-		More  bool                `json:"more"`
 		Next  uint64              `json:"next"`
+		Left  int                 `json:"left"`
 	}
 	return show(c, ctx, "call", "find", body, func(v found) {
 		for _, l := range v.Calls {
@@ -144,7 +144,10 @@ func (c *Client) CallFind(ctx context.Context, body any) error {
 			fmt.Fprintf(c.Out, "%s  %s  %-14s %-10s %s\n", l.Call, l.Requested.UTC().Format(clockForm), l.Number.Masked, l.Agent, state)
 		}
 		fmt.Fprintln(c.Out, count(v.Count, "call"))
-		if v.More {
+		if v.Left > 0 {
+			fmt.Fprintf(c.Out, "%d open ones that are older, and the closed ones, are left off: ask for an agent, a campaign or --until\n", v.Left)
+		}
+		if v.Next > 0 {
 			fmt.Fprintf(c.Out, "there may be older ones: the same with --before %d\n", v.Next)
 		}
 	})
