@@ -30,8 +30,8 @@ func TestAKindIsTheFiles(t *testing.T) {
 
 func TestTheEnvironmentReachesAHook(t *testing.T) {
 	t.Parallel()
-	cfg := parse(t, small, map[string]string{"OUTDIAL_CONNECTIONS_TCN_MAIN_HOOK_BEARER": "door"}, home(t))
-	if got := cfg.Connections["tcn-main"].Hook.Bearer.Reveal(); got != "door" {
+	cfg := parse(t, small+"  desk: {kind: five9, tenant: acme}\n", map[string]string{"OUTDIAL_CONNECTIONS_DESK_HOOK_BEARER": "door"}, home(t))
+	if got := cfg.Connections["desk"].Hook.Bearer.Reveal(); got != "door" {
 		t.Errorf("it is %q", got)
 	}
 }

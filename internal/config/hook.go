@@ -48,6 +48,9 @@ func (l *loader) checkHooks() {
 			}
 			continue
 		}
+		if c.Section != nil && !c.product.Can.Posts() {
+			l.judge(path, "is for a kind that posts, and %s is asked for each agent's status; those that do are %s", c.Kind, strings.Join(l.kinds.posts(), ", "))
+		}
 		if ways > 1 {
 			l.say(path, "has more than one of bearer, basic and hmac")
 		}

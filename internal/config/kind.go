@@ -58,6 +58,11 @@ func (k Kinds) takes(setting string) []string {
 	}))
 }
 
+// posts names the kinds whose connections take what is posted.
+func (k Kinds) posts() []string {
+	return names(slices.DeleteFunc(k.Built(), func(p providers.Product) bool { return !p.Can.Posts() }))
+}
+
 // section is the struct of a provider's section, which came as a pointer to it.
 func section(s providers.Section) reflect.Value { return reflect.ValueOf(s).Elem() }
 

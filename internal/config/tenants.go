@@ -56,7 +56,7 @@ func Directory(c *Config, nc *nats.Conn, deps providers.Deps) (*tenants.Director
 		if countries := c.Tenants[conn.Tenant].Countries; len(countries) > 0 {
 			d.HomeRegion = countries[0]
 		}
-		p, err := conn.Section.Build(d)
+		p, err := conn.product.Build(conn.Section, d)
 		if err != nil {
 			return nil, fmt.Errorf("connections.%s: %w", name, err)
 		}

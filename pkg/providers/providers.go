@@ -36,9 +36,8 @@ type Capabilities struct {
 	LooksUp  bool `json:"looksUp"`  // it can be asked what became of a start
 	Talking  bool `json:"talking"`  // it reports talking; if not, answered counts as talking
 	Token    bool `json:"token"`    // an agent is enrolled with a credential of its own, or cannot be spoken for
-	PreID    bool `json:"preId"`    // the call has an id of the provider's before it is dialed
 
-	Pending    bool `json:"pending"`    // its yes may be that it waits for the agent to act
+	Pending    bool `json:"pending"`    // its yes may be that it waits for the agent to act; of another such a yes is none
 	Schedules  bool `json:"schedules"`  // it takes the instant at which it is to call
 	Alternates bool `json:"alternates"` // it takes several numbers of a person and may dial each
 	Records    bool `json:"records"`    // it records when it is asked to
@@ -54,6 +53,10 @@ type Capabilities struct {
 // AtDesktop says that the provider is reached by way of the agent's desktop, and
 // heard there.
 func (c Capabilities) AtDesktop() bool { return c.Presence == PresenceDesktop }
+
+// Posts says that what is posted for a connection can be understood. What is asked
+// for with an agent's name, poll by poll, names nobody itself.
+func (c Capabilities) Posts() bool { return c.Presence != PresencePolled || c.Progress.OfCalls() }
 
 // Presence is how a provider's agents are known to be ready.
 type Presence string
@@ -316,7 +319,8 @@ type Desktop interface {
 	Send(ctx context.Context, a AgentRef, message []byte, attempt string, notAfter time.Time) error
 }
 
-// A Provider is one configured connection. Nil parts are what it cannot do.
+// A Provider is one configured connection. Nil parts are what it cannot do. Kind and
+// Can are its product's, and put there by Product.Build.
 type Provider struct {
 	Kind       Kind
 	Can        Capabilities

@@ -17,11 +17,18 @@ import (
 // connection of its kind before one is configured.
 type Product struct {
 	Kind       Kind
-	Can        Capabilities   // as each of its connections says it
+	Can        Capabilities   // what each of its connections can
 	Operations []string       // names under paths, for who reads the documentation
 	Desktops   Desktops       // what it is reached by where it has no address; nil: it has one
 	Section    func() Section // a new, empty one; nil: the name is taken, and nothing is built yet
 	Words      []Vocabulary   // what it says of calls, for who reads the documentation
+}
+
+// Build makes the provider of a connection with these settings.
+func (p Product) Build(s Section, d Deps) (Provider, error) {
+	made, err := s.Build(d)
+	made.Kind, made.Can = p.Kind, p.Can
+	return made, err
 }
 
 // A Vocabulary is a provider's words and what they say; callstate has it.
@@ -45,7 +52,7 @@ type Section interface {
 	// reached by way of agents' desktops alone. By it outdial knows whether calls
 	// of the connection can reach people.
 	Address() string
-	// Build makes the provider of the connection. It connects to nothing.
+	// Build makes the parts of the connection's provider. It connects to nothing.
 	Build(Deps) (Provider, error)
 }
 

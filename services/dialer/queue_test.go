@@ -68,6 +68,21 @@ func TestWhoWasToActHasAsLongAsTheProviderSaid(t *testing.T) {
 	w.want("requested assigned waiting assigned passed dialing pending_agent unknown")
 }
 
+// A yes that somebody has to act first, of a provider whose document knows none,
+// is none that anybody understands: what became of it is looked up.
+func TestAYesThatWaitsOfWhomNoneIsKnownIsUncertain(t *testing.T) {
+	t.Parallel()
+	for says, want := range map[bool]string{true: "pending_agent", false: "unknown"} {
+		w := newWorld(t, providers.Capabilities{Pending: says})
+		w.p.start = func(providers.Order) (providers.Receipt, error) {
+			return providers.Receipt{Pending: true, Until: w.Now().Add(30 * time.Minute)}, nil
+		}
+		w.hear(w.passed())
+		w.want("requested assigned passed dialing " + want)
+		w.wantStarts(1)
+	}
+}
+
 // An assignment with neither an agent nor a queue is a mistake of somebody's,
 // and nobody may dial by it.
 func TestAnAssignmentToNobodyIsDialedByNobody(t *testing.T) {

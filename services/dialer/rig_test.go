@@ -134,7 +134,7 @@ func newWorld(t *testing.T, can providers.Capabilities) *world {
 		[]tenants.Connection{
 			{Name: "tcn", Tenant: "acme", Kind: providers.TCN, Provider: provider},
 			{Name: "mute", Tenant: "acme", Provider: providers.Provider{}},
-			{Name: "lists", Tenant: "acme", Provider: providers.Provider{Can: providers.Capabilities{Queues: true, Withdraw: true},
+			{Name: "lists", Tenant: "acme", Provider: providers.Provider{Can: providers.Capabilities{Queues: true, Withdraw: true, Pending: true},
 				Starter: w.p, Withdrawer: w.p}},
 		})
 	if err != nil {

@@ -191,6 +191,9 @@ func (s *Service) send(ctx context.Context, at attempt) (events.Name, any) {
 	ctx, cancel := s.Within(context.WithoutCancel(ctx), s.Answer)
 	defer cancel()
 	receipt, err := conn.Provider.Starter.Start(ctx, o)
+	if err == nil && receipt.Pending && !conn.Provider.Can.Pending {
+		err = fault.New(fault.Uncertain, "dial", "pending_unsaid", nil)
+	}
 	return Answer(id, receipt, err)
 }
 

@@ -262,14 +262,12 @@ func (d *HTTPAPI) webhook(w http.ResponseWriter, r *http.Request) {
 }
 
 // noWebhooks is why nothing that is posted for a connection can be understood,
-// "" if it may be. What is asked for with an agent's name, poll by poll, names
-// no agent itself.
+// "" if it may be.
 func noWebhooks(conn tenants.Connection) string {
-	p := conn.Provider
-	switch {
+	switch p := conn.Provider; {
 	case p.Reader == nil:
 		return "the connection reads no webhooks"
-	case p.Hook == nil && p.Poller != nil && !p.Can.Progress.OfCalls():
+	case !p.Can.Posts():
 		return "the connection reads no webhooks: its kind is asked for each agent's status, and what is posted names no agent"
 	}
 	return ""

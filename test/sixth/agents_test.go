@@ -45,7 +45,7 @@ func (s *section) Address() string            { return s.BaseURL }
 
 func (s *section) Build(d providers.Deps) (providers.Provider, error) {
 	p, err := (*sixth.Section)(s).Build(d)
-	p.Kind, p.Can, p.Starter = "people", can(), people{p.Starter}
+	p.Starter = people{p.Starter}
 	return p, err
 }
 

@@ -26,9 +26,11 @@ import (
 // Kind is its name in the configuration.
 const Kind providers.Kind = "sixth"
 
-// Product is its line in a registry.
+// Product is its line in a registry; five a second is from its document.
 func Product() providers.Product {
-	return providers.Product{Kind: Kind, Can: can(), Words: []providers.Vocabulary{words}, Section: func() providers.Section { return new(Section) }}
+	can := providers.Capabilities{Queues: true, Withdraw: true, LooksUp: true, Talking: true, PerSecond: 5,
+		Alternates: true, Schedules: true, Progress: providers.ProgressFeed}
+	return providers.Product{Kind: Kind, Can: can, Words: []providers.Vocabulary{words}, Section: func() providers.Section { return new(Section) }}
 }
 
 // Section is its part of the configuration.
@@ -56,13 +58,8 @@ func (s *Section) Address() string { return s.BaseURL }
 
 // Build implements providers.Section.
 func (s *Section) Build(d providers.Deps) (providers.Provider, error) {
-	return New(*s, httpapi.Options{Timeout: s.Timeout, Tracer: d.Tracer, Now: d.Now}).Provider(), nil
-}
-
-// can is what it says of itself; five a second is from its document.
-func can() providers.Capabilities {
-	return providers.Capabilities{Queues: true, Withdraw: true, LooksUp: true, Talking: true, PerSecond: 5,
-		Alternates: true, Schedules: true, Progress: providers.ProgressFeed}
+	c := New(*s, httpapi.Options{Timeout: s.Timeout, Tracer: d.Tracer, Now: d.Now})
+	return providers.Provider{Starter: c, Looker: c, Withdrawer: c, Feeder: c, Hook: Reader{}, Reader: Reader{}}, nil
 }
 
 // A Client is one account.
@@ -76,14 +73,6 @@ type Client struct {
 func New(s Section, o httpapi.Options) *Client {
 	header := http.Header{"Content-Type": {"application/json"}, "Authorization": {"Bearer " + s.Key.Reveal()}, "Site": {strconv.Itoa(s.Site)}}
 	return &Client{base: s.BaseURL, header: header, once: httpapi.NewOnce(o), reads: httpapi.NewReads(o)}
-}
-
-// Provider describes the connection.
-func (c *Client) Provider() providers.Provider {
-	return providers.Provider{
-		Kind: Kind, Can: can(),
-		Starter: c, Looker: c, Withdrawer: c, Feeder: c, Hook: Reader{}, Reader: Reader{},
-	}
 }
 
 type order struct {

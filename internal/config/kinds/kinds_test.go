@@ -26,7 +26,7 @@ func build(t *testing.T, kind providers.Kind, d providers.Deps, set func(provide
 		if set != nil {
 			set(s)
 		}
-		p, err := s.Build(d)
+		p, err := one.Build(s, d)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -131,9 +131,6 @@ func TestWhatAKindSaysItCanItHasAPartFor(t *testing.T) {
 			if is[0] != is[1] {
 				t.Errorf("%s says that it %s: %t, and has the part: %t", name, part, is[0], is[1])
 			}
-		}
-		if p.Kind != name || p.Can != of.Can {
-			t.Errorf("%s %+v builds %s %+v", name, of.Can, p.Kind, p.Can)
 		}
 		if of.Can.AtDesktop() != (of.Desktops != nil) {
 			t.Errorf("%s is known by its desktops, %t, and reached by them, %t", name, of.Can.AtDesktop(), of.Desktops != nil)

@@ -98,13 +98,10 @@ func New(c Config, now func() time.Time) *Client {
 	}
 }
 
-// Provider describes the connection. A started call cannot be withdrawn: TCN's
+// Provider has the connection's parts. A started call cannot be withdrawn: TCN's
 // cancel undoes a preparation only.
 func (c *Client) Provider() providers.Provider {
-	return providers.Provider{
-		Kind: providers.TCN, Can: can(),
-		Starter: c, Looker: c, Withdrawer: c, Preparer: c, Confirmer: c, Configured: c, Poller: c, Reader: Reader{},
-	}
+	return providers.Provider{Starter: c, Looker: c, Withdrawer: c, Preparer: c, Confirmer: c, Configured: c, Poller: c, Reader: Reader{}}
 }
 
 // Close lets idle connections go.

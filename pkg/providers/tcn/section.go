@@ -13,13 +13,10 @@ import (
 
 // Product is TCN's line in the registry.
 func Product() providers.Product {
-	return providers.Product{Kind: providers.TCN, Can: can(), Operations: operations(), Words: []providers.Vocabulary{words},
-		Section: func() providers.Section { return new(Config) }}
-}
-
-func can() providers.Capabilities {
-	return providers.Capabilities{Claims: true, Prepares: true, LooksUp: true, Talking: true, Token: true, PreID: true, Records: true,
+	can := providers.Capabilities{Claims: true, Prepares: true, LooksUp: true, Talking: true, Token: true, Records: true,
 		Presence: providers.PresencePolled, Progress: providers.ProgressAgent}
+	return providers.Product{Kind: providers.TCN, Can: can, Operations: operations(), Words: []providers.Vocabulary{words},
+		Section: func() providers.Section { return new(Config) }}
 }
 
 func operations() []string { return slices.Sorted(maps.Keys(DefaultPaths())) }
