@@ -205,23 +205,19 @@ func (s *Service) judgeAlternates(ctx context.Context, v *verdict, q events.Dial
 
 func (s *Service) facts(q events.DialRequest, t tenants.Tenant, d demands) rules.Facts {
 	f := rules.Facts{
-		Now: s.Now(), To: q.To, Alternates: q.Alternates, From: q.From,
-		Purpose: q.Purpose, Mode: q.Mode,
+		Now: s.Now(), To: q.To, Alternates: q.Alternates, Purpose: q.Purpose, Mode: q.Mode,
 		PostalCode: q.PostalCode, Region: q.Region, TimeZone: q.TimeZone,
-		Countries: t.Countries, TotalDigits: d.TotalDigits, RequiredMetadata: d.RequiredMetadata,
+		Countries: t.Countries, TotalDigits: d.TotalDigits, RequiredMetadata: d.RequiredMetadata, Overrides: q.Overrides,
 	}
 	for _, m := range q.Metadata {
 		// An alias adds a name and takes none away: what the request calls a
 		// postal code stays one, whatever the provider calls it.
-		f.Metadata = append(f.Metadata, rules.KeyValue{Key: m.Key, Value: m.Value})
+		f.Metadata = append(f.Metadata, m)
 		for from, to := range d.Aliases {
 			if strings.EqualFold(from, m.Key) {
-				f.Metadata = append(f.Metadata, rules.KeyValue{Key: to, Value: m.Value})
+				f.Metadata = append(f.Metadata, events.KeyValue{Key: to, Value: m.Value})
 			}
 		}
-	}
-	for _, o := range q.Overrides {
-		f.Overrides = append(f.Overrides, rules.Override{Rule: o.Rule, Agent: o.Agent, Reason: o.Reason})
 	}
 	for rule, may := range d.Overrides {
 		if may {

@@ -12,6 +12,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/outdial/outdial/services/compliance/zones"
+
+	"github.com/outdial/outdial/pkg/events"
 )
 
 // A row is one case of testdata/cases.csv: what was asked and what the law, or
@@ -150,7 +152,7 @@ func (s *setup) apply(t *testing.T, w row, p pair) (later string) {
 	t.Helper()
 	switch p.key {
 	case "zip":
-		s.f.Metadata = append(s.f.Metadata, KeyValue{"zip code", p.value})
+		s.f.Metadata = append(s.f.Metadata, events.KeyValue{Key: "zip code", Value: p.value})
 	case "postal":
 		s.f.PostalCode = p.value
 	case "tz":
@@ -178,7 +180,7 @@ func (s *setup) apply(t *testing.T, w row, p pair) (later string) {
 		name, _, _ := strings.Cut(p.value, ":")
 		s.f.RequiredMetadata = append(s.f.RequiredMetadata, name)
 	case "Account Number":
-		s.f.Metadata = append(s.f.Metadata, KeyValue{p.key, p.value})
+		s.f.Metadata = append(s.f.Metadata, events.KeyValue{Key: p.key, Value: p.value})
 	case "agentOverrideTimezone", "agentOverrideDncl", "override_requested", "override_reason":
 		s.override(p)
 	case "ruleSetName":
@@ -213,7 +215,7 @@ func (s *setup) override(p pair) {
 		s.f.OverridesAllowed = []string{ruleCompanyDNC}
 	case "override_requested":
 		rule := map[string]string{"timezone": ruleWindow, "dncl": ruleCompanyDNC}[p.value]
-		s.f.Overrides = append(s.f.Overrides, Override{Rule: rule, Agent: "2098765"})
+		s.f.Overrides = append(s.f.Overrides, events.Override{Rule: rule, Agent: "2098765"})
 	case "override_reason":
 		for i := range s.f.Overrides {
 			s.f.Overrides[i].Reason = p.value

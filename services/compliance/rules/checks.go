@@ -61,10 +61,10 @@ func readableRequest(j *judgement) answer {
 	if !j.judgeable() {
 		return fails("no instant that can be judged")
 	}
-	if !slices.Contains([]string{PurposeTelemarketing, PurposeDebt, PurposeInformational, PurposeResearch}, j.purpose()) {
+	if !slices.Contains([]string{events.PurposeTelemarketing, events.PurposeDebt, events.PurposeInformational, events.PurposeResearch}, j.purpose()) {
 		return objects(MetadataInvalid, "the purpose is not one of the vocabulary")
 	}
-	if !slices.Contains([]string{ModeManual, ModePreview, ModePredictive, ModePrerecorded}, j.mode()) {
+	if !slices.Contains([]string{events.ModeManual, events.ModePreview, events.ModePredictive, events.ModePrerecorded}, j.mode()) {
 		return objects(MetadataInvalid, "the mode is not one of the vocabulary")
 	}
 	return ok("")
@@ -138,7 +138,7 @@ func requiredMetadata(j *judgement) answer {
 	}
 	var missing []string
 	for _, name := range j.f.RequiredMetadata {
-		given := slices.ContainsFunc(j.f.Metadata, func(m KeyValue) bool {
+		given := slices.ContainsFunc(j.f.Metadata, func(m events.KeyValue) bool {
 			return strings.EqualFold(strings.TrimSpace(m.Key), strings.TrimSpace(name)) && strings.TrimSpace(m.Value) != ""
 		})
 		if !given {
@@ -195,7 +195,7 @@ func readableEvidence(j *judgement) answer {
 	return a
 }
 
-func nearly(m KeyValue) bool {
+func nearly(m events.KeyValue) bool {
 	_, near := events.PostalKey(m.Key)
 	return near
 }
@@ -229,7 +229,7 @@ func companyDNC(j *judgement) answer {
 // calls: until there are such facts, nothing can show that a machine may dial
 // or speak. A person who dials needs none of them.
 func consent(j *judgement) answer {
-	if m := j.mode(); m == ModeManual || m == ModePreview {
+	if m := j.mode(); m == events.ModeManual || m == events.ModePreview {
 		return notApplicable("a person dials")
 	}
 	a := unknown(ConsentRequired, "a call that a machine dials or speaks needs consent on record, and no record is at hand")

@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -109,7 +110,7 @@ func (e engine) decide(rs RuleSet, f Facts, z Zones) Decision {
 			a.result = resultObjects
 		}
 		d.Evidence.Rules = append(d.Evidence.Rules, events.RuleResult{
-			Rule: r.id, Answer: orElse(a.result, resultNotKnown), Detail: a.detail, Source: a.source,
+			Rule: r.id, Answer: cmp.Or(a.result, resultNotKnown), Detail: a.detail, Source: a.source,
 		})
 	}
 	d.Reasons, d.Overrode = j.lift(reasons)

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/outdial/outdial/services/compliance/zones"
+
+	"github.com/outdial/outdial/pkg/events"
 )
 
 // noon is a call that every rule is content with: New York, a Friday, noon.
@@ -41,24 +43,24 @@ func TestEachFactGoneWrong(t *testing.T) {
 		{"the list is stale at this very instant", func(f *Facts) { f.ListGoodUntil = &past }, DNCListStale},
 		{"the entry ends at this very instant", func(f *Facts) { f.OnCompanyList, f.ListedUntil = Yes, &past }, OK},
 		{"required metadata is blank", func(f *Facts) {
-			f.RequiredMetadata, f.Metadata = []string{"Account Number"}, []KeyValue{{"account number", "  "}}
+			f.RequiredMetadata, f.Metadata = []string{"Account Number"}, []events.KeyValue{{Key: "account number", Value: "  "}}
 		}, MetadataMissing},
 		{"required metadata by another case", func(f *Facts) {
-			f.RequiredMetadata, f.Metadata = []string{"Account Number"}, []KeyValue{{"ACCOUNT NUMBER", "7"}}
+			f.RequiredMetadata, f.Metadata = []string{"Account Number"}, []events.KeyValue{{Key: "ACCOUNT NUMBER", Value: "7"}}
 		}, OK},
 		{"a ZIP code is required", func(f *Facts) { f.PostalRequired = true }, ZIPRequired},
 		{"a ZIP code that is none", func(f *Facts) { f.PostalCode = "1000" }, ZIPInvalid},
 		{"military mail, which may be anywhere", func(f *Facts) { f.PostalCode = "09001" }, LocationUnknown},
 		{"too few digits for the country record", func(f *Facts) { f.TotalDigits = 11 }, NumberInvalid},
-		{"an override without a reason", func(f *Facts) { f.Overrides = []Override{{Rule: ruleWindow, Agent: "a"}} }, OverrideNotPermitted},
+		{"an override without a reason", func(f *Facts) { f.Overrides = []events.Override{{Rule: ruleWindow, Agent: "a"}} }, OverrideNotPermitted},
 		{"a zone that is no place", func(f *Facts) { f.TimeZone = "UTC" }, MetadataInvalid},
 		{"a zone that is an offset", func(f *Facts) { f.TimeZone = "Etc/GMT+5" }, MetadataInvalid},
 		{"a zone that is an abbreviation", func(f *Facts) { f.TimeZone = "EST5EDT" }, MetadataInvalid},
-		{"a key that is nearly a postal code's", func(f *Facts) { f.Metadata = []KeyValue{{"Home Zip", "10001"}} }, MetadataInvalid},
-		{"a key that is nearly a postal code's, without a value", func(f *Facts) { f.Metadata = []KeyValue{{"zip cod", ""}} }, MetadataInvalid},
-		{"a robot", func(f *Facts) { f.Mode = ModePrerecorded }, ConsentRequired},
-		{"a machine that dials ahead", func(f *Facts) { f.Mode = ModePredictive }, ConsentRequired},
-		{"a machine that dials ahead, for research", func(f *Facts) { f.Mode, f.Purpose = ModePredictive, PurposeResearch }, ConsentRequired},
+		{"a key that is nearly a postal code's", func(f *Facts) { f.Metadata = []events.KeyValue{{Key: "Home Zip", Value: "10001"}} }, MetadataInvalid},
+		{"a key that is nearly a postal code's, without a value", func(f *Facts) { f.Metadata = []events.KeyValue{{Key: "zip cod", Value: ""}} }, MetadataInvalid},
+		{"a robot", func(f *Facts) { f.Mode = events.ModePrerecorded }, ConsentRequired},
+		{"a machine that dials ahead", func(f *Facts) { f.Mode = events.ModePredictive }, ConsentRequired},
+		{"a machine that dials ahead, for research", func(f *Facts) { f.Mode, f.Purpose = events.ModePredictive, events.PurposeResearch }, ConsentRequired},
 		{"a mode in other letters", func(f *Facts) { f.Mode = "Predictive" }, MetadataInvalid},
 		{"a mode with a blank", func(f *Facts) { f.Mode = " manual" }, MetadataInvalid},
 	} {
@@ -79,7 +81,7 @@ func TestAllReasonsInOrder(t *testing.T) {
 	f.Now = time.Date(2026, 11, 21, 2, 30, 0, 0, time.UTC)
 	f.OnCompanyList, f.RequiredMetadata, f.TimeZone = Yes, []string{"Account Number"}, "Mars/Olympus"
 	f.Countries = []string{"CA"}
-	f.Overrides = []Override{{Rule: ruleCompanyDNC, Agent: "a", Reason: "b"}}
+	f.Overrides = []events.Override{{Rule: ruleCompanyDNC, Agent: "a", Reason: "b"}}
 	d := Decide(embeddedSets(t)["us-federal"], f, embeddedZones(t))
 	var got []string
 	for _, r := range d.Reasons {
@@ -183,7 +185,7 @@ func FuzzDecide(f *testing.F) {
 	f.Fuzz(func(t *testing.T, to, postal, region, zone, key, value, purpose, mode string, unix int64, digits int) {
 		facts := Facts{
 			Now: time.Unix(unix, 0).UTC(), To: to, Alternates: []string{value}, PostalCode: postal, Region: region, TimeZone: zone,
-			Metadata: []KeyValue{{key, value}}, RequiredMetadata: []string{key}, Purpose: purpose, Mode: mode,
+			Metadata: []events.KeyValue{{Key: key, Value: value}}, RequiredMetadata: []string{key}, Purpose: purpose, Mode: mode,
 			TotalDigits: digits, OnCompanyList: No, Countries: []string{"US", to}, Overrides: nil,
 		}
 		d := Decide(rs, facts, table)

@@ -3,6 +3,8 @@ package rules
 import (
 	"testing"
 	"time"
+
+	"github.com/outdial/outdial/pkg/events"
 )
 
 // In Los Angeles it is half past seven, in New York half past ten. Whoever
@@ -16,7 +18,7 @@ func TestALocationUnderAnySpellingOfItsKeyCounts(t *testing.T) {
 		"postcode", "ZIP/Postal Code", "Code postal", "ＺＩＰ", "ZIP+4",
 	} {
 		d := Decide(embeddedSets(t)["us-federal"], Facts{Now: now, To: "+12125550150", OnCompanyList: No, Countries: []string{"US"},
-			Metadata: []KeyValue{{"Account", "1"}, {key, "90001"}}}, embeddedZones(t))
+			Metadata: []events.KeyValue{{Key: "Account", Value: "1"}, {Key: key, Value: "90001"}}}, embeddedZones(t))
 		if d.Primary() != TimeAmbiguousZone {
 			t.Errorf("%q: %s", key, d.Primary())
 		}
@@ -42,7 +44,7 @@ func TestAPostalCodeAsPeopleWriteIt(t *testing.T) {
 		"00000": LocationUnknown, "09001": LocationUnknown,
 		"": OK, "  ": OK, "\u00a0": OK,
 	} {
-		for _, f := range []Facts{{PostalCode: value}, {Metadata: []KeyValue{{"Zip Code", value}}}} {
+		for _, f := range []Facts{{PostalCode: value}, {Metadata: []events.KeyValue{{Key: "Zip Code", Value: value}}}} {
 			f.Now, f.To, f.OnCompanyList, f.Countries = now, "+12125550150", No, []string{"US"}
 			if d := Decide(embeddedSets(t)["us-federal"], f, embeddedZones(t)); d.Primary() != want {
 				t.Errorf("%q: %s, want %s", value, d.Primary(), want)

@@ -17,29 +17,6 @@ const (
 	Yes
 )
 
-// Purposes and modes of a request. The zero value stands for the first of each.
-const (
-	PurposeTelemarketing = events.PurposeTelemarketing
-	PurposeDebt          = events.PurposeDebt
-	PurposeInformational = events.PurposeInformational
-	PurposeResearch      = events.PurposeResearch
-
-	ModeManual      = events.ModeManual
-	ModePreview     = events.ModePreview
-	ModePredictive  = events.ModePredictive
-	ModePrerecorded = events.ModePrerecorded
-)
-
-// A KeyValue is one item of metadata, in the request's order.
-type KeyValue struct{ Key, Value string }
-
-// An Override is an agent's wish to call in spite of one rule.
-type Override struct {
-	Rule   string // id of the rule
-	Agent  string
-	Reason string // why; an override without one is refused
-}
-
 // Facts is all that is known about a call at the instant of deciding. A zero
 // field means "not known" or "not given", and never helps a call to pass.
 type Facts struct {
@@ -47,14 +24,13 @@ type Facts struct {
 
 	To         string   // E.164
 	Alternates []string // E.164, other numbers of the same person
-	From       string   // E.164, caller id; not judged yet
 	Purpose    string   // "" is telemarketing
 	Mode       string   // "" is manual
 
 	PostalCode string
 	Region     string // state or province
 	TimeZone   string // IANA name
-	Metadata   []KeyValue
+	Metadata   []events.KeyValue
 
 	// OnCompanyList says whether the company's do-not-call list has the number.
 	OnCompanyList Answer
@@ -68,7 +44,7 @@ type Facts struct {
 	PostalRequired   bool     // the provider's settings require a postal code
 	TotalDigits      int      // length of a national number in the provider's country record; 0 is not known
 
-	Overrides        []Override
+	Overrides        []events.Override
 	OverridesAllowed []string // rule ids that the provider's settings let agents override
 
 	ClockOffset string // rehearsal offset, for the evidence

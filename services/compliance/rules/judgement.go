@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 	"time"
@@ -74,16 +75,16 @@ func (j *judgement) postalCodes() []string {
 	return codes
 }
 
-func (j *judgement) purpose() string { return orElse(j.f.Purpose, PurposeTelemarketing) }
+func (j *judgement) purpose() string { return cmp.Or(j.f.Purpose, events.PurposeTelemarketing) }
 
-func (j *judgement) mode() string { return orElse(j.f.Mode, ModeManual) }
+func (j *judgement) mode() string { return cmp.Or(j.f.Mode, events.ModeManual) }
 
 // windowed reports whether the windows hold for this purpose.
 func (j *judgement) windowed() bool {
 	if j.rs.WindowScope != ScopeSolicitation {
 		return true
 	}
-	return j.purpose() != PurposeInformational && j.purpose() != PurposeResearch
+	return j.purpose() != events.PurposeInformational && j.purpose() != events.PurposeResearch
 }
 
 func (j *judgement) locations() []*time.Location {
@@ -127,7 +128,7 @@ func (j *judgement) permitted() []string {
 	return rules
 }
 
-func (j *judgement) permits(o Override) bool {
+func (j *judgement) permits(o events.Override) bool {
 	return o.Rule == ruleWindow && strings.TrimSpace(o.Agent) != "" && strings.TrimSpace(o.Reason) != "" &&
 		slices.Contains(j.rs.AllowOverrides, o.Rule) && slices.Contains(j.f.OverridesAllowed, o.Rule)
 }

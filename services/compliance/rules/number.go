@@ -1,6 +1,8 @@
 package rules
 
 import (
+	"cmp"
+	"strconv"
 	"strings"
 
 	"github.com/nyaruka/phonenumbers"
@@ -109,31 +111,12 @@ func worldCodes() map[string]string {
 }
 
 func kindOf(t phonenumbers.PhoneNumberType) string {
-	switch t {
-	case phonenumbers.FIXED_LINE:
-		return kindFixed
-	case phonenumbers.MOBILE:
-		return kindMobile
-	case phonenumbers.FIXED_LINE_OR_MOBILE:
-		return kindFixedOrMobile
-	case phonenumbers.VOIP:
-		return kindVoIP
-	case phonenumbers.TOLL_FREE:
-		return kindTollFree
-	case phonenumbers.PERSONAL_NUMBER:
-		return kindPersonal
-	case phonenumbers.UAN:
-		return kindUAN
-	case phonenumbers.PREMIUM_RATE:
-		return kindPremium
-	case phonenumbers.SHARED_COST:
-		return kindSharedCost
-	case phonenumbers.PAGER:
-		return kindPager
-	case phonenumbers.VOICEMAIL:
-		return kindVoicemail
-	}
-	return kindUnknown
+	return cmp.Or(map[phonenumbers.PhoneNumberType]string{
+		phonenumbers.FIXED_LINE: kindFixed, phonenumbers.MOBILE: kindMobile, phonenumbers.FIXED_LINE_OR_MOBILE: kindFixedOrMobile,
+		phonenumbers.VOIP: kindVoIP, phonenumbers.TOLL_FREE: kindTollFree, phonenumbers.PERSONAL_NUMBER: kindPersonal,
+		phonenumbers.UAN: kindUAN, phonenumbers.PREMIUM_RATE: kindPremium, phonenumbers.SHARED_COST: kindSharedCost,
+		phonenumbers.PAGER: kindPager, phonenumbers.VOICEMAIL: kindVoicemail,
+	}[t], kindUnknown)
 }
 
 // isEmergency recognises an emergency number or short code in every way it may
@@ -161,10 +144,7 @@ func shortCode(code, rest string) bool {
 	if len(rest) > 6 {
 		return false
 	}
-	cc := 0
-	for _, d := range []byte(code) {
-		cc = cc*10 + int(d-'0')
-	}
+	cc, _ := strconv.Atoi(code) // digits alone
 	for _, region := range phonenumbers.GetRegionCodesForCountryCode(cc) {
 		if region == phonenumbers.REGION_CODE_FOR_NON_GEO_ENTITY {
 			continue

@@ -9,6 +9,8 @@ import (
 
 	"github.com/outdial/outdial/services/compliance/zones"
 	"pgregory.net/rapid"
+
+	"github.com/outdial/outdial/pkg/events"
 )
 
 // numbers are of every kind the engine meets: split and plain area codes, the
@@ -79,8 +81,8 @@ func drawFacts(t *rapid.T) Facts {
 		PostalCode:    rapid.SampledFrom(postals()).Draw(t, "postal"),
 		Region:        rapid.SampledFrom([]string{"", "", "TX", "US-FL", "Ontario", "Atlantis"}).Draw(t, "region"),
 		TimeZone:      rapid.SampledFrom(namedZones()).Draw(t, "tz"),
-		Purpose:       rapid.SampledFrom([]string{"", PurposeDebt, PurposeInformational, PurposeResearch}).Draw(t, "purpose"),
-		Mode:          rapid.SampledFrom([]string{"", ModePreview, ModePredictive, ModePrerecorded}).Draw(t, "mode"),
+		Purpose:       rapid.SampledFrom([]string{"", events.PurposeDebt, events.PurposeInformational, events.PurposeResearch}).Draw(t, "purpose"),
+		Mode:          rapid.SampledFrom([]string{"", events.ModePreview, events.ModePredictive, events.ModePrerecorded}).Draw(t, "mode"),
 	}
 	if rapid.Bool().Draw(t, "second") {
 		f.Alternates = []string{rapid.SampledFrom(numbers()).Draw(t, "alternate")}
@@ -270,7 +272,7 @@ func TestAConflictingFactNeverHelps(t *testing.T) {
 		case 0:
 			more.Alternates = append(slices.Clone(f.Alternates), rapid.SampledFrom(numbers()).Draw(t, "other"))
 		case 1:
-			more.Metadata = []KeyValue{{"ZIP CODE", rapid.SampledFrom(postals()).Draw(t, "zip")}}
+			more.Metadata = []events.KeyValue{{Key: "ZIP CODE", Value: rapid.SampledFrom(postals()).Draw(t, "zip")}}
 		default:
 			if f.TimeZone != "" {
 				return
@@ -335,7 +337,7 @@ func TestDecisionsRepeatAndKeepSecrets(t *testing.T) {
 	table := embeddedZones(t)
 	rapid.Check(t, func(t *rapid.T) {
 		rs, f := drawSet(t), drawFacts(t)
-		f.Metadata = []KeyValue{{"Account", "secret-7731"}}
+		f.Metadata = []events.KeyValue{{Key: "Account", Value: "secret-7731"}}
 		a, b := Decide(rs, f, table), Decide(rs, f, table)
 		if fmt.Sprintf("%+v", a.Evidence) != fmt.Sprintf("%+v", b.Evidence) || a.Primary() != b.Primary() {
 			t.Fatal("two answers to one question")

@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -100,9 +101,9 @@ func (r RuleSet) Canonical() []byte {
 		Tenants: r.Tenants, ApprovedBy: r.ApprovedBy, ApprovedOn: r.ApprovedOn,
 		Countries: sorted(r.Countries), Week: map[string]Window{},
 		Zone: r.Zone, EndMargin: int64(r.EndMargin / time.Second), Lease: int64(r.lease() / time.Second),
-		NonGeographic: orElse(r.NonGeographic, NonGeographicDeny),
-		WindowScope:   orElse(r.WindowScope, ScopeAll),
-		DeFactoZones:  orElse(r.DeFactoZones, HabitOn), AllowOverrides: sorted(r.AllowOverrides),
+		NonGeographic: cmp.Or(r.NonGeographic, NonGeographicDeny),
+		WindowScope:   cmp.Or(r.WindowScope, ScopeAll),
+		DeFactoZones:  cmp.Or(r.DeFactoZones, HabitOn), AllowOverrides: sorted(r.AllowOverrides),
 	}
 	for day := time.Sunday; day <= time.Saturday; day++ {
 		c.Week[day.String()] = r.Week[day]
@@ -124,11 +125,4 @@ func sorted(list []string) []string {
 	out := append([]string{}, list...)
 	slices.Sort(out)
 	return slices.Compact(out)
-}
-
-func orElse(s, fallback string) string {
-	if s == "" {
-		return fallback
-	}
-	return s
 }

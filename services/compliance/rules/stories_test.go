@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/outdial/outdial/pkg/events"
 )
 
 // TestStories runs testdata/*.case: facts, a line of dashes, and the decision.
@@ -122,7 +124,7 @@ func storyFact(t *testing.T, f *Facts, key, value string) {
 		f.TimeZone = value
 	case "metadata":
 		name, v, _ := strings.Cut(value, "=")
-		f.Metadata = append(f.Metadata, KeyValue{name, v})
+		f.Metadata = append(f.Metadata, events.KeyValue{Key: name, Value: v})
 	case "required metadata":
 		f.RequiredMetadata = append(f.RequiredMetadata, value)
 	case "tenant calls":
@@ -137,7 +139,7 @@ func storyFact(t *testing.T, f *Facts, key, value string) {
 		f.ListGoodUntil = &at
 	case "agent asks to override":
 		rule, why, _ := strings.Cut(value, " because ")
-		f.Overrides = append(f.Overrides, Override{Rule: rule, Agent: "2098765", Reason: why})
+		f.Overrides = append(f.Overrides, events.Override{Rule: rule, Agent: "2098765", Reason: why})
 	case "provider lets agents override":
 		f.OverridesAllowed = append(f.OverridesAllowed, value)
 	default:

@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -44,7 +45,7 @@ func (r RuleSet) Tightens(base RuleSet) error {
 		{"windowScope", r.WindowScope, base.WindowScope, ScopeAll},
 		{"deFactoZones", r.DeFactoZones, base.DeFactoZones, HabitOn},
 	} {
-		mine, theirs := orElse(s.mine, s.strict), orElse(s.theirs, s.strict)
+		mine, theirs := cmp.Or(s.mine, s.strict), cmp.Or(s.theirs, s.strict)
 		if mine != s.strict && theirs == s.strict {
 			loose("%s: %s, where it says %s", s.field, mine, theirs)
 		}
