@@ -1,7 +1,6 @@
 package events
 
 import (
-	"bytes"
 	"maps"
 	"net/url"
 	"regexp"
@@ -288,9 +287,7 @@ func (r *requestReader) body(in *Intake) {
 		return
 	}
 	if !n.partial {
-		var b bytes.Buffer
-		n.canonical(&b)
-		in.Digest = r.ctx.Key.Digest(b.Bytes())
+		in.Digest = r.ctx.Key.Digest(n.canonical())
 	}
 	if n.kind != isObject {
 		r.say("", FaultWrongJSONType, sayWant(isObject))

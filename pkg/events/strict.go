@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"slices"
 	"strconv"
-	"strings"
 	"unicode/utf8"
 )
 
@@ -256,45 +255,11 @@ func (p place) child(name string, shown bool) place {
 	return place{ptr: p.ptr + "/" + name}
 }
 
-// canonical writes the value with sorted names and no white space, so that two
+// canonical is the value with sorted names and no white space, so that two
 // spellings of one body have one digest.
-func (n node) canonical(b *bytes.Buffer) {
-	switch n.kind {
-	case isNull:
-		b.WriteString("null")
-	case isBool:
-		b.WriteString(strconv.FormatBool(n.yes))
-	case isNumber:
-		b.WriteString(n.text)
-	case isString:
-		writeString(b, n.text)
-	case isList:
-		b.WriteByte('[')
-		for i, item := range n.items {
-			if i > 0 {
-				b.WriteByte(',')
-			}
-			item.canonical(b)
-		}
-		b.WriteByte(']')
-	case isObject:
-		sorted := slices.SortedFunc(slices.Values(n.members), func(x, y field) int { return strings.Compare(x.name, y.name) })
-		b.WriteByte('{')
-		for i, f := range sorted {
-			if i > 0 {
-				b.WriteByte(',')
-			}
-			writeString(b, f.name)
-			b.WriteByte(':')
-			f.value.canonical(b)
-		}
-		b.WriteByte('}')
-	}
-}
-
-func writeString(b *bytes.Buffer, s string) {
-	quoted, _ := json.Marshal(s) // a string always marshals
-	b.Write(quoted)
+func (n node) canonical() []byte {
+	text, _ := json.Marshal(n.plainValue()) // what was read as JSON always marshals
+	return text
 }
 
 // plainValue is the value as encoding/json would give it, numbers as
