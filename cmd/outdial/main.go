@@ -204,7 +204,7 @@ func (c *provisionCmd) Run(e *env) error {
 	if err != nil {
 		return err
 	}
-	return ops.Provision(e.ctx, cfg, ops.ProvisionOptions{DryRun: c.DryRun, At: c.At, Accept: c.accept(), Out: e.out, ErrOut: e.errOut})
+	return ops.Provision(e.ctx, cfg, ops.ProvisionOptions{DryRun: c.DryRun, At: c.At, Accept: c.accept(), Out: e.out})
 }
 
 type doctorCmd struct {

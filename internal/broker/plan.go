@@ -58,14 +58,12 @@ func (o Options) withDefaults() Options {
 
 // A Stream is one stream of the plan.
 type Stream struct {
-	Says   string // what it is for, one line
 	Config jetstream.StreamConfig
 }
 
 // A Consumer is one durable consumer of the plan.
 type Consumer struct {
 	Stream string
-	Says   string
 	Config jetstream.ConsumerConfig
 }
 
@@ -163,7 +161,7 @@ func dialerHears() []string {
 // features by which a publisher could delete, delay or expire
 // somebody else's messages.
 func base(name, subject, says string) Stream {
-	return Stream{Says: says, Config: jetstream.StreamConfig{
+	return Stream{Config: jetstream.StreamConfig{
 		Name: name, Description: says, Subjects: []string{subject},
 		Storage: jetstream.FileStorage, Retention: jetstream.LimitsPolicy, Discard: jetstream.DiscardNew,
 		MaxConsumers: -1, MaxMsgs: -1, MaxBytes: -1, MaxMsgsPerSubject: -1, MaxMsgSize: -1,
@@ -235,7 +233,7 @@ func control() Stream {
 // that nothing disappears from sight. There is no BackOff, because it would
 // replace AckWait and not apply to naks.
 func durable(name, says string, filters ...string) Consumer {
-	return Consumer{Says: says, Config: jetstream.ConsumerConfig{
+	return Consumer{Config: jetstream.ConsumerConfig{
 		Name: name, Durable: name, Description: says, FilterSubjects: filters,
 		DeliverPolicy: jetstream.DeliverAllPolicy, AckPolicy: jetstream.AckExplicitPolicy,
 		AckWait: 5 * time.Second, MaxDeliver: -1, MaxAckPending: 20000, MaxWaiting: 512,

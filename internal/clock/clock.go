@@ -45,10 +45,6 @@ func (s *Shifted) Now() time.Time { return s.base().Add(s.offset) }
 // Offset is what is added to the real time; 0 = not shifted.
 func (s *Shifted) Offset() time.Duration { return s.offset }
 
-// Shift moves an instant of the outside world, e.g. an incoming event's time,
-// onto this clock.
-func (s *Shifted) Shift(real time.Time) time.Time { return real.Add(s.offset) }
-
 func subject() string { return events.ControlSubject(events.AnyTenant, "clock", "offset") }
 
 // Load returns the clock that all services share: shifted if an offset was ever

@@ -41,7 +41,6 @@ type Config struct {
 	Made []string `yaml:"-"`
 
 	kinds Kinds // that it was read by
-	marks marks // where each setting stands, for faults found later
 }
 
 // NATS says where the log is.

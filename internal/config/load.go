@@ -97,7 +97,7 @@ func Parse(name string, text []byte, getenv func(string) string, o Options) (*Co
 		return nil, err
 	}
 	l.resolve()
-	cfg.Warnings, cfg.marks = l.warnings, l.marks
+	cfg.Warnings = l.warnings
 	return cfg, nil
 }
 
@@ -113,18 +113,6 @@ func (l *loader) clearText() {
 // YAML prints the configuration as a file that loads to the same: secrets as
 // references, addresses without their passwords.
 func (c *Config) YAML() ([]byte, error) { return yaml.Marshal(c) }
-
-// CheckRulesets says which tenants name a rule set that does not exist. It is
-// apart from Load because the rule sets are read from where Load says.
-func (c *Config) CheckRulesets(known func(name string) bool) error {
-	n := newNotes(c.marks)
-	for name, t := range c.Tenants {
-		if !known(t.Ruleset) {
-			n.say(child(child("tenants", name), "ruleset"), "rule set %q does not exist", cut(t.Ruleset))
-		}
-	}
-	return n.err()
-}
 
 // at is where a path of the configuration is.
 func (l *loader) at(path string) string {

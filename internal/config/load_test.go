@@ -268,15 +268,3 @@ func TestNoFileIsAFault(t *testing.T) {
 		}
 	}
 }
-
-func TestRuleSetsThatDoNotExist(t *testing.T) {
-	t.Parallel()
-	cfg := parse(t, small, nil, home(t))
-	if err := cfg.CheckRulesets(func(name string) bool { return name == "us-federal" }); err != nil {
-		t.Error(err)
-	}
-	err := cfg.CheckRulesets(func(string) bool { return false })
-	if want := `tenants.acme.ruleset (line 3): rule set "us-federal" does not exist`; err == nil || !strings.HasSuffix(err.Error(), want) {
-		t.Errorf("got %v, want %s", err, want)
-	}
-}

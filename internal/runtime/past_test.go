@@ -191,7 +191,7 @@ func TestTheNewestStoreIsBelievedAfterAnOlderOneWasMet(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = client.Close() })
-	redis := sessions.NewRedis(client)
+	redis := sessions.NewRedis(client, nil)
 	newest, older := provisioned(t), provisioned(t)
 	h := beside(t, newest, events.Orchestrator, dir)
 	requested(t, h, "c1")
@@ -226,7 +226,7 @@ func TestHowAStoreIsMet(t *testing.T) {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { _ = client.Close() })
-		keeper := sessions.NewRedis(client)
+		keeper := sessions.NewRedis(client, nil)
 		text, err := marks.Write(k)
 		if err != nil {
 			t.Fatal(err)
@@ -283,7 +283,7 @@ func TestAPairOnANewStoreKnowsOfNoOther(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = client.Close() })
-	r, keeper := provisioned(t), sessions.NewRedis(client)
+	r, keeper := provisioned(t), sessions.NewRedis(client, nil)
 	var said [2]syncedText
 	var pair [2]*runtime.Host
 	for i := range pair {

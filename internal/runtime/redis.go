@@ -48,9 +48,9 @@ func redisStore(url string, logger *slog.Logger) (sessions.Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	return sessions.NewRedis(client, sessions.OnDropped(func(kind string) {
+	return sessions.NewRedis(client, func(kind string) {
 		logger.Warn("Redis has lost or spoiled a part of the agents' sessions; it is rebuilt from the log", "part", kind)
-	})), nil
+	}), nil
 }
 
 // A redisChild is a private redis-server in a folder of its own.

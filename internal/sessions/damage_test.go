@@ -57,7 +57,7 @@ func TestDamage(t *testing.T) {
 	} {
 		t.Run(tc.story, func(t *testing.T) {
 			r := &rig{client: client}
-			r.store = sessions.NewRedis(client, sessions.OnDropped(func(kind string) { r.kinds = append(r.kinds, kind) }))
+			r.store = sessions.NewRedis(client, func(kind string) { r.kinds = append(r.kinds, kind) })
 			harm(t, r, tc.key, tc.damage)
 			if err := r.use(ctx); err != nil {
 				t.Fatalf("work is disturbed: %v", err)

@@ -40,11 +40,11 @@ func TestRedis(t *testing.T) {
 	t.Parallel()
 	sessionstest.Run(t, func(t testing.TB) sessionstest.Subject {
 		client := dial(t, redistest.Start(t))
-		return inRedis{sessions.NewRedis(client, sessions.OnDropped(func(kind string) {
+		return inRedis{sessions.NewRedis(client, func(kind string) {
 			if !strings.HasSuffix(t.Name(), "/known_agents") { // where the log knows more than was applied
 				t.Errorf("a sound %s was dropped", kind)
 			}
-		})), client}
+		}), client}
 	})
 }
 

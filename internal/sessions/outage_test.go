@@ -26,7 +26,7 @@ func TestRedisThatDoesNotServe(t *testing.T) {
 		t.Run(story, func(t *testing.T) {
 			t.Parallel()
 			r := &rig{client: dial(t, "redis://"+answering(t, reply))}
-			r.store = sessions.NewRedis(r.client)
+			r.store = sessions.NewRedis(r.client, nil)
 			begin := time.Now()
 			err := r.use(context.Background())
 			if took := time.Since(begin); took > atMost {
@@ -41,13 +41,13 @@ func TestRedisThatDoesNotServe(t *testing.T) {
 	t.Run("gone", func(t *testing.T) {
 		t.Parallel()
 		r := &rig{client: dial(t, "unix://"+filepath.Join(t.TempDir(), "nothing"))}
-		r.store = sessions.NewRedis(r.client)
+		r.store = sessions.NewRedis(r.client, nil)
 		wantTransient(t, r.use(context.Background()))
 	})
 	t.Run("a caller that cannot wait even so long", func(t *testing.T) {
 		t.Parallel()
 		r := &rig{client: dial(t, "redis://"+answering(t, ""))}
-		r.store = sessions.NewRedis(r.client)
+		r.store = sessions.NewRedis(r.client, nil)
 		ctx, cancel := context.WithCancel(context.Background())
 		cancel()
 		_, err := r.store.Ready(ctx, "acme", "sales", 9)

@@ -60,22 +60,14 @@ type Redis struct {
 
 var _ Store = (*Redis)(nil)
 
-// A RedisOption changes what NewRedis makes.
-type RedisOption func(*Redis)
-
-// OnDropped has f called when something was found damaged and dropped, or found
-// gone, with one of the Dropped kinds. It may be called by several goroutines at
-// once.
-func OnDropped(f func(kind string)) RedisOption {
-	return func(r *Redis) { r.dropped = f }
-}
-
 // NewRedis makes the projection in Redis 6.0 to 7, or what is compatible with
 // it. It does not connect; the client remains the caller's, who closes it.
-func NewRedis(client redis.UniversalClient, opts ...RedisOption) *Redis {
-	r := &Redis{
+// dropped is called when something was found damaged and dropped, or found gone,
+// with one of the Dropped kinds, perhaps by several goroutines at once.
+func NewRedis(client redis.UniversalClient, dropped func(kind string)) *Redis {
+	return &Redis{
 		client:  client,
-		dropped: func(string) {},
+		dropped: dropped,
 		lockTTL: 15 * time.Second,
 		run: scripts{
 			apply: redis.NewScript(recordLua + applyLua), ready: redis.NewScript(recordLua + readyLua),
@@ -83,10 +75,6 @@ func NewRedis(client redis.UniversalClient, opts ...RedisOption) *Redis {
 			sweep: redis.NewScript(recordLua + sweepLua), lock: redis.NewScript(recordLua + lockLua),
 		},
 	}
-	for _, o := range opts {
-		o(r)
-	}
-	return r
 }
 
 // unavailable says that Redis could not be asked, or did not answer properly.
@@ -102,7 +90,9 @@ func (r *Redis) settle(ctx context.Context, kinds []string) error {
 	gap := false
 	slices.Sort(kinds)
 	for _, kind := range slices.Compact(kinds) {
-		r.dropped(kind)
+		if r.dropped != nil {
+			r.dropped(kind)
+		}
 		gap = gap || kind == DroppedAgent || kind == DroppedReady
 	}
 	if !gap {

@@ -64,11 +64,12 @@ type rig struct {
 func newRig(t *testing.T, url string) *rig {
 	t.Helper()
 	r := &rig{client: dial(t, url)}
-	r.store = sessions.NewRedis(r.client, sessions.OnDropped(func(kind string) {
+	r.store = sessions.NewRedis(r.client, func(kind string) {
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		r.kinds = append(r.kinds, kind)
-	}), sessions.RebuildLease(time.Second))
+	})
+	r.store.RebuildLease(time.Second)
 	if err := r.rebuild(); err != nil {
 		t.Fatal(err)
 	}
@@ -166,7 +167,8 @@ func TestARebuildWithoutItsLockWritesNoEpoch(t *testing.T) {
 	t.Parallel()
 	ctx := context.Background()
 	client := dial(t, redistest.Start(t))
-	store := sessions.NewRedis(client, sessions.RebuildLease(time.Hour))
+	store := sessions.NewRedis(client, nil)
+	store.RebuildLease(time.Hour)
 	err := store.Rebuild(ctx, sessions.Mark{Incarnation: incarnation, Seq: 3}, func(yield func(sessions.Agent, error) bool) {
 		if err := client.Set(ctx, lockKey, "another", time.Minute).Err(); err != nil {
 			t.Error(err)

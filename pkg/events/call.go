@@ -93,7 +93,6 @@ const (
 	ByOperator = "operator"
 	ByUpstream = "upstream"
 	ByExpiry   = "expiry"
-	ByWatchdog = "watchdog"
 	ByOptOut   = "opt_out" // compliance took its pass back
 )
 

@@ -85,7 +85,6 @@ type Family string
 const (
 	CallFamily  Family = "call"
 	AgentFamily Family = "agent"
-	DialFamily  Family = "dial"
 )
 
 // TypeOf is the CloudEvents type of a family's event, io.outdial.<family>.<name>.v1.

@@ -21,10 +21,7 @@ type Record struct {
 	Body        any // pointer to the typed body, see Spec
 }
 
-// Type is the record's CloudEvents type.
-func (r Record) Type() string { return TypeOf(r.Family, r.Name) }
-
 // Subject is the subject the record is stored under.
 func (r Record) Subject() string {
-	return string(r.Family) + "s." + r.Tenant + "." + r.Key + "." + string(r.Role) + "." + string(r.Name)
+	return LogSubject(r.Family, r.Tenant, r.Key, r.Role, r.Name)
 }

@@ -91,7 +91,7 @@ type Intake struct {
 
 // Identity is what names a request, as far as it could be read. It is there
 // even when the request is refused, so that its sender finds the refusal.
-type Identity struct{ Source, ID, Type string }
+type Identity struct{ Source, ID string }
 
 type requestReader struct {
 	faultList
@@ -205,7 +205,7 @@ func (r *requestReader) readIdentity() {
 		}
 		return s
 	}
-	r.identity = Identity{Source: read("source"), ID: read("id"), Type: read(attrType)}
+	r.identity = Identity{Source: read("source"), ID: read("id")}
 }
 
 func (r *requestReader) checkIdentity(name string, bounded bool) {

@@ -213,7 +213,7 @@ func FuzzDecodeRecord(f *testing.F) {
 			}
 			return
 		}
-		if r.Subject() != strings.TrimPrefix(subject, AppendPrefix) || r.Type() != typ || r.Body == nil {
+		if r.Subject() != strings.TrimPrefix(subject, AppendPrefix) || TypeOf(r.Family, r.Name) != typ || r.Body == nil {
 			t.Errorf("%q was read as %+v", subject, r)
 		}
 		if _, _, err := EncodeRecord(r); err != nil {

@@ -87,7 +87,7 @@ func TestAGoodRequestIsTakenIn(t *testing.T) {
 	if d := cmp.Diff(want, in); d != "" {
 		t.Error(d)
 	}
-	if who != (Identity{"/crm", "42", TypeDialRequested}) {
+	if who != (Identity{"/crm", "42"}) {
 		t.Error(who)
 	}
 }
@@ -214,7 +214,7 @@ func TestWhatIsLeftToOthers(t *testing.T) {
 
 func TestTheIdentityOutlivesRefusal(t *testing.T) {
 	t.Parallel()
-	want := Identity{"/crm", "42", TypeDialRequested}
+	want := Identity{"/crm", "42"}
 	for _, data := range []string{"", "{", "\xff", `{"to":1}`, strings.Repeat("x", 70<<10)} {
 		in, faults, who := read(requestHeader(), data, testContext())
 		if who != want || len(faults) == 0 || in.Call != CallID("acme", "/crm", "42") || in.Digest == "" {

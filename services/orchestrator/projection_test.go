@@ -33,7 +33,7 @@ func TestPartOfRedisIsLost(t *testing.T) {
 			}
 			w := newWorld(t)
 			lost := map[string]int{}
-			w.s.Sessions = sessions.NewRedis(client, sessions.OnDropped(func(kind string) { lost[kind]++ }))
+			w.s.Sessions = sessions.NewRedis(client, func(kind string) { lost[kind]++ })
 			for _, name := range []string{"ann", "bob", "cyd"} {
 				w.enrol(name, "sales")
 				w.now = w.now.Add(time.Second)

@@ -226,9 +226,6 @@ func (s *Server) Unsynced() time.Duration {
 	return max(s.opts.SyncInterval, 1) // the server has filled in its default
 }
 
-// StoreDir is where the streams are kept.
-func (s *Server) StoreDir() string { return s.opts.StoreDir }
-
 // Stop shuts the server down and waits until its files are closed.
 func (s *Server) Stop() {
 	s.srv.Shutdown()

@@ -27,7 +27,6 @@ type Call struct {
 	Started   *events.CallStarted
 	Refused   *events.CallRefused
 	Pending   *events.CallPendingAgent
-	Unknown   *events.CallUnknown
 	Cancel    *events.CallCancelRequested
 	Resolved  *events.CallResolved
 	Closed    *events.CallClosed
@@ -44,8 +43,7 @@ type Call struct {
 	CancelFailed bool
 	// Talked: a person has been talking, or answered where the provider reports
 	// no talking.
-	Talked   bool
-	Answered bool
+	Talked bool
 	// Machine: a machine answered. It is no conversation, whatever the legs say.
 	Machine bool
 	// Transferred: the agent handed the customer on and is out of it; by our
@@ -272,8 +270,6 @@ func (c *Call) noteAnswer(r events.Record) {
 		c.Refused = b
 	case *events.CallPendingAgent:
 		c.Pending = b
-	case *events.CallUnknown:
-		c.Unknown = b
 	}
 }
 
@@ -289,7 +285,6 @@ func (c *Call) progress(r events.Record, b *events.CallProgress, v Verdict) {
 	c.times.hold(r.Name, at)
 	switch r.Name {
 	case events.Answered:
-		c.Answered = true
 		c.joined = c.joined || (c.Assigned != nil && c.Assigned.NoTalking)
 	case events.Talking, events.Held, events.Consulting, events.Conferencing:
 		c.joined = true // nobody is held or conferenced who was not connected

@@ -218,7 +218,7 @@ func (f *floorSlot) write(ctx context.Context, step recorded, id string, i int, 
 	if step.event.Family == events.CallFamily {
 		key = id
 	}
-	eventID := events.EventID(id, step.event.Type(), strconv.Itoa(i))
+	eventID := events.EventID(id, events.TypeOf(step.event.Family, step.event.Name), strconv.Itoa(i))
 	if appender && step.log {
 		r := step.event
 		a, err := f.leaders[step.writer()].Append(ctx, log.Draft{Family: r.Family, Tenant: r.Tenant, Key: key, Role: r.Role, Name: r.Name,

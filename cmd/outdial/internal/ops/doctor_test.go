@@ -113,7 +113,7 @@ func (w *ward) elsewhere(at time.Time) jetstream.JetStream {
 	w.server = fmt.Sprintf("{url: %q, monitor: %q, state: %q}", srv.ClientURL(), srv.MonitorURL(), filepath.Join(w.dir, "state"))
 	cfg, err := w.config(config.Options{Provision: true, NoRoster: true})
 	if err == nil {
-		err = Provision(w.t.Context(), cfg, ProvisionOptions{At: at, Accept: keycheck.Accept{}, Out: io.Discard, ErrOut: io.Discard})
+		err = Provision(w.t.Context(), cfg, ProvisionOptions{At: at, Accept: keycheck.Accept{}, Out: io.Discard})
 	}
 	if err != nil {
 		w.t.Fatal(err)

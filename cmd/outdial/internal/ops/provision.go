@@ -20,7 +20,6 @@ type ProvisionOptions struct {
 	At     time.Time
 	Accept keycheck.Accept
 	Out    io.Writer
-	ErrOut io.Writer
 }
 
 // Provision makes the streams and consumers on the server that the
