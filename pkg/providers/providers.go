@@ -305,6 +305,14 @@ type Reader interface {
 	Read(raw events.ProviderRaw, v View) ([]Observation, error)
 }
 
+// An Opener is a Reader that takes a message apart once, for all the views in
+// which it is going to be read: Read is the message opened, and read. What it
+// returns is called by one at a time.
+type Opener interface {
+	Reader
+	Open(raw events.ProviderRaw) (read func(View) ([]Observation, error), err error)
+}
+
 // ErrNoResponders is in the error of a request that the broker itself refused,
 // because nobody listened where it went. It is the proof that nobody got it,
 // and no answer that came by wire is ever turned into it.

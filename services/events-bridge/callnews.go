@@ -83,7 +83,7 @@ func (s *Service) onCallNews(ctx context.Context, d worker.Delivery, m *message)
 	defer leave()
 	return s.lanes.Through(d.Seq, m, func(_ uint64, m *message, earlier bool) error {
 		own := *m // several may carry it out, each with thoughts of its own
-		own.seen = nil
+		own.thoughts = thoughts{}
 		if earlier {
 			return before(func() error { return s.applyToCalls(ctx, &own) })
 		}

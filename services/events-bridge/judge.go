@@ -22,6 +22,12 @@ type message struct {
 	conn  tenants.Connection
 	home  string // region in which national numbers are read
 	agent string
+	thoughts
+}
+
+// thoughts are of one who carries a message out.
+type thoughts struct {
+	reader providers.Reader // of this message alone, once it was asked
 	// seen is what the Reader made of it, by what was on record: it is asked
 	// once for each.
 	seen map[providers.View]reading
@@ -113,10 +119,10 @@ func others(c *lifecycle.Call, agent string) bool {
 func (m *message) ask(v providers.View) ([]providers.Observation, error) {
 	r, ok := m.seen[v]
 	if !ok {
-		r.seen, r.err = understand(m.conn.Provider.Reader, m.raw, v)
 		if m.seen == nil {
-			m.seen = map[providers.View]reading{}
+			m.seen, m.reader = map[providers.View]reading{}, openOnce(m.conn.Provider.Reader)
 		}
+		r.seen, r.err = understand(m.reader, m.raw, v)
 		m.seen[v] = r
 	}
 	return r.seen, r.err

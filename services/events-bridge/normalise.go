@@ -56,6 +56,31 @@ func understand(r providers.Reader, raw events.ProviderRaw, v providers.View) (s
 	return r.Read(raw, v)
 }
 
+// An opening is the reader of one message, which it takes apart once.
+type opening struct {
+	providers.Opener
+	read func(providers.View) ([]providers.Observation, error)
+}
+
+func openOnce(r providers.Reader) providers.Reader {
+	if o, ok := r.(providers.Opener); ok {
+		return &opening{Opener: o}
+	}
+	return r
+}
+
+// Read implements providers.Reader.
+func (o *opening) Read(raw events.ProviderRaw, v providers.View) ([]providers.Observation, error) {
+	if o.read == nil {
+		read, err := o.Open(raw)
+		if err != nil {
+			return nil, err
+		}
+		o.read = read
+	}
+	return o.read(v)
+}
+
 // message reads what a delivery holds. Its errors are Permanent.
 func (s *Service) message(d worker.Delivery) (*message, error) {
 	const op = "read provider message"
@@ -113,7 +138,7 @@ func (s *Service) onRaw(ctx context.Context, d worker.Delivery) error {
 	defer leave()
 	return s.lanes.Through(d.Seq, m, func(_ uint64, m *message, earlier bool) error {
 		own := *m // several may carry it out, each with thoughts of its own
-		own.agent, own.seen = agent, nil
+		own.agent, own.thoughts = agent, thoughts{}
 		if earlier {
 			return before(func() error { return s.catchUp(ctx, &own) })
 		}

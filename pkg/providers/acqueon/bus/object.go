@@ -27,7 +27,7 @@ func (o Object) Get(keys ...string) (any, bool) {
 		}
 		want, best := callstate.Fold(k), ""
 		for have := range o {
-			if callstate.Fold(have) == want && (best == "" || have < best) {
+			if len(have) >= len(want) && callstate.Fold(have) == want && (best == "" || have < best) {
 				best = have
 			}
 		}

@@ -39,6 +39,8 @@ type reader struct {
 	home, version string
 }
 
+var _ providers.Opener = reader{}
+
 // Read implements providers.Reader: it says what a message means for an agent
 // and a call on record.
 func (r reader) Read(raw events.ProviderRaw, v providers.View) ([]providers.Observation, error) {
@@ -46,6 +48,16 @@ func (r reader) Read(raw events.ProviderRaw, v providers.View) ([]providers.Obse
 	if err != nil {
 		return nil, err
 	}
+	return r.read(m, v)
+}
+
+// Open implements providers.Opener: nearly all of reading is to parse.
+func (r reader) Open(raw events.ProviderRaw) (func(providers.View) ([]providers.Observation, error), error) {
+	m, err := Parse(raw.Body)
+	return func(v providers.View) ([]providers.Observation, error) { return r.read(m, v) }, err
+}
+
+func (r reader) read(m Message, v providers.View) ([]providers.Observation, error) {
 	if m.IsRelay() {
 		return ReadRelay(m, r.version)
 	}

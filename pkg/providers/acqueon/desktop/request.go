@@ -1,6 +1,7 @@
 package desktop
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"time"
@@ -62,6 +63,9 @@ func (s *socket) send(ctx context.Context, attempt string, notAfter time.Time, m
 // reports whether raw was one.
 func (s *socket) answered(raw []byte) bool {
 	var m fromPage
+	if !bytes.Contains(raw, []byte(`"outdial"`)) {
+		return false // nearly all that comes is the bus's, and long
+	}
 	if json.Unmarshal(raw, &m) != nil || (m.Outdial != "ack" && m.Outdial != "nak") {
 		return false
 	}
