@@ -16,7 +16,7 @@ type benchCmd struct {
 	Quick    bool          `help:"Fewer and shorter turns: less than three minutes."`
 	JSON     bool          `help:"Print the report for machines."`
 	SVG      string        `placeholder:"FILE" help:"Draw it, too."`
-	Stages   []string      `help:"What to measure: saturation, latency, batching, tcn, waiting, agents, processes, burst, idle, pace, replicas, kept. Default: all but replicas and kept, which --replicas and --kept add; --quick leaves burst out."`
+	Stages   []string      `help:"What to measure: saturation, latency, batching, tcn, waiting, agents, processes, burst, idle, pace, replicas, fewer, kept. Default: all but replicas and kept, which --replicas and --kept add; --quick leaves burst and fewer out."`
 	Replicas int           `default:"1" enum:"1,3" help:"3: measure three servers on this machine, too."`
 	Kept     int           `placeholder:"N" help:"Measure a store with so many closed calls, too."`
 	Store    string        `placeholder:"DIR" help:"Keep that store there, and find it again."`

@@ -29,7 +29,7 @@ const AsProgram = "OUTDIAL_BENCH_AS_PROGRAM"
 // Options say what to measure.
 type Options struct {
 	Quick    bool
-	Stages   []string      // none: all but replicas and kept, and if quick burst
+	Stages   []string      // none: all but replicas and kept, and if quick burst and fewer
 	Desktops []int         // how many each time beside the floor; none: 100 and 300
 	Rounds   int           // turns of each; 0: 5, or 2 if quick
 	Length   time.Duration // of a turn; 0: 6 s, or 1 s if quick
@@ -64,7 +64,7 @@ func (o Options) withDefaults() Options {
 	if len(o.Stages) == 0 {
 		o.Stages = []string{"saturation", "latency", "batching", "tcn", "waiting", "agents", "processes", "idle", "pace"}
 		if !o.Quick {
-			o.Stages = append(o.Stages, "burst")
+			o.Stages = append(o.Stages, "burst", "fewer")
 		}
 	}
 	if o.Kept > 0 {
@@ -123,18 +123,42 @@ var (
 
 // A stage measures one thing.
 type stage struct {
-	name string
-	run  func(context.Context, Options, *Report) error
+	name  string
+	about time.Duration // that it takes, where nobody else uses the machine
+	run   func(context.Context, Options, *Report) error
 }
 
-func stages() []stage {
-	return []stage{{"saturation", saturation}, {"latency", latency}, {"batching", batching}, {"tcn", tcnCalls}, {"waiting", waiting}, {"agents", agents}, {"processes", processes},
-		{"burst", bursts}, {"idle", idle}, {"pace", reserve}, {"replicas", replicas}, {"kept", kept}}
+// stages are all there are, in their order.
+func (o Options) stages() []stage {
+	pair := o.turns(2, 2*o.pairs())
+	return []stage{
+		{"saturation", time.Duration(len(o.Desktops)) * o.turns(2, 3*o.Rounds), saturation},
+		{"latency", o.turns(1, 1) + max(6*o.Length, 3*time.Second), latency},
+		{"batching", pair + time.Duration(2*o.pairs())*o.Length, batching},
+		{"tcn", o.turns(1, 0) + max(3*o.Length, 5*time.Second), tcnCalls},
+		{"waiting", pair + time.Duration(o.Waiting)*5*time.Millisecond, waiting},
+		{"agents", pair + 5*time.Second, agents},
+		{"processes", pair + 10*time.Second, processes},
+		{"burst", o.turns(2, 0) + 3*o.Length, bursts},
+		{"idle", o.turns(2, 0) + 6*o.Length, idle},
+		{"pace", time.Second, reserve},
+		{"replicas", o.turns(3, 3*o.Rounds), replicas},
+		{"fewer", o.turns(2, len(fewer())*o.Rounds), fewerMessages},
+		{"kept", time.Minute + time.Duration(o.Kept)*time.Millisecond, kept},
+	}
 }
+
+// turns is about how long so many worlds take that have so many turns.
+func (o Options) turns(worlds, turns int) time.Duration {
+	return time.Duration(worlds)*5*time.Second + time.Duration(turns)*(o.warm()+o.Length+time.Second)
+}
+
+// longest is when a stage is given up, so that one that hangs is not the last.
+func (s stage) longest(o Options) time.Duration { return 4*s.about + o.patience() }
 
 // stageNames are all of them.
 func stageNames() (names []string) {
-	for _, s := range stages() {
+	for _, s := range (Options{}).stages() {
 		names = append(names, s.name)
 	}
 	return names
@@ -166,22 +190,45 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 			}
 		}
 	}
-	var failed error
-	for _, s := range stages() {
-		if !slices.Contains(o.Stages, s.name) || ctx.Err() != nil {
-			continue
-		}
-		fmt.Fprintf(o.Progress, "%6.0f s  %s\n", time.Since(t.At).Seconds(), s.name)
-		if err := s.run(ctx, o, t); err != nil {
-			failed = errors.Join(failed, fmt.Errorf("%w: %s: %w", ErrUnmeasured, s.name, err))
-			t.note("%s could not be measured to its end: %v", s.name, err)
-		}
-	}
+	todo := slices.DeleteFunc(o.stages(), func(s stage) bool { return !slices.Contains(o.Stages, s.name) })
+	failed := o.measure(ctx, t, todo)
 	t.Took = time.Since(t.At).Seconds()
 	if len(t.Audit.Violations) > 0 {
 		return t, ErrWrong // whatever else happened
 	}
 	return t, errors.Join(ctx.Err(), failed)
+}
+
+// measure runs the stages, one after the other. What one could not measure is an
+// error, and keeps none of the others from their turn.
+func (o Options) measure(ctx context.Context, t *Report, todo []stage) (failed error) {
+	for i, s := range todo {
+		if ctx.Err() != nil {
+			break
+		}
+		left := time.Duration(0)
+		for _, next := range todo[i:] {
+			left += next.about
+		}
+		o.progress(t, "%s, %d of %d; about %s to the end", s.name, i+1, len(todo), left.Round(time.Second))
+		limited, done := context.WithTimeoutCause(ctx, s.longest(o), fmt.Errorf("given up after %s", s.longest(o)))
+		err := s.run(limited, o, t)
+		if err != nil && ctx.Err() == nil && limited.Err() != nil {
+			err = fmt.Errorf("%w: %w", context.Cause(limited), err)
+		}
+		done()
+		if err != nil {
+			failed = errors.Join(failed, fmt.Errorf("%w: %s: %w", ErrUnmeasured, s.name, err))
+			t.note("%s could not be measured to its end: %v", s.name, err)
+			o.progress(t, "%s could not be measured", s.name)
+		}
+	}
+	return failed
+}
+
+// progress tells whoever waits how far the run has come.
+func (o Options) progress(t *Report, format string, args ...any) {
+	fmt.Fprintf(o.Progress, "%6.0f s  %s\n", time.Since(t.At).Seconds(), fmt.Sprintf(format, args...))
 }
 
 // judge audits the store of a load when its calls have ended, or wait: against

@@ -27,6 +27,7 @@ type floor struct {
 	leaders map[string]log.Leader
 	servers *subject // where they are processes of their own; else they are in this one
 	slots   []*floorSlot
+	keep    int          // of the recorded messages; 0: all
 	stored  atomic.Int64 // messages
 	stop    context.CancelFunc
 	closer  []func()
@@ -176,13 +177,64 @@ func (f *floor) saturate(ctx context.Context, inFlight int, appender bool, warm,
 		})
 	}
 	pause(ctx, warm)
-	began, n, before := time.Now(), f.stored.Load(), f.cpu()
+	began, n, before, around := time.Now(), f.stored.Load(), f.cpu(), aroundNow()
 	pause(ctx, d)
 	// Whole calls would come in waves, since all lines begin at once.
-	s := sample{took: time.Since(began), calls: int(f.stored.Load()-n) / len(f.rec.steps), cpu: f.cpu().less(before)}
+	s := sample{took: time.Since(began), calls: float64(f.stored.Load()-n) / float64(f.messages()), cpu: f.cpu().less(before), around: aroundNow().less(around)}
+	s.around.own = 0 // is in its CPU
 	stop()
 	wg.Wait()
 	return s, err
+}
+
+// messages is how many a call stores.
+func (f *floor) messages() int {
+	if f.keep > 0 {
+		return f.keep
+	}
+	return len(f.rec.steps)
+}
+
+// spread says whether message i of n is one of so many that are kept, strewn
+// over all of them.
+func spread(i, n, keep int) bool { return i*keep/n != (i+1)*keep/n }
+
+// fewer are the numbers of messages that the floor is tried with beside all.
+func fewer() []int { return []int{0, -1, -5, -10} }
+
+// fewerMessages measures what a call would gain that stored fewer messages, by
+// the floor with some left out.
+func fewerMessages(ctx context.Context, o Options, t *Report) error {
+	return working(ctx, o, t, "fewer messages", world{desktops: 10}, soon(), func(l *load) error {
+		rec, err := l.record(ctx, t, "desktop")
+		if err != nil {
+			return err
+		}
+		f, err := newFloor(ctx, o, rec, 1)
+		if err != nil {
+			return err
+		}
+		defer f.remove()
+		var all []*contender
+		for _, less := range fewer() {
+			keep := len(rec.steps) + less
+			all = append(all, &contender{name: fmt.Sprintf("fewer.%d", keep), turn: func(ctx context.Context) (sample, error) {
+				f.keep = keep
+				return f.saturate(ctx, 100, true, o.warm(), o.Length)
+			}})
+		}
+		if err := race(ctx, o, t, o.Rounds, all...); err != nil {
+			return err
+		}
+		for i, c := range all {
+			what := fmt.Sprintf("the floor's call with %d messages", len(rec.steps)+fewer()[i])
+			c.report(t, c.name, what)
+			if i > 0 {
+				t.add(c.name+".rate_ratio", "calls/s, "+what+" / with all", "", beside(c.rates(), all[0].rates()))
+			}
+		}
+		return nil
+	})
 }
 
 // floorSlot is one agent's line, with one call after the other on it.
@@ -203,6 +255,9 @@ func (f *floorSlot) call(turn context.Context, appender bool) error {
 	for i, step := range f.rec.steps {
 		if turn.Err() != nil {
 			break
+		}
+		if f.keep > 0 && !spread(i, len(f.rec.steps), f.keep) {
+			continue
 		}
 		if err := f.write(ctx, step, id, i, appender); err != nil {
 			return errors.Join(fmt.Errorf("the floor's message %d, %s %s", i+1, step.stream, step.event.Name), err)

@@ -30,11 +30,19 @@ func kept(ctx context.Context, o Options, t *Report) error {
 	}
 	defer s.remove()
 	began := time.Now()
-	ids, err := s.manyCalls(ctx, o, w)
+	ids, err := s.manyCalls(ctx, o, t, w)
 	if err != nil {
 		return err
 	}
 	t.note("The store with %d closed calls was there after %.0f s: %d MiB.", o.Kept, time.Since(began).Seconds(), size(filepath.Join(s.dir, "nats"))>>20)
+	// Who has never seen these calls reads them once, as they were heard when
+	// they were made.
+	if _, _, err := s.start(ctx, w); err != nil {
+		return err
+	}
+	if err := s.until(ctx, "the first snapshot", s.openIsKept); err != nil {
+		return err
+	}
 	for _, one := range []struct {
 		name, how string
 		end       func()
@@ -50,7 +58,8 @@ func kept(ctx context.Context, o Options, t *Report) error {
 			return err
 		}
 	}
-	return s.askOld(t, o, ids)
+	o.progress(t, "    asks for %d calls", len(ids))
+	return s.askOld(ctx, t, o, ids)
 }
 
 // openIsKept is done when every process has written down that nothing is open
@@ -80,10 +89,20 @@ func (s *subject) snapshots() ([]string, error) {
 	return filepath.Glob(filepath.Join(s.dir, "state", "*", "open.json"))
 }
 
+// longestAsked is how long the calls are asked for.
+const longestAsked = time.Minute
+
 // askOld asks for calls that closed long ago.
-func (s *subject) askOld(t *Report, o Options, ids []string) error {
+func (s *subject) askOld(ctx context.Context, t *Report, o Options, ids []string) error {
 	var times []time.Duration
+	began := time.Now()
 	for _, id := range ids {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if time.Since(began) > longestAsked {
+			break
+		}
 		d, _, err := s.ask("call.get", fmt.Sprintf(`{"call":%q}`, id))
 		if err != nil {
 			return err
@@ -129,7 +148,7 @@ func (s *subject) kill() {
 // manyCalls makes the store: one call is completed, the others are copies of
 // it. With --store it is made once, and found again by the next run. It returns
 // the ids of some.
-func (s *subject) manyCalls(ctx context.Context, o Options, w world) (ids []string, err error) {
+func (s *subject) manyCalls(ctx context.Context, o Options, t *Report, w world) (ids []string, err error) {
 	known := filepath.Join(s.dir, "ids.json")
 	if text, err := os.ReadFile(known); err == nil {
 		return ids, json.Unmarshal(text, &ids)
@@ -151,7 +170,7 @@ func (s *subject) manyCalls(ctx context.Context, o Options, w world) (ids []stri
 	}
 	l.close()
 	s.stop()
-	if ids, err = s.clone(ctx, model, o.Kept); err != nil {
+	if ids, err = s.clone(ctx, o, t, model); err != nil {
 		return nil, err
 	}
 	text, err := json.Marshal(ids)
@@ -187,7 +206,7 @@ func (s *subject) model(ctx context.Context) ([]*jetstream.RawStreamMsg, error) 
 
 // clone writes the model's log again and again under other calls' ids, into the
 // store of a subject that is stopped, chained as the services chain it.
-func (s *subject) clone(ctx context.Context, model []*jetstream.RawStreamMsg, n int) ([]string, error) {
+func (s *subject) clone(ctx context.Context, o Options, t *Report, model []*jetstream.RawStreamMsg) ([]string, error) {
 	if len(model) == 0 {
 		return nil, errors.New("no call was completed")
 	}
@@ -214,11 +233,11 @@ func (s *subject) clone(ctx context.Context, model []*jetstream.RawStreamMsg, n 
 	seq := stream.CachedInfo().State.LastSeq
 	old := strings.Split(model[0].Subject, ".")[2]
 	var ids []string // of a thousand
-	for i := range n {
+	for i := range o.Kept {
 		var raw [16]byte
 		_, _ = rand.Read(raw[:])
 		id := strings.ToLower(base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(raw[:]))
-		if i%max(n/1000, 1) == 0 {
+		if i%max(o.Kept/1000, 1) == 0 {
 			ids = append(ids, id)
 		}
 		chain := uint64(0)
@@ -239,11 +258,11 @@ func (s *subject) clone(ctx context.Context, model []*jetstream.RawStreamMsg, n 
 			seq++
 			chain = seq
 		}
-		if failed != nil {
-			return nil, failed
+		if err := errors.Join(failed, ctx.Err()); err != nil {
+			return nil, err
 		}
 		if i%10_000 == 0 {
-			fmt.Fprintf(os.Stderr, "%8d calls\n", i)
+			o.progress(t, "    %d of %d calls are made", i, o.Kept)
 		}
 	}
 	select {

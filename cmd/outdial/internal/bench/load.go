@@ -37,7 +37,10 @@ type load struct {
 	acked     int // requests that the log has
 	talked    map[string]bool
 	requested map[string]time.Time // the calls that are open
-	reached   map[string]time.Time // when they came to the last step
+	reached   map[string]reached   // the last step that they came to
+	stepped   int                  // steps of all calls, from assigned on
+	whole     int                  // those of the calls that have closed
+	over      int                  // these calls
 	waits     []time.Duration      // from requested to dialing
 	ends      []time.Duration      // from requested to closed
 	steps     map[string][]time.Duration
@@ -76,7 +79,7 @@ func (l *load) open(w world, lives life) (err error) {
 	}
 	l.group, l.closed = "sales", make(chan string, 100_000)
 	l.talked, l.outcomes = map[string]bool{}, map[string]int{}
-	l.requested, l.reached, l.steps = map[string]time.Time{}, map[string]time.Time{}, map[string][]time.Duration{}
+	l.requested, l.reached, l.steps = map[string]time.Time{}, map[string]reached{}, map[string][]time.Duration{}
 	if err := l.sim.Script.Set(sim.Part{Number: "*", Ring: sim.Duration(lives.ring), Talk: sim.Duration(lives.talk), Wrap: sim.Duration(lives.wrap)}); err != nil {
 		return err
 	}
@@ -185,66 +188,6 @@ func (l *load) send() error {
 	return err
 }
 
-// steps are what a good call comes by, in this order.
-func steps() []string {
-	return []string{"requested", "assigned", "preparing", "passed", "dialing", "started", "talking", "ended", "wrap_up", "wrapped_up", "closed"}
-}
-
-// where says how long each step of the calls took, after the one before it, by
-// the times at which they were stored.
-func (l *load) where() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	var at []string
-	for _, name := range steps() {
-		if took := l.steps[name]; len(took) > 0 {
-			at = append(at, fmt.Sprintf("%s %.1f / %.1f", name, quantile(took, 0.5), quantile(took, 0.99)))
-		}
-	}
-	return strings.Join(at, ", ")
-}
-
-// hear keeps what the measurements need of a call's event, by the server's own
-// time of storing it.
-func (l *load) hear(m *nats.Msg) {
-	part := strings.Split(m.Subject, ".")
-	if len(part) != 5 {
-		return
-	}
-	call := part[2]
-	stored, _ := time.Parse(time.RFC3339Nano, m.Header.Get("Nats-Time-Stamp"))
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if slices.Contains(steps(), part[4]) {
-		if from, ok := l.reached[call]; ok {
-			l.steps[part[4]] = append(l.steps[part[4]], stored.Sub(from))
-		}
-		l.reached[call] = stored
-	}
-	switch part[4] {
-	case "requested":
-		l.requested[call] = stored
-	case "dialing":
-		l.waits = append(l.waits, stored.Sub(l.requested[call]))
-	case "talking", "answered":
-		l.talked[call] = true
-	case "closed":
-		var c events.CallClosed
-		_ = json.Unmarshal(m.Data, &c)
-		l.outcomes[c.Outcome+" ("+c.Reason+")"]++
-		if from, ok := l.requested[call]; ok {
-			l.ends = append(l.ends, stored.Sub(from))
-		}
-		if l.talked[call] && c.Outcome != "completed" {
-			l.lost++
-		}
-		delete(l.talked, call)
-		delete(l.requested, call)
-		delete(l.reached, call)
-		l.closed <- call
-	}
-}
-
 // closedIn counts the calls that close within a time, or until there are enough
 // of them (0: never).
 func (l *load) closedIn(ctx context.Context, d time.Duration, then func(), enough int) int {
@@ -298,7 +241,7 @@ func (l *load) saturate(ctx context.Context, inFlight int, warm, d time.Duration
 	return s, err
 }
 
-// turn measures for a while what closes, once every line has had a call.
+// turn measures for a while what is done, once every line has had a call.
 func (l *load) turn(ctx context.Context, lines int, warm, d time.Duration, then func()) sample {
 	began := time.Now()
 	n := l.closedIn(ctx, warm, then, 0)
@@ -306,9 +249,9 @@ func (l *load) turn(ctx context.Context, lines int, warm, d time.Duration, then 
 		n += l.closedIn(ctx, 50*time.Millisecond, then, 0)
 	}
 	began = time.Now()
-	before := l.s.cpu()
-	calls := l.closedIn(ctx, d, then, 0)
-	return sample{took: time.Since(began), calls: calls, cpu: l.s.cpu().less(before)}
+	before, around, done := l.s.cpu(), aroundNow(), l.done()
+	l.closedIn(ctx, d, then, 0)
+	return sample{took: time.Since(began), calls: l.done() - done, cpu: l.s.cpu().less(before), around: aroundNow().less(around)}
 }
 
 // drain waits until no call is open, or none has closed for a while: the others

@@ -43,7 +43,7 @@ func (c *contender) costs() (out []float64) {
 // report shows what the contender's turns gave, its CPU also by process.
 func (c *contender) report(t *Report, name, label string) {
 	t.add(name+".rate", "calls/s, "+label, "", c.rates())
-	calls, cpu := 0, usage{}
+	calls, cpu := 0.0, usage{}
 	for _, s := range c.got {
 		calls += s.calls
 		for name, d := range s.cpu {
@@ -56,9 +56,28 @@ func (c *contender) report(t *Report, name, label string) {
 	}
 }
 
+// besides says what the processors did in the contender's turns, and how often a
+// disk was flushed; nothing where that is not known.
+func (c *contender) besides() string {
+	var took, cpu time.Duration
+	var all around
+	calls := 0.0
+	for _, s := range c.got {
+		took, cpu, calls = took+s.took, cpu+s.cpu.sum(), calls+s.calls
+		all = around{all.own + s.around.own, all.busy + s.around.busy, all.idle + s.around.idle, all.disk + s.around.disk, all.flushes + s.around.flushes}
+	}
+	if all.busy == 0 || calls == 0 {
+		return ""
+	}
+	cores := func(d time.Duration) string { return figure(d.Seconds() / took.Seconds()) }
+	return fmt.Sprintf("itself %s, the simulated world %s, the kernel and others %s, waiting for a disk %s, idle %s; %.1f flushes of a disk a call",
+		cores(cpu), cores(all.own), cores(all.busy-cpu-all.own), cores(all.disk), cores(all.idle), float64(all.flushes)/calls)
+}
+
 // race has each have its turn, and all of them again and again.
-func race(ctx context.Context, rounds int, all ...*contender) error {
-	for range rounds {
+func race(ctx context.Context, o Options, t *Report, rounds int, all ...*contender) error {
+	for i := range rounds {
+		o.progress(t, "    round %d of %d", i+1, rounds)
 		for _, c := range all {
 			s, err := c.turn(ctx)
 			if err == nil {
@@ -98,13 +117,13 @@ func working(ctx context.Context, o Options, t *Report, what string, w world, li
 }
 
 // saturation measures 100 and 300 desktops beside the floor.
-func saturation(ctx context.Context, o Options, t *Report) error {
+func saturation(ctx context.Context, o Options, t *Report) (failed error) {
 	for _, n := range o.Desktops {
 		if err := besideFloor(ctx, o, t, "", n, world{desktops: n}); err != nil {
-			return err
+			failed = errors.Join(failed, fmt.Errorf("%d desktops: %w", n, err))
 		}
 	}
-	return nil
+	return failed
 }
 
 // besideFloor has outdial and a floor at its calls' work take turns with so many
@@ -126,7 +145,7 @@ func besideFloor(ctx context.Context, o Options, t *Report, prefix string, n int
 		naked := &contender{name: fmt.Sprintf("floor.naked.%d", n), turn: bare(false)}
 		appender := &contender{name: fmt.Sprintf("floor.appender.%d", n), turn: bare(true)}
 		own := &contender{name: fmt.Sprintf("desktops.%d", n), turn: func(ctx context.Context) (sample, error) { return l.saturate(ctx, n, o.warm(), o.Length) }}
-		if err := race(ctx, o.Rounds, naked, appender, own); err != nil {
+		if err := race(ctx, o, t, o.Rounds, naked, appender, own); err != nil {
 			return err
 		}
 		naked.report(t, prefix+naked.name, fmt.Sprintf("floor, plain publishes, %d in flight", n))
@@ -134,6 +153,11 @@ func besideFloor(ctx context.Context, o Options, t *Report, prefix string, n int
 		own.report(t, prefix+own.name, fmt.Sprintf("outdial, %d desktops", n))
 		t.add(prefix+own.name+".rate_ratio", fmt.Sprintf("calls/s, outdial / floor with the same appender, %d", n), "", beside(own.rates(), appender.rates()), least(0.6))
 		t.add(prefix+own.name+".cpu_ratio", fmt.Sprintf("CPU a call, outdial / floor with the same appender, %d", n), "", beside(own.costs(), appender.costs()), most(2))
+		for _, c := range []*contender{appender, own} {
+			if text := c.besides(); text != "" {
+				t.note("Processors at work, %s%s: %s.", prefix, c.name, text)
+			}
+		}
 		t.note("Steps of a call at saturation, %s%d desktops, p50 / p99 in ms: %s.", prefix, n, l.where())
 		return nil
 	})
@@ -182,7 +206,7 @@ func batching(ctx context.Context, o Options, t *Report) error {
 				}}
 			}
 			var with, without []float64
-			if err := race(ctx, o.pairs(), alone(off, &without), alone(on, &with)); err != nil {
+			if err := race(ctx, o, t, o.pairs(), alone(off, &without), alone(on, &with)); err != nil {
 				return err
 			}
 			t.add("batching.few.dialing.p50", "requested→dialing p50 at 20 calls/s, batching off", "ms", without)
@@ -231,7 +255,7 @@ func waiting(ctx context.Context, o Options, t *Report) error {
 				s := full.turn(ctx, 100, o.warm(), o.Length, nil)
 				return s, full.rest(ctx, 100)
 			}}
-			if err := race(ctx, o.pairs(), none, many); err != nil {
+			if err := race(ctx, o, t, o.pairs(), none, many); err != nil {
 				return err
 			}
 			t.add("waiting.rate", fmt.Sprintf("calls/s, 100 desktops, %d requests waiting", o.Waiting), "", many.rates())
@@ -269,7 +293,7 @@ func pair(ctx context.Context, o Options, t *Report, name, what, than string, a,
 		return func(ctx context.Context) (sample, error) { return l.saturate(ctx, 100, o.warm(), o.Length) }
 	}
 	first, second := &contender{name: what, turn: turn(a)}, &contender{name: than, turn: turn(b)}
-	if err := race(ctx, o.pairs(), second, first); err != nil {
+	if err := race(ctx, o, t, o.pairs(), second, first); err != nil {
 		return err
 	}
 	second.report(t, name+".few", than)

@@ -31,28 +31,67 @@ func (u usage) sum() (all time.Duration) {
 
 // perCall is each process' share of so many calls, in ms; nil where nothing is
 // known.
-func (u usage) perCall(calls int) map[string]float64 {
+func (u usage) perCall(calls float64) map[string]float64 {
 	if u.sum() <= 0 || calls == 0 {
 		return nil
 	}
 	out := map[string]float64{}
 	for name, d := range u {
-		out[name] = ms(d) / float64(calls)
+		out[name] = ms(d) / calls
 	}
 	return out
 }
 
 // A sample is what one turn under load gave.
 type sample struct {
-	took  time.Duration
-	calls int
-	cpu   usage
+	took   time.Duration
+	calls  float64
+	cpu    usage
+	around around
 }
 
-func (s sample) rate() float64 { return float64(s.calls) / s.took.Seconds() }
+func (s sample) rate() float64 { return s.calls / s.took.Seconds() }
 
 // cost is ms of CPU a call.
-func (s sample) cost() float64 { return ms(s.cpu.sum()) / float64(max(s.calls, 1)) }
+func (s sample) cost() float64 { return ms(s.cpu.sum()) / max(s.calls, 1) }
+
+// An around is what the machine did besides; Linux alone tells.
+type around struct {
+	own     time.Duration // of this process: the simulated world
+	busy    time.Duration // all processors, with the kernel's own work
+	idle    time.Duration // with nothing to do
+	disk    time.Duration // with nothing to do but wait for a disk
+	flushes int           // of disks: what fsync comes to
+}
+
+func (a around) less(b around) around {
+	return around{a.own - b.own, a.busy - b.busy, a.idle - b.idle, a.disk - b.disk, a.flushes - b.flushes}
+}
+
+func aroundNow() around {
+	a := around{own: ownCPU()}
+	text, _ := os.ReadFile("/proc/stat")
+	line, _, _ := strings.Cut(string(text), "\n")
+	for i, f := range strings.Fields(line) { // cpu user nice system idle iowait irq softirq …, in hundredths of a second
+		n, _ := strconv.Atoi(f)
+		switch d := time.Duration(n) * 10 * time.Millisecond; i {
+		case 1, 2, 3, 6, 7:
+			a.busy += d
+		case 4:
+			a.idle = d
+		case 5:
+			a.disk = d
+		}
+	}
+	text, _ = os.ReadFile("/proc/diskstats")
+	for line := range strings.Lines(string(text)) {
+		if f := strings.Fields(line); len(f) > 18 {
+			n, _ := strconv.Atoi(f[18])
+			a.flushes += n
+		}
+	}
+	return a
+}
 
 // ownCPU is what this process has used.
 func ownCPU() time.Duration {
