@@ -91,7 +91,10 @@ func run(e *env, args []string) int {
 		return 2
 	}
 	fmt.Fprintln(e.errOut, "outdial:", err)
-	if errors.Is(err, bench.ErrUnmeasured) {
+	switch {
+	case errors.Is(err, errNoConfig):
+		return 2
+	case errors.Is(err, bench.ErrUnmeasured):
 		return 3
 	}
 	return 1
@@ -101,6 +104,8 @@ func isConfig(err error) bool {
 	_, ok := errors.AsType[*config.Faults](err)
 	return ok
 }
+
+var errNoConfig = errors.New("no configuration: give -c FILE, or set OUTDIAL_CONFIG")
 
 // fileFlag names the configuration.
 type fileFlag struct {
@@ -114,7 +119,7 @@ func (f fileFlag) load(e *env, unsafe bool) (*config.Config, error) {
 
 func (f fileFlag) read(e *env, o config.Options) (*config.Config, error) {
 	if f.Config == "" {
-		return nil, errors.New("no configuration: give -c FILE, or set OUTDIAL_CONFIG")
+		return nil, errNoConfig
 	}
 	o.Kinds, o.Environ = kinds.All(), e.environ
 	return config.Load(f.Config, e.getenv, o)

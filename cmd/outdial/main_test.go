@@ -29,3 +29,14 @@ func TestNoCommandStartsBesideAMisspeltVariable(t *testing.T) {
 		})
 	}
 }
+
+func TestACommandWithoutItsConfigurationSaysWhatToGive(t *testing.T) {
+	t.Setenv("OUTDIAL_CONFIG", "")
+	for _, args := range []string{"up", "provision --dry-run", "doctor", "audit", "resolve-regression --by me --reason so"} {
+		var out, errOut bytes.Buffer
+		code := run(&env{ctx: t.Context(), out: &out, errOut: &errOut, getenv: func(string) string { return "" }}, strings.Fields(args))
+		if code != 2 || errOut.String() != "outdial: no configuration: give -c FILE, or set OUTDIAL_CONFIG\n" {
+			t.Errorf("%s: exit code %d\n%s%s", args, code, out.String(), errOut.String())
+		}
+	}
+}

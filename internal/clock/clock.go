@@ -64,17 +64,24 @@ func Load(ctx context.Context, js jetstream.JetStream) (*Shifted, error) {
 // calls there, so that it can never become a rehearsal's.
 var ErrReal = errors.New("--at is for a store without calls: this one has run on the real clock, and would be a rehearsal's for good; leave --at out, or rehearse with an empty store (another nats.store)")
 
-// Fix sets the clock to at, once and for all: whoever comes second, even with
-// another instant, gets the clock that was fixed first. A store that holds, or
-// has held, calls or requests of the real clock is refused with ErrReal.
-func Fix(ctx context.Context, js jetstream.JetStream, at time.Time) (*Shifted, error) {
+// May says whether Fix would set the clock of a store, or has done so, also of one
+// whose streams are not made yet. A store that holds, or has held, calls or
+// requests of the real clock is refused with ErrReal.
+func May(ctx context.Context, js jetstream.JetStream) error {
 	switch _, _, err := log.GetControl(ctx, js, subject()); {
 	case err == nil:
-		return Load(ctx, js)
-	case !errors.Is(err, log.ErrNone):
-		return nil, fmt.Errorf("load the clock offset: %w", err)
+		return nil
+	case errors.Is(err, log.ErrNone), errors.Is(err, jetstream.ErrStreamNotFound):
+		return unused(ctx, js)
+	default:
+		return fmt.Errorf("load the clock offset: %w", err)
 	}
-	if err := unused(ctx, js); err != nil {
+}
+
+// Fix sets the clock to at, once and for all: whoever comes second, even with
+// another instant, gets the clock that was fixed first. It refuses what May does.
+func Fix(ctx context.Context, js jetstream.JetStream, at time.Time) (*Shifted, error) {
+	if err := May(ctx, js); err != nil {
 		return nil, err
 	}
 	now := time.Now()

@@ -153,6 +153,9 @@ func (a *App) prepare(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
+	if err := MayFix(ctx, js, o.Config, o.At); err != nil {
+		return err
+	}
 	if a.Setup.Embedded == nil {
 		err = errors.Join(keycheck.Check(ctx, js, a.Setup.Keys()), Compare(ctx, js, a.Setup))
 	} else {
@@ -161,7 +164,7 @@ func (a *App) prepare(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
-	if a.Clock, err = FixClock(ctx, js, o.Config, o.At); err == nil && o.Restored {
+	if a.Clock, err = FixClock(ctx, js, o.At); err == nil && o.Restored {
 		err = runtime.Declare(ctx, js, a.Clock.Now())
 	}
 	return err
@@ -269,14 +272,22 @@ func whole(ctx context.Context, js jetstream.JetStream, layout broker.Layout) er
 	return nil
 }
 
-// FixClock shifts the clock of a rehearsal, once. It is refused unless every
-// provider is on this machine.
-func FixClock(ctx context.Context, js jetstream.JetStream, cfg *config.Config, at time.Time) (*clock.Shifted, error) {
+// MayFix refuses a rehearsal, before anything is changed, unless every provider is
+// on this machine and the store has not run on the real clock.
+func MayFix(ctx context.Context, js jetstream.JetStream, cfg *config.Config, at time.Time) error {
+	switch {
+	case at.IsZero():
+		return nil
+	case !cfg.Loopback():
+		return errors.New("--at is for rehearsals: every provider, and every door, must be on loopback")
+	}
+	return clock.May(ctx, js)
+}
+
+// FixClock shifts the clock of a rehearsal that MayFix has let pass, once.
+func FixClock(ctx context.Context, js jetstream.JetStream, at time.Time) (*clock.Shifted, error) {
 	if at.IsZero() {
 		return clock.Load(ctx, js)
-	}
-	if !cfg.Loopback() {
-		return nil, errors.New("--at is for rehearsals: every provider, and every door, must be on loopback")
 	}
 	return clock.Fix(ctx, js, at)
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/outdial/outdial/internal/broker/embedded"
+	"github.com/outdial/outdial/internal/clock"
 	"github.com/outdial/outdial/internal/config"
 	"github.com/outdial/outdial/internal/config/kinds"
 	"github.com/outdial/outdial/internal/runtime"
@@ -161,6 +162,32 @@ func TestAStoreByTheRealClockMeetsRealProviders(t *testing.T) {
 			t.Fatal("a rehearsal with a real provider started")
 		}
 	}
+}
+
+// A rehearsal that is refused has changed nothing of the store.
+func TestARefusedRehearsalMakesNoStreams(t *testing.T) {
+	t.Parallel()
+	h := newHome(t)
+	if err := h.start(here, time.Time{}); err != nil {
+		t.Fatal(err)
+	}
+	h.amid(func(ctx context.Context, js jetstream.JetStream) error {
+		_, err := js.Publish(ctx, events.RequestSubject("acme"), []byte("{}"))
+		return err
+	})
+	h.lose(events.StreamOps)
+	if err := h.start(here, time.Now().Add(9*time.Hour)); !errors.Is(err, clock.ErrReal) {
+		t.Errorf("a rehearsal on a store of the real clock: %v", err)
+	}
+	if err := h.start(there, time.Now().Add(9*time.Hour)); err == nil || !strings.Contains(err.Error(), "loopback") {
+		t.Errorf("a rehearsal with a real provider: %v", err)
+	}
+	h.amid(func(ctx context.Context, js jetstream.JetStream) error {
+		if _, err := js.Stream(ctx, events.StreamOps); !errors.Is(err, jetstream.ErrStreamNotFound) {
+			t.Errorf("%s was made anew: %v", events.StreamOps, err)
+		}
+		return nil
+	})
 }
 
 // Whoever made the lost log anew would dial again what was dialed before.

@@ -37,6 +37,9 @@ func Provision(ctx context.Context, cfg *config.Config, o ProvisionOptions) erro
 	if err != nil {
 		return err
 	}
+	if err := app.MayFix(ctx, js, cfg, o.At); err != nil {
+		return err
+	}
 	var changes strings.Builder
 	err = app.Provision(ctx, js, setup, o.Accept, o.DryRun, &changes)
 	fmt.Fprint(o.Out, changes.String())
@@ -49,7 +52,7 @@ func Provision(ctx context.Context, cfg *config.Config, o ProvisionOptions) erro
 	if o.DryRun || o.At.IsZero() {
 		return nil
 	}
-	c, err := app.FixClock(ctx, js, cfg, o.At)
+	c, err := app.FixClock(ctx, js, o.At)
 	if err == nil {
 		fmt.Fprintf(o.Out, "REHEARSAL: the clock is set to %s\n", c.Now().UTC().Format(time.RFC3339))
 	}
