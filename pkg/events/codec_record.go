@@ -14,6 +14,7 @@ import (
 
 	"github.com/cloudevents/sdk-go/v2/event"
 	"github.com/cloudevents/sdk-go/v2/types"
+	quick "github.com/goccy/go-json"
 )
 
 // ErrUnknownEvent says that a log holds an event this program does not know:
@@ -121,7 +122,7 @@ func EncodePlain(typ, source, subject, id string, at time.Time, body any) (Heade
 	if subject != "" {
 		h[headerPrefix+attrSubject] = []string{subject}
 	}
-	data, err := json.Marshal(body)
+	data, err := quick.Marshal(body)
 	if err != nil {
 		return nil, nil, codecFault(op, "bad_body", fmt.Errorf("body %T does not marshal", body))
 	}
@@ -249,7 +250,7 @@ func isJSON(e event.Event) error {
 func decodeJSON(data []byte, into any) error {
 	bad := func() error { return codecFault("decode event", "bad_body", nil) }
 	if _, free := into.(*CallRequested); !free {
-		if json.Unmarshal(data, into) != nil {
+		if quick.Unmarshal(data, into) != nil {
 			return bad()
 		}
 		return nil
