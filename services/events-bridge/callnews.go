@@ -67,7 +67,7 @@ func (s *Service) onCallNews(ctx context.Context, d worker.Delivery, m *message)
 	if err != nil || len(seen) == 0 {
 		return err
 	}
-	names := saidNames(m.conn.Name, seen[0])
+	names := saidNames(m.conn.Name, s.calls.meant(m.conn.Name, seen[0]))
 	refs, err := s.findCalls(ctx, m, names)
 	if err != nil || len(refs) == 0 {
 		return err
@@ -83,7 +83,7 @@ func (s *Service) onCallNews(ctx context.Context, d worker.Delivery, m *message)
 	defer leave()
 	return s.lanes.Through(d.Seq, m, func(_ uint64, m *message, earlier bool) error {
 		own := *m // several may carry it out, each with thoughts of its own
-		own.thoughts = thoughts{}
+		own.thoughts = thoughts{meant: s.calls.meant}
 		if earlier {
 			return before(func() error { return s.applyToCalls(ctx, &own) })
 		}

@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/outdial/outdial/internal/log"
@@ -89,10 +90,37 @@ func (f *finder) note(said []string) {
 		f.beside = [2]map[string][]string{{}, f.beside[0]}
 	}
 	for _, name := range said[1:] {
-		if lanes := f.beside[0][name]; !slices.Contains(lanes, said[0]) {
-			f.beside[0][name] = append(lanes, said[0])
+		f.pair(name, said[0])
+		f.pair(said[0], name)
+	}
+}
+
+// pair keeps that a name was said beside another. The caller holds the lock.
+func (f *finder) pair(name, other string) {
+	if beside := f.beside[0][name]; !slices.Contains(beside, other) {
+		f.beside[0][name] = append(beside, other)
+	}
+}
+
+// meant is an observation that names the provider's id alone, with what else was
+// said beside that id: it may have come before the news, or the answer to the start,
+// by which the id is known, and that news waits for it.
+func (f *finder) meant(conn string, o providers.Observation) providers.Observation {
+	if o.CallKey == "" || o.Shared || o.Attempt != "" || o.Customer != "" || o.Unread {
+		return o
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	id := idName(conn, o.CallKey)
+	for _, name := range slices.Concat(f.beside[0][id], f.beside[1][id]) {
+		if attempt, ok := strings.CutPrefix(name, attemptName(conn, "")); ok {
+			o.Attempt = attempt
+		}
+		if to, ok := strings.CutPrefix(name, numberName(conn, "")); ok {
+			o.Customer = to
 		}
 	}
+	return o
 }
 
 // lanes are the names, and those under which news was heard that said them too.

@@ -31,6 +31,8 @@ type thoughts struct {
 	// seen is what the Reader made of it, by what was on record: it is asked
 	// once for each.
 	seen map[providers.View]reading
+	// meant says what else is known of whom it is about; nil: nothing.
+	meant func(conn string, o providers.Observation) providers.Observation
 }
 
 type reading struct {
@@ -123,6 +125,11 @@ func (m *message) ask(v providers.View) ([]providers.Observation, error) {
 			m.seen, m.reader = map[providers.View]reading{}, openOnce(m.conn.Provider.Reader)
 		}
 		r.seen, r.err = understand(m.reader, m.raw, v)
+		for i := range r.seen {
+			if m.meant != nil {
+				r.seen[i] = m.meant(m.conn.Name, r.seen[i])
+			}
+		}
 		m.seen[v] = r
 	}
 	return r.seen, r.err

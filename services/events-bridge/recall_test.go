@@ -85,6 +85,8 @@ func TestNewsByAnyNameOfACallKeepsItsOrder(t *testing.T) {
 		"by id and attempt, by attempt":     {{ID: "p-c1", Attempt: "try-c1"}, {Attempt: "try-c1"}},
 		"by id and attempt, by number":      {{ID: "p-c1", Attempt: "try-c1"}, {To: to}},
 		"by number alone, by id and number": {{To: to}, {ID: "p-c1", To: to}},
+		"by id alone, by id and attempt":    {{ID: "p-c1"}, {ID: "p-c1", Attempt: "try-c1"}},
+		"by id alone, by id and number":     {{ID: "p-c1"}, {ID: "p-c1", To: to}},
 	} {
 		t.Run(story, func(t *testing.T) {
 			t.Parallel()
