@@ -1,6 +1,7 @@
 package orchestrator
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"time"
@@ -111,6 +112,9 @@ func (s *Service) refuse(ctx context.Context, t tenants.Tenant, d worker.Deliver
 			return err
 		}
 		if err == nil && c.Request != nil && c.Request.Digest == in.Digest {
+			if lost, err := s.lost(ctx, callRef(c)); lost || err != nil {
+				return cmp.Or(err, s.reject(t, d, faults, who))
+			}
 			return s.duplicate(ctx, t, d, c.Request, in, who)
 		}
 	}
@@ -152,6 +156,12 @@ func (s *Service) request(ctx context.Context, t tenants.Tenant, d worker.Delive
 		return draft, nil
 	})
 	if err == nil && was != nil {
+		switch lost, err := s.lost(ctx, ref); {
+		case err != nil:
+			return err
+		case lost:
+			return fault.New(fault.Transient, "fold request", log.CodeUnavailable, nil)
+		}
 		return s.duplicate(ctx, t, d, was, in, who)
 	}
 	return s.folded(ctx, t, d, done, err, in, who)
@@ -290,8 +300,7 @@ func (s *Service) attempt(ctx context.Context, ref log.Ref) {
 }
 
 // waitForAgent drafts the wait of a call that found nobody, or whose customer is
-// on our line, unless something
-// else is to be done about it by now.
+// on our line, unless something else is to be done about it by now.
 func (s *Service) waitForAgent(c *lifecycle.Call) (*log.Draft, error) {
 	return s.waitForTurn(c, events.WaitAgentNotReady)
 }

@@ -67,6 +67,29 @@ func TestARedeliveryIsNoDuplicate(t *testing.T) {
 	}
 }
 
+// The store was put back and has lost the call, and this process does not know yet:
+// what is asked for again is not folded into a call that is nowhere.
+func TestARequestIsNotFoldedIntoALostCall(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.enrol("ann")
+	before := w.log.Copy()
+	d := w.request("1", map[string]any{"agent": "ann"})
+	w.ask("1", map[string]any{"agent": "ann"})
+	w.tell()
+	w.s.Log = log.New(before, w.views[w.s])
+	d.Seq, d.Tries = 9, 2
+	if _, err := w.accept(w.s, d); fault.Of(err) != fault.Transient || err == nil {
+		t.Errorf("asked for again: %v", err)
+	}
+	w.pass(10 * time.Minute)
+	_, err := w.accept(w.s, d)
+	wantReject(t, err, "expired")
+	if len(w.ops) != 0 {
+		t.Errorf("called a duplicate: %+v", w.ops)
+	}
+}
+
 func TestAnIDUsedForAnotherBodyIsRefused(t *testing.T) {
 	t.Parallel()
 	for story, between := range map[string]func(*world){

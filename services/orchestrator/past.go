@@ -44,6 +44,17 @@ func forsaken(c *lifecycle.Call) Action {
 		Presumed: c.Dialing != nil, Quarantine: lastAssigned(c) != nil}
 }
 
+// lost says that a call which was heard of is not in the store: that went back, and
+// this process has not found out yet. A request that was folded into such a call
+// would be nobody's.
+func (s *Service) lost(ctx context.Context, ref log.Ref) (bool, error) {
+	c, err := s.Log.LatestCall(ctx, ref)
+	if err != nil {
+		return false, err
+	}
+	return c.Request == nil, nil
+}
+
 // plan decides about a call, whose times are counted as they are heard here.
 func (s *Service) plan(c *lifecycle.Call, now time.Time) Action {
 	return s.planned(s.index.ByOwnClock(c, now), now)
