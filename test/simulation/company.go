@@ -42,6 +42,18 @@ type dial struct {
 	polls  []poll    // that showed it
 }
 
+// rang are the telephones that a dial rang: at once the one that was dialed, but of
+// a listed company.
+func (d *dial) rang(listed bool) (numbers []string) {
+	if !listed {
+		return []string{d.Number}
+	}
+	for _, r := range d.Rang {
+		numbers = append(numbers, r.Number)
+	}
+	return numbers
+}
+
 // A poll is an answer, and when PROVIDER held it.
 type poll struct {
 	events.ProviderRaw
@@ -76,27 +88,9 @@ func (c *company) line(a providers.AgentRef) *line {
 	return l
 }
 
-func down(op string) error { return fault.New(fault.Transient, op, "provider_down", nil) }
-
-// wire is a request to the company, or its answer; either may be slow. late says
-// that nobody waits for it any more.
-func (c *company) wire(ctx context.Context) (late bool) {
-	c.w.sleep(c.way())
-	c.w.mayDie()
-	return ctx.Err() != nil
-}
-
-// way is how long it takes.
-func (c *company) way() time.Duration {
-	if c.w.odds(60) {
-		return c.w.between(100*time.Millisecond, 4*time.Second)
-	}
-	return c.w.between(time.Millisecond, 15*time.Millisecond)
-}
-
 // Settings implements providers.Configured.
 func (c *company) Settings(ctx context.Context, _ providers.AgentRef) (providers.Settings, error) {
-	if c.wire(ctx) || c.w.odds(200) {
+	if c.w.wire(ctx) || c.w.odds(200) {
 		return providers.Settings{}, down("settings")
 	}
 	return providers.Settings{Enabled: true}, nil
@@ -105,7 +99,7 @@ func (c *company) Settings(ctx context.Context, _ providers.AgentRef) (providers
 // Prepare implements providers.Preparer.
 func (c *company) Prepare(ctx context.Context, o providers.Order) (events.Scrub, bool, error) {
 	l := c.line(o.Agent)
-	if c.wire(ctx) {
+	if c.w.wire(ctx) {
 		return events.Scrub{}, false, down("prepare")
 	}
 	if l.status != "READY" || l.session != o.Agent.Session {
@@ -116,7 +110,7 @@ func (c *company) Prepare(ctx context.Context, o providers.Order) (events.Scrub,
 	}
 	if c.w.odds(60) || c.w.opts.plot == stray && !c.w.calm && c.w.chance(2) {
 		c.late(l, c.w.between(time.Second, 40*time.Second))
-		c.wire(ctx)
+		c.w.wire(ctx)
 		return events.Scrub{}, true, fault.New(fault.Transient, "prepare", "prepare_timeout", nil)
 	}
 	c.set(l, prepared)
@@ -125,7 +119,7 @@ func (c *company) Prepare(ctx context.Context, o providers.Order) (events.Scrub,
 		c.w.sleep(c.w.between(time.Second, 4*time.Second))
 	}
 	switch {
-	case c.wire(ctx) || c.w.odds(60):
+	case c.w.wire(ctx) || c.w.odds(60):
 		return events.Scrub{}, true, fault.New(fault.Transient, "prepare", "prepare_timeout", nil)
 	case c.w.odds(50):
 		return events.Scrub{Reasons: []events.Reason{{Code: "DNC_NATIONAL"}}}, true, nil
@@ -137,7 +131,7 @@ func (c *company) Prepare(ctx context.Context, o providers.Order) (events.Scrub,
 func (c *company) Confirm(ctx context.Context, o providers.Order) error {
 	l := c.line(o.Agent)
 	switch {
-	case c.wire(ctx) || c.w.odds(200):
+	case c.w.wire(ctx) || c.w.odds(200):
 		return down("confirm")
 	case l.session != o.Agent.Session:
 		return fault.New(fault.Transient, "confirm", "session_mismatch", nil)
@@ -149,40 +143,9 @@ func (c *company) Confirm(ctx context.Context, o providers.Order) error {
 
 // Start implements providers.Starter.
 func (c *company) Start(ctx context.Context, o providers.Order) (providers.Receipt, error) {
-	r, err := c.start(ctx, o)
-	if c.w.opts.broken == silence && fault.Of(err) == fault.Uncertain && err != nil {
-		return c.start(ctx, o)
-	}
-	return r, err
-}
-
-func (c *company) start(ctx context.Context, o providers.Order) (providers.Receipt, error) {
 	l := c.line(o.Agent)
-	c.w.sent(c.conn, o.Attempt)
-	way := c.way()
-	unsure := fault.New(fault.Uncertain, "dial", "no_reply", nil)
-	switch {
-	case c.w.odds(40):
-		c.wire(ctx)
-		return providers.Receipt{}, fault.New(fault.Permanent, "dial", "refused", nil)
-	case c.w.odds(40): // it never arrived
-		c.wire(ctx)
-		return providers.Receipt{}, unsure
-	case c.w.odds(40): // it is held up on its way, and taken late
-		c.w.after(way+c.w.between(time.Millisecond, 4*time.Second), func() { c.place(l, o) })
-		c.wire(ctx)
-		return providers.Receipt{}, unsure
-	}
-	// What has left arrives, whether its sender is stopped or dies meanwhile.
-	placed := false
-	c.w.after(way, func() { placed = c.place(l, o) })
-	c.w.sleep(way + time.Millisecond)
-	c.w.mayDie()
-	if !placed {
-		return providers.Receipt{}, fault.New(fault.Permanent, "dial", "not_prepared", nil)
-	}
-	if c.wire(ctx) || c.w.odds(30) {
-		return providers.Receipt{}, unsure
+	if err := c.w.start(ctx, c.conn, o.Attempt, func() error { return c.place(l, o) }); err != nil {
+		return providers.Receipt{}, err
 	}
 	return providers.Receipt{IDs: map[string]string{"callSid": l.dial.id()}}, nil
 }
@@ -195,15 +158,15 @@ func (d *dial) id() string {
 }
 
 // place dials, if the preparation stands.
-func (c *company) place(l *line, o providers.Order) bool {
+func (c *company) place(l *line, o providers.Order) error {
 	if l.status != prepared || l.session != o.Agent.Session {
-		return false
+		return fault.New(fault.Permanent, "dial", "not_prepared", nil)
 	}
 	d := c.w.dialed("tcn", c.conn, l.agent, o)
 	l.dial = d
 	c.set(l, "MANUAL_DIAL_STARTED")
 	c.play(l, d)
-	return true
+	return nil
 }
 
 // play is what becomes of the dial.
@@ -252,7 +215,7 @@ func (c *company) set(l *line, status string) {
 // Lookup implements providers.Looker.
 func (c *company) Lookup(ctx context.Context, o providers.Order) (providers.Found, error) {
 	l := c.line(o.Agent)
-	if c.wire(ctx) || c.w.odds(30) {
+	if c.w.wire(ctx) || c.w.odds(30) {
 		return providers.Found{}, down("look up")
 	}
 	switch l.status {
@@ -270,13 +233,13 @@ func (c *company) Withdraw(ctx context.Context, o providers.Order) (string, erro
 	if o.Call == "" {
 		return c.withdrawNobodys(ctx, l, o)
 	}
-	if c.wire(ctx) || c.w.odds(30) {
+	if c.w.wire(ctx) || c.w.odds(30) {
 		return "", down("withdraw")
 	}
 	switch {
 	case l.status == prepared:
 		c.set(l, "READY")
-		if c.wire(ctx) || c.w.odds(30) {
+		if c.w.wire(ctx) || c.w.odds(30) {
 			return "", fault.New(fault.Transient, "withdraw", "still_prepared", nil)
 		}
 	case l.dial != nil && o.Dialed:
@@ -288,7 +251,7 @@ func (c *company) Withdraw(ctx context.Context, o providers.Order) (string, erro
 // Open implements providers.Poller.
 func (c *company) Open(ctx context.Context, a providers.AgentRef) (string, map[string]string, error) {
 	l := c.line(a)
-	if c.wire(ctx) || c.w.odds(60) {
+	if c.w.wire(ctx) || c.w.odds(60) {
 		return "", nil, down("open")
 	}
 	if l.session == "" {
@@ -304,7 +267,7 @@ func (c *company) Open(ctx context.Context, a providers.AgentRef) (string, map[s
 // Poll implements providers.Poller.
 func (c *company) Poll(ctx context.Context, a providers.AgentRef) (int, []byte, error) {
 	l := c.line(a)
-	if c.wire(ctx) || c.w.odds(150) {
+	if c.w.wire(ctx) || c.w.odds(150) {
 		return 0, nil, down("poll")
 	}
 	body := fmt.Sprintf(`{"statusDesc":%q,"keepAliveSucceeded":true,"currentSessionId":%q}`, l.status, l.session)

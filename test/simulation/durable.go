@@ -140,6 +140,7 @@ func (d *durable) settle(p *pending, err error) {
 		d.finish(p)
 	case errors.As(err, &refused):
 		d.w.count("refused " + refused.Note.Faults[0].Code)
+		d.w.refused[refused.Note.Call] = true
 		d.finish(p)
 	case fault.Of(err) != fault.Transient && code != log.CodeAppendUnknown:
 		d.park(p, code)

@@ -38,7 +38,7 @@ func (c *company) withdrawNobodys(ctx context.Context, l *line, o providers.Orde
 	if w.opts.plot == stray {
 		w.sleep(w.between(0, 3*time.Second-time.Millisecond))
 	}
-	if c.wire(ctx) {
+	if w.wire(ctx) {
 		return "", down("withdraw")
 	}
 	if l.status != prepared {
@@ -60,7 +60,7 @@ func (c *company) withdrawNobodys(ctx context.Context, l *line, o providers.Orde
 		}
 		c.set(l, "READY")
 	})
-	if w.sleep(way + time.Millisecond); c.wire(ctx) || l.status == prepared {
+	if w.sleep(way + time.Millisecond); w.wire(ctx) || l.status == prepared {
 		return "", fault.New(fault.Transient, "withdraw", "still_prepared", nil)
 	}
 	return l.status, nil

@@ -95,7 +95,10 @@ func (w *World) judge(r *Result) {
 	for _, ref := range w.calls {
 		c := w.fold(ref)
 		if c.State == lifecycle.None {
-			continue // refused
+			if !w.refused[ref.ID] {
+				r.broken(ref.ID, "a request is neither taken nor refused")
+			}
+			continue
 		}
 		w.judgeCall(r, c, attempts)
 	}
@@ -125,11 +128,14 @@ func (w *World) judge(r *Result) {
 	for _, id := range w.blind {
 		r.broken(id, "an intent for an agent who had not been free for it for seconds")
 	}
+	w.judgeListed(r, attempts)
 	rang := map[string]int{}
 	for _, d := range w.ledger {
 		c := attempts[d.Correlation]
-		if rang[d.Number]++; rang[d.Number] > 1 {
-			r.broken(callOf(c), "a person was dialed %d times", rang[d.Number])
+		for _, number := range d.rang(w.opts.listed) {
+			if rang[number]++; rang[number] > 1 {
+				r.broken(callOf(c), "a person was dialed %d times", rang[number])
+			}
 		}
 		if of := w.numbers[d.Number].Tenant; of != d.house {
 			r.broken(callOf(c), "a call of %s was dialed by an agent of %s", of, d.house)
@@ -141,7 +147,7 @@ func (w *World) judge(r *Result) {
 			c.Closed.Reason == orchestrator.WentBack {
 			continue
 		}
-		if !d.since.IsZero() && c.Instants.Closed.After(d.since.Add(understood)) {
+		if !d.since.IsZero() && closedAt(c).After(d.since.Add(understood)) {
 			r.broken(c.ID, "talked, the page said so, and closed as failed (%s)", c.Closed.Reason)
 		}
 		if n := w.heeded(d, c); n > 0 {
@@ -241,7 +247,7 @@ func (w *World) heeded(d *dial, c *lifecycle.Call) int {
 	n := 0
 	for _, p := range d.polls {
 		since := w.since(events.AgentFamily, p.AgentSeq)
-		ok := p.Call == c.ID && c.Instants.Closed.After(p.at.Add(understood))
+		ok := p.Call == c.ID && closedAt(c).After(p.at.Add(understood))
 		for _, e := range slices.Concat(c.Log, since) {
 			past := e.Seq <= p.CallSeq
 			if e.Family == events.AgentFamily {
@@ -254,6 +260,16 @@ func (w *World) heeded(d *dial, c *lifecycle.Call) int {
 		}
 	}
 	return n
+}
+
+// closedAt is when the log had a call's end, whatever clock its writer has.
+func closedAt(c *lifecycle.Call) (at time.Time) {
+	for _, e := range c.Log {
+		if e.Name == events.Closed && at.IsZero() {
+			at = e.Stored
+		}
+	}
+	return at
 }
 
 // fromRaw says whether an event is what the bridge made of a raw message.

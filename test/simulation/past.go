@@ -24,6 +24,7 @@ type copied struct {
 	raws    []worker.Delivery
 	facts   map[string]fact
 	factSeq uint64
+	tapes   map[string]tape
 	record  marks.Record
 	open    map[*durable][]worker.Delivery
 	at      time.Time
@@ -32,7 +33,7 @@ type copied struct {
 // putAside makes a copy.
 func (w *World) putAside() *copied {
 	c := &copied{log: w.log.Copy(), told: maps.Clone(w.told), plain: maps.Clone(w.plain), raws: slices.Clone(w.raws),
-		facts: maps.Clone(w.facts), factSeq: w.factSeq, record: w.record, open: map[*durable][]worker.Delivery{}, at: w.now}
+		facts: maps.Clone(w.facts), tapes: maps.Clone(w.tapes), factSeq: w.factSeq, record: w.record, open: map[*durable][]worker.Delivery{}, at: w.now}
 	for _, d := range w.durables {
 		for _, seq := range slices.Sorted(maps.Keys(d.open)) {
 			c.open[d] = append(c.open[d], d.open[seq].msg)
@@ -47,7 +48,7 @@ func (w *World) putBack(c *copied) {
 	w.count("stores put back")
 	w.forget(c)
 	w.log, w.told, w.plain, w.raws = c.log, c.told, c.plain, c.raws
-	w.facts, w.factSeq, w.record = c.facts, c.factSeq, c.record
+	w.facts, w.factSeq, w.record, w.tapes = c.facts, c.factSeq, c.record, c.tapes
 	w.age++
 	for _, p := range w.processes {
 		p.linked++

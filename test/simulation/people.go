@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -13,6 +15,7 @@ import (
 	"github.com/outdial/outdial/pkg/events"
 	"github.com/outdial/outdial/pkg/providers"
 	"github.com/outdial/outdial/services/orchestrator"
+	"github.com/outdial/outdial/test/sixth"
 )
 
 // A house is a tenant with its companies and its agents. All houses of a world
@@ -24,10 +27,15 @@ type house struct {
 	desks  *desks
 	polled []string // agents of the polled company
 	seated []string // agents with a desktop
+	// In a listed world instead: its queues, and its people.
+	listers []*lister
 }
 
 // houses are the tenants of every world. The first asks for two calls of three.
 func houses(w *World) []*house {
+	if w.opts.listed {
+		return listedHouses(w)
+	}
 	return []*house{newHouse(w, "acme", "tcn", "desk", 2), newHouse(w, "bolt", "tcn-b", "desk-b", 1)}
 }
 
@@ -46,10 +54,13 @@ func newHouse(w *World, name, tcn, desk string, agents int) *house {
 
 // agents are the house's agents, as the log names them.
 func (h *house) agents() (all []log.Ref) {
-	for _, names := range [][]string{h.polled, h.seated} {
-		for _, a := range names {
-			all = append(all, log.Ref{Tenant: h.name, ID: a})
-		}
+	people := []string{}
+	for _, c := range h.listers {
+		people = slices.AppendSeq(people, maps.Keys(c.people))
+	}
+	slices.Sort(people)
+	for _, a := range slices.Concat(h.polled, h.seated, people) {
+		all = append(all, log.Ref{Tenant: h.name, ID: a})
 	}
 	return all
 }
@@ -59,7 +70,14 @@ func (w *World) directory() *tenants.Directory {
 	var ts []tenants.Tenant
 	var cs []tenants.Connection
 	for _, h := range w.houses {
-		ts = append(ts, tenants.Tenant{Name: h.name, Countries: []string{"US"}, Ruleset: "us-federal", Connection: h.tcn.conn, Key: keyOf(h.name)})
+		t := tenants.Tenant{Name: h.name, Countries: []string{"US"}, Ruleset: "us-federal", Connection: h.tcn.conn, Key: keyOf(h.name)}
+		for _, c := range h.listers {
+			t.Connection = c.conn
+			cs = append(cs, tenants.Connection{Name: c.conn, Tenant: h.name, Kind: sixth.Kind, Loopback: true, Provider: c.provider()})
+		}
+		if ts = append(ts, t); w.opts.listed {
+			continue
+		}
 		cs = append(cs,
 			tenants.Connection{Name: h.tcn.conn, Tenant: h.name, Kind: providers.TCN, Loopback: true, Provider: h.tcn.provider()},
 			tenants.Connection{Name: h.desks.conn, Tenant: h.name, Kind: providers.WebexCC, Loopback: true, Provider: h.desks.provider()})
@@ -76,11 +94,21 @@ func keyOf(tenant string) events.Key { return events.Key(strings.Repeat(tenant[:
 // ofConnection is the house that a connection is of.
 func (w *World) ofConnection(name string) *house {
 	for _, h := range w.houses {
-		if h.tcn.conn == name || h.desks.conn == name {
+		if h.tcn.conn == name || h.desks.conn == name || h.lister(name) != nil {
 			return h
 		}
 	}
 	panic("no such connection: " + name)
+}
+
+// lister is the house's company behind a connection, nil if it is another one.
+func (h *house) lister(conn string) *lister {
+	for _, c := range h.listers {
+		if c.conn == conn {
+			return c
+		}
+	}
+	return nil
 }
 
 // pages are all desktops, as a bridge holds them.
@@ -112,6 +140,11 @@ func (w *World) enrol() {
 		for _, a := range h.seated {
 			enrol(a, h.desks.conn, "care")
 		}
+		for _, c := range h.listers {
+			for _, a := range slices.Sorted(maps.Keys(c.people)) {
+				enrol(a, c.conn, "floor")
+			}
+		}
 	}
 }
 
@@ -124,6 +157,11 @@ func (w *World) request(i int) {
 	to := fmt.Sprintf("+1212867%04d", i)
 	expires := w.now.Add(w.between(20*time.Second, 3*time.Minute))
 	q := map[string]any{"to": to, "expiresAt": expires, "priority": w.rng.IntN(10)}
+	if w.opts.listed {
+		w.listed(h, i, q)
+		w.ask(h, fmt.Sprintf("r%d", i), to, q)
+		return
+	}
 	switch w.rng.IntN(4) {
 	case 0:
 		q["agent"] = h.polled[w.rng.IntN(len(h.polled))]
@@ -149,6 +187,14 @@ func (w *World) ask(h *house, id, to string, q map[string]any) {
 	ref := log.Ref{Tenant: h.name, ID: events.CallID(h.name, "/crm", id)}
 	w.calls = append(w.calls, ref)
 	w.numbers[to] = ref
+	if more, ok := q["alternates"].([]string); ok {
+		for _, n := range more {
+			w.numbers[n] = ref
+		}
+		if w.chance(2) {
+			to = more[0] // should it be called no more
+		}
+	}
 	m := worker.Delivery{Stream: events.RequestStream(h.name), Subject: events.RequestSubject(h.name), Data: body,
 		Header: events.Header{"ce-specversion": {"1.0"}, "ce-type": {events.TypeDialRequested},
 			"ce-source": {"/crm"}, "ce-id": {id}, "content-type": {"application/json"}}}

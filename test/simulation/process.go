@@ -106,7 +106,7 @@ func (p *process) start() {
 				Within: p.w.within, Pace: paces.Ask, Distance: paces.Distance, Logger: quiet})
 			serve(p.dial.Routes())
 		case "events-bridge":
-			p.brid = bridge.New(bridge.Config{Log: l, Store: store{p.w, p}, Directory: p.w.dir, Now: p.Now, Logger: quiet, Pace: paces.Ask,
+			p.brid = bridge.New(bridge.Config{Log: l, Store: store{p.w, p}, Cursors: cursors{p.w, p}, LastCall: p.last(events.CallFamily), Directory: p.w.dir, Now: p.Now, Logger: quiet, Pace: paces.Ask,
 				PollEvery: pollEvery, Quotas: bridge.Quotas{RawPerSecond: 1 << 30, SessionsPerHour: 1 << 30, ReadyPerHour: 1 << 30}})
 			serve(p.brid.Routes())
 		}
@@ -175,6 +175,7 @@ func (p *process) loops() {
 				p.spawn(nil, func() { p.poll(ctx, log.Ref{Tenant: h.name, ID: a}) })
 			}
 		}
+		p.readFeeds()
 		p.spawn(nil, p.beat)
 		p.spawn(nil, func() {
 			for n := 0; ; n++ {
@@ -222,6 +223,11 @@ func (p *process) beat() {
 				})
 			}
 		}
+		for _, to := range p.w.processes {
+			if p.w.opts.listed && to != p && to.up && to.brid != nil && p.reaches() && to.reaches() && !p.w.now.Before(p.mute) {
+				to.brid.PeerLives(p.brid.Process())
+			}
+		}
 		p.w.sleep(2 * time.Second)
 	}
 }
@@ -261,6 +267,9 @@ func (p *process) hear(f events.Family, through uint64) {
 		}
 		if p.brid != nil {
 			p.brid.Follow(r)
+			if f == events.CallFamily && p.w.opts.listed {
+				p.brid.FollowCall(r)
+			}
 		}
 	}
 }

@@ -45,13 +45,29 @@ func play(t testing.TB, seed uint64, o Options) Result {
 	return Run(seed, o, table, sets)
 }
 
-// unkind is the world that the promises are tried in.
+// unkind is the world that the promises are tried in, with agents who are claimed
+// and of whom the companies tell.
 func unkind() Options { return Options{Calls: 80, deaths: 4000, odd: 100} }
+
+// listed is the same of companies that tell of calls alone.
+func listed() Options {
+	o := unkind()
+	o.listed = true
+	return o
+}
+
+// either is one or the other, by the seed.
+func either(seed uint64) Options {
+	if seed%2 == 0 {
+		return listed()
+	}
+	return unkind()
+}
 
 func TestTheSameSeedTellsTheSameStory(t *testing.T) {
 	before := ""
-	for seed := range uint64(2) {
-		o := unkind()
+	for seed := range uint64(4) {
+		o := either(seed)
 		o.Calls /= 2
 		a, b := play(t, seed, o), play(t, seed, o)
 		if a.Hash != b.Hash {
@@ -75,7 +91,7 @@ func TestWhateverGoesWrongNoPromiseIsBroken(t *testing.T) {
 	}
 	total, closed, began := 0, map[string]int{}, time.Now()
 	for ; total < want; seed++ {
-		r := play(t, seed, unkind())
+		r := play(t, seed, either(seed))
 		total += r.Calls
 		for k, n := range r.Closed {
 			closed[k] += n
@@ -99,15 +115,22 @@ func TestTheFirstWorldsAreWhole(t *testing.T) {
 	}
 }
 
+func TestTheFirstListedWorldsAreWhole(t *testing.T) {
+	if seed, what := firstRed(t, listed(), 3*worlds); what != "" {
+		t.Errorf("seed %d: %s", seed, what)
+	}
+}
+
 // A judge who finds nothing wrong with a world that lacks a guard proves nothing.
 func TestAWorldWithoutAGuardIsFoundOut(t *testing.T) {
 	for i, seeds := range []int{compareAndSet: 3, winning: 20, silence: 5} {
-		o := unkind()
-		o.broken = guard(i)
-		if seed, what := firstRed(t, o, seeds); what != "" {
-			t.Logf("guard %d: found out by seed %d: %s", i, seed, what)
-		} else if seeds > 0 {
-			t.Errorf("guard %d: nothing is broken without it in %d worlds", i, seeds)
+		for _, o := range []Options{unkind(), listed()} {
+			o.broken = guard(i)
+			if seed, what := firstRed(t, o, seeds); what != "" {
+				t.Logf("guard %d, listed %t: found out by seed %d: %s", i, o.listed, seed, what)
+			} else if seeds > 0 {
+				t.Errorf("guard %d, listed %t: nothing is broken without it in %d worlds", i, o.listed, seeds)
+			}
 		}
 	}
 }

@@ -41,7 +41,8 @@ type Options struct {
 	odd    int // percent of the usual odds of everything else; 0 none
 	broken guard
 	plot   plot
-	rate   int // of every connection; 0: none
+	rate   int  // of every connection; 0: none
+	listed bool // companies that tell of calls, not of agents
 }
 
 // A guard is something that holds the world together. A world without one must
@@ -104,7 +105,13 @@ type World struct {
 	unsure   map[string]bool // calls of whose end the record has lost something
 	early    []string        // calls whose intent was stored meanwhile
 	requests map[log.Ref]request
-	apart    time.Time // the bridges' clocks are not together until then
+	apart    time.Time       // the bridges' clocks are not together until then
+	refused  map[string]bool // calls that were never taken
+	tapes    map[string]tape // of feeds
+	tapeSeq  uint64
+	turned   []string             // feeds whose cursor went back
+	barred   map[string]time.Time // numbers of which somebody heard that they are called no more
+	uncalled []string             // what rang all the same
 }
 
 func (w *World) serial() int { w.serials++; return w.serials }
@@ -175,7 +182,12 @@ func (w *World) noteShown(raw events.ProviderRaw) {
 		return
 	}
 	body := string(raw.Body)
-	if l := w.ofConnection(raw.Connection).tcn.lines[raw.Agent]; l != nil {
+	h := w.ofConnection(raw.Connection)
+	if c := h.lister(raw.Connection); c != nil {
+		c.stored(raw.Body)
+		return
+	}
+	if l := h.tcn.lines[raw.Agent]; l != nil {
 		if l.dial != nil && l.dial.talked && strings.Contains(body, "PEERED") && !w.now.Before(w.apart) {
 			l.dial.polls = append(l.dial.polls, poll{raw, w.now})
 		}
@@ -195,7 +207,11 @@ func newWorld(seed uint64, o Options, zones rules.Zones, sets map[string]rules.R
 	w := &World{Sched: newSched(seed, begin), opts: o, seed: seed, told: map[events.Family]uint64{}, plain: map[string]uint64{},
 		facts: map[string]fact{}, rulesets: sets, zones: zones, numbers: map[string]log.Ref{}, lost: map[string]bool{},
 		unsure: map[string]bool{}, requests: map[log.Ref]request{}, drafted: map[string]time.Time{},
-		sends: map[string]int{}, won: map[string]bool{}, counts: map[string]int{}}
+		sends: map[string]int{}, won: map[string]bool{}, counts: map[string]int{}, refused: map[string]bool{},
+		tapes: map[string]tape{}, barred: map[string]time.Time{}}
+	if o.listed {
+		w.rulesets = shortLeases(sets)
+	}
 	w.log = logtest.New(w.Now)
 	w.sessions = sessions.NewMemory(w.Now)
 	w.sentAt = map[sender]time.Time{}
@@ -250,6 +266,9 @@ func (w *World) run() {
 	tick = func() {
 		for _, h := range w.houses {
 			h.tcn.whims(h.polled)
+			for _, c := range h.listers {
+				c.trouble(h)
+			}
 		}
 		w.trouble()
 		w.after(time.Second, tick)
@@ -271,8 +290,11 @@ func (w *World) count0() bool { return w.Sched.count%256 == 0 }
 // command is what somebody asks at the keyboard, of any process that answers.
 func (w *World) command(tenant, group, verb, body string, args ...any) {
 	role := "orchestrator"
-	if group == "dnc" {
+	switch {
+	case group == "dnc":
 		role = "compliance"
+	case verb == "set":
+		role = "events-bridge"
 	}
 	p := w.anyProcess(role)
 	if p == nil {
@@ -285,11 +307,15 @@ func (w *World) command(tenant, group, verb, body string, args ...any) {
 	if p.comp != nil {
 		ask = append(ask, p.comp.Endpoints()...)
 	}
+	if p.brid != nil {
+		ask = append(ask, p.brid.Endpoints()...)
+	}
 	for _, e := range ask {
 		if e.Group == group && e.Verb == verb {
 			p.spawn(nil, func() {
-				if _, err := e.Handle(context.Background(), tenant, fmt.Appendf(nil, body, args...)); err == nil {
+				if answer, err := e.Handle(context.Background(), tenant, fmt.Appendf(nil, body, args...)); err == nil {
 					w.count("done " + group + "." + verb)
+					w.heardOf(verb, answer, args)
 				}
 			})
 		}
@@ -315,7 +341,7 @@ func (w *World) trouble() {
 			p.mute = w.now.Add(w.between(5*time.Second, 20*time.Second))
 		}
 	}
-	if w.odds(60) {
+	if !w.opts.listed && w.odds(60) {
 		h := w.houses[w.rng.IntN(len(w.houses))]
 		a := log.Ref{Tenant: h.name, ID: h.polled[w.rng.IntN(len(h.polled))]}
 		if w.agentNow(a).State.Quarantine == nil {
@@ -341,7 +367,7 @@ func (w *World) atRest() bool {
 	}
 	for _, h := range w.houses {
 		for _, ref := range h.agents() {
-			if w.agentNow(ref).State.Claim != nil {
+			if s := w.agentNow(ref).State; s.Claim != nil || w.opts.listed && s.Quarantine != nil {
 				return false
 			}
 		}
