@@ -212,6 +212,7 @@ func (o Options) measure(ctx context.Context, t *Report, todo []stage) (failed e
 		}
 		o.progress(t, "%s, %d of %d; about %s to the end", s.name, i+1, len(todo), left.Round(time.Second))
 		limited, done := context.WithTimeoutCause(ctx, s.longest(o), fmt.Errorf("given up after %s", s.longest(o)))
+		t.stage = s.name
 		err := s.run(limited, o, t)
 		if err != nil && ctx.Err() == nil && limited.Err() != nil {
 			err = fmt.Errorf("%w: %w", context.Cause(limited), err)

@@ -16,6 +16,7 @@ import (
 // are stable; labels are for people.
 type Row struct {
 	Name    string    `json:"name"`
+	Stage   string    `json:"stage"` // that measured it
 	Label   string    `json:"label"`
 	Unit    string    `json:"unit"`
 	Value   float64   `json:"value"` // the median
@@ -56,6 +57,8 @@ type Report struct {
 	Rows     []Row                `json:"rows"`
 	Notes    []string             `json:"notes"`
 	Audit    Audited              `json:"audit"`
+
+	stage string // that is under way
 }
 
 // A goal is what a figure has to be.
@@ -77,7 +80,7 @@ func (t *Report) add(name, label, unit string, samples []float64, goals ...goal)
 	if len(samples) == 0 {
 		return
 	}
-	r := Row{Name: name, Label: label, Unit: unit, Value: median(samples), Min: slices.Min(samples), Max: slices.Max(samples), Samples: samples}
+	r := Row{Name: name, Stage: t.stage, Label: label, Unit: unit, Value: median(samples), Min: slices.Min(samples), Max: slices.Max(samples), Samples: samples}
 	for _, g := range goals {
 		met := g.met(r.Value)
 		r.Goal, r.Met = g.words, &met
@@ -154,7 +157,7 @@ func (t *Report) Text(w io.Writer) error {
 // table is rows in Markdown.
 func table(rows []Row) string {
 	var b strings.Builder
-	b.WriteString("| | median | least to most | goal | met |\n|---|---|---|---|---|\n")
+	b.WriteString("| stage | | median | least to most | goal | met |\n|---|---|---|---|---|---|\n")
 	for _, r := range rows {
 		value, spread, met := strings.TrimSpace(figure(r.Value)+" "+r.Unit), "", ""
 		var parts []string
@@ -170,7 +173,7 @@ func table(rows []Row) string {
 		if r.Met != nil {
 			met = map[bool]string{true: "yes", false: "**no**"}[*r.Met]
 		}
-		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s |\n", r.Label, value, spread, r.Goal, met)
+		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s |\n", r.Stage, r.Label, value, spread, r.Goal, met)
 	}
 	return b.String()
 }
