@@ -131,6 +131,7 @@ func (a *App) server(o Options) error {
 	if err != nil {
 		return err
 	}
+	embedded.MoreThreads()
 	a.defers(srv.Stop)
 	a.Setup.Embedded, a.NATS = srv, srv.ClientURL()
 	return nil
