@@ -34,10 +34,10 @@ func (h *Hub) admit(r *http.Request, connection, agent string) int {
 	if !slices.Contains(offered, Subprotocol) {
 		return http.StatusBadRequest
 	}
-	if !door.Page(r, h.origins) {
+	if !door.Page(r, h.Origins) {
 		return http.StatusForbidden
 	}
-	if h.authorize == nil {
+	if h.Authorize == nil {
 		if !door.ThisMachine(r) {
 			return http.StatusForbidden
 		}
@@ -49,7 +49,7 @@ func (h *Hub) admit(r *http.Request, connection, agent string) int {
 			token = t
 		}
 	}
-	if !h.authorize(connection, agent, token) {
+	if !h.Authorize(connection, agent, token) {
 		return http.StatusUnauthorized
 	}
 	return 0

@@ -11,8 +11,8 @@
 package desktop
 
 import (
+	"cmp"
 	"encoding/json"
-	"net/http"
 	"time"
 
 	"github.com/coder/websocket"
@@ -90,26 +90,9 @@ type Limits struct {
 }
 
 func (l Limits) withDefaults() Limits {
-	def := func(d *time.Duration, v time.Duration) {
-		if *d <= 0 {
-			*d = v
-		}
+	return Limits{
+		PingEvery: cmp.Or(l.PingEvery, 20*time.Second), PingTimeout: cmp.Or(l.PingTimeout, 10*time.Second),
+		WriteTimeout: cmp.Or(l.WriteTimeout, 5*time.Second), StoreTimeout: cmp.Or(l.StoreTimeout, 15*time.Second),
+		PerSecond: cmp.Or(l.PerSecond, 50), Burst: cmp.Or(l.Burst, 200), Backlog: cmp.Or(l.Backlog, 64),
 	}
-	def(&l.PingEvery, 20*time.Second)
-	def(&l.PingTimeout, 10*time.Second)
-	def(&l.WriteTimeout, 5*time.Second)
-	def(&l.StoreTimeout, 15*time.Second)
-	if l.PerSecond <= 0 {
-		l.PerSecond = 50
-	}
-	if l.Burst <= 0 {
-		l.Burst = 200
-	}
-	if l.Backlog <= 0 {
-		l.Backlog = 64
-	}
-	return l
 }
-
-// noStore keeps answers out of caches.
-func noStore(w http.ResponseWriter) { w.Header().Set("Cache-Control", "no-store") }

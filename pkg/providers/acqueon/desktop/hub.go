@@ -1,6 +1,7 @@
 package desktop
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -33,12 +34,7 @@ type Config struct {
 // BasePath. Close it before the server that serves it: an http.Server does not
 // know its hijacked connections.
 type Hub struct {
-	sink      providers.DesktopSink
-	authorize func(connection, agent, token string) bool
-	origins   []string
-	limits    Limits
-	log       *slog.Logger
-	now       func() time.Time
+	Config
 
 	mu      sync.Mutex
 	closed  bool
@@ -54,22 +50,16 @@ func NewHub(cfg Config) (*Hub, error) {
 	if cfg.Sink == nil {
 		return nil, errors.New("a hub needs a sink to store what desktops say")
 	}
-	h := &Hub{
-		sink: cfg.Sink, authorize: cfg.Authorize, origins: cfg.Origins, limits: cfg.Limits.withDefaults(),
-		log: cfg.Log, now: cfg.Now, sockets: map[seat]*socket{},
+	cfg.Limits, cfg.Log = cfg.Limits.withDefaults(), cmp.Or(cfg.Log, slog.New(slog.DiscardHandler))
+	if cfg.Now == nil {
+		cfg.Now = time.Now
 	}
-	if h.log == nil {
-		h.log = slog.New(slog.DiscardHandler)
-	}
-	if h.now == nil {
-		h.now = time.Now
-	}
-	return h, nil
+	return &Hub{Config: cfg, sockets: map[seat]*socket{}}, nil
 }
 
 // ServeHTTP serves the script and the sockets.
 func (h *Hub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	noStore(w)
+	w.Header().Set("Cache-Control", "no-store")
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		w.Header().Set("Allow", "GET, HEAD")
 		http.Error(w, "method not allowed", http.StatusMethodNotAllowed)
@@ -86,7 +76,7 @@ func (h *Hub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	if status := h.admit(r, connection, agent); status != 0 {
 		// Not whom for: the path is the word of somebody who was not let in.
-		h.log.Warn("refused at a door", "door", "workspace", "status", status)
+		h.Log.Warn("refused at a door", "door", "workspace", "status", status)
 		http.Error(w, http.StatusText(status), status)
 		return
 	}
@@ -155,22 +145,24 @@ func (h *Hub) Send(ctx context.Context, connection, agent, session, attempt stri
 	if !events.IsToken(attempt) || len(message) == 0 || len(message) > MaxMessage {
 		return fault.New(fault.Permanent, "send to desktop", "bad_request", nil)
 	}
-	h.mu.Lock()
-	s := h.sockets[seat{connection, agent}]
-	h.mu.Unlock()
+	s := h.at(connection, agent)
 	if s == nil || s.id != session {
 		return noDesktop()
 	}
 	return s.send(ctx, attempt, notAfter, message)
 }
 
+func (h *Hub) at(connection, agent string) *socket {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.sockets[seat{connection, agent}]
+}
+
 // Tell asks an agent's page to say once more whether the agent is ready. The
 // answer comes as any presence does; a page amid a call does not say ready. It
 // reports whether there is a page to ask.
 func (h *Hub) Tell(connection, agent string) bool {
-	h.mu.Lock()
-	s := h.sockets[seat{connection, agent}]
-	h.mu.Unlock()
+	s := h.at(connection, agent)
 	if s == nil {
 		return false
 	}
@@ -185,10 +177,7 @@ func (h *Hub) Tell(connection, agent string) bool {
 // Replace ends the socket of exactly this session: the agent has come in by
 // another page, at another bridge. The page is told and does not come back.
 func (h *Hub) Replace(connection, agent, session string) {
-	h.mu.Lock()
-	s := h.sockets[seat{connection, agent}]
-	h.mu.Unlock()
-	if s != nil && s.id == session {
+	if s := h.at(connection, agent); s != nil && s.id == session {
 		s.end(EndReplaced)
 	}
 }

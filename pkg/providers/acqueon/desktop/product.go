@@ -1,7 +1,6 @@
 package desktop
 
 import (
-	"context"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -25,17 +24,10 @@ func (Product) Path() string { return BasePath }
 // Open implements providers.Desktops: requests over NATS reach the pages whose
 // sockets the hub holds.
 func (Product) Open(nc *nats.Conn, c providers.DoorConfig) (providers.DesktopDoor, error) {
-	link := &lateSender{}
+	r := NewResponder(nc, nil, 0)
 	hub, err := NewHub(Config{
-		Sink: c.Sink(NewResponder(nc, link, 0)), Authorize: c.Authorize, Origins: c.Origins, Log: c.Log, Now: c.Now,
+		Sink: c.Sink(r), Authorize: c.Authorize, Origins: c.Origins, Log: c.Log, Now: c.Now,
 	})
-	link.hub = hub
+	r.sender = hub // before any page has come, and so before anybody asks for one
 	return hub, err
-}
-
-// lateSender lets the responder and the hub know each other.
-type lateSender struct{ hub *Hub }
-
-func (l *lateSender) Send(ctx context.Context, connection, agent, session, attempt string, notAfter time.Time, message []byte) error {
-	return l.hub.Send(ctx, connection, agent, session, attempt, notAfter, message)
 }

@@ -21,25 +21,10 @@ func (s *socket) send(ctx context.Context, attempt string, notAfter time.Time, m
 	case <-ctx.Done():
 		return fault.New(fault.Transient, "send to desktop", "cancelled", ctx.Err())
 	}
-	answer := make(chan error, 1)
-	s.mu.Lock()
-	switch {
-	case s.ctx.Err() != nil:
-		s.mu.Unlock()
-		return noDesktop()
-	case s.sent[attempt]:
-		s.mu.Unlock()
-		return fault.New(fault.Uncertain, "send to desktop", "repeat", nil)
-	case !s.hub.now().Before(notAfter):
-		s.mu.Unlock()
-		return fault.New(fault.Permanent, "send to desktop", "late", nil)
-	case ctx.Err() != nil:
-		s.mu.Unlock()
-		return fault.New(fault.Transient, "send to desktop", "cancelled", ctx.Err())
+	answer, err := s.begin(ctx, attempt, notAfter)
+	if err != nil {
+		return err
 	}
-	s.sent[attempt] = true
-	s.waiting[attempt] = answer
-	s.mu.Unlock()
 	defer func() {
 		s.mu.Lock()
 		delete(s.waiting, attempt)
@@ -57,6 +42,25 @@ func (s *socket) send(ctx context.Context, attempt string, notAfter time.Time, m
 	case <-ctx.Done():
 		return fault.New(fault.Uncertain, "send to desktop", "no_reply", ctx.Err())
 	}
+}
+
+// begin notes an attempt that may still be sent, and who waits for its answer.
+func (s *socket) begin(ctx context.Context, attempt string, notAfter time.Time) (chan error, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.ctx.Err() != nil:
+		return nil, noDesktop()
+	case s.sent[attempt]:
+		return nil, fault.New(fault.Uncertain, "send to desktop", "repeat", nil)
+	case !s.hub.Now().Before(notAfter):
+		return nil, fault.New(fault.Permanent, "send to desktop", "late", nil)
+	case ctx.Err() != nil:
+		return nil, fault.New(fault.Transient, "send to desktop", "cancelled", ctx.Err())
+	}
+	answer := make(chan error, 1)
+	s.sent[attempt], s.waiting[attempt] = true, answer
+	return answer, nil
 }
 
 // answered takes an acknowledgment or a refusal to whoever waits for it, and

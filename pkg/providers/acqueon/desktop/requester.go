@@ -97,15 +97,14 @@ func sendFault(op string, err error) error {
 
 func outcome(op string, reply *nats.Msg) error {
 	code := cmp.Or(reply.Header.Get(HeaderCode), "refused")
-	switch reply.Header.Get(HeaderResult) {
-	case acknowledged:
+	result := reply.Header.Get(HeaderResult)
+	if result == acknowledged {
 		return nil
-	case fault.Permanent.String():
-		return fault.New(fault.Permanent, op, code, nil)
-	case fault.Transient.String():
-		return fault.New(fault.Transient, op, code, nil)
-	case fault.Uncertain.String():
-		return fault.New(fault.Uncertain, op, code, nil)
+	}
+	for _, class := range []fault.Class{fault.Permanent, fault.Transient, fault.Uncertain} {
+		if result == class.String() {
+			return fault.New(class, op, code, nil)
+		}
 	}
 	return fault.New(fault.Uncertain, op, "odd_reply", nil)
 }

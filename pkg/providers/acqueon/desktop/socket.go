@@ -66,12 +66,12 @@ func (s *socket) run() {
 		s.goodbye(s.ended())
 		return
 	}
-	octx, cancel := context.WithTimeout(s.ctx, s.hub.limits.StoreTimeout)
-	err := s.hub.sink.Opened(octx, s.at.connection, s.at.agent, s.id)
+	octx, cancel := context.WithTimeout(s.ctx, s.hub.Limits.StoreTimeout)
+	err := s.hub.Sink.Opened(octx, s.at.connection, s.at.agent, s.id)
 	cancel()
 	if err != nil {
 		// Not whose: the agent may be nobody's but the page's word.
-		s.hub.log.Warn("desktop session refused", "session", s.id, "class", fault.Of(err).String(), "code", fault.Code(err))
+		s.hub.Log.Warn("desktop session refused", "session", s.id, "class", fault.Of(err).String(), "code", fault.Code(err))
 		code := websocket.StatusTryAgainLater
 		if fault.Of(err) == fault.Permanent {
 			code = StatusRefused
@@ -80,27 +80,27 @@ func (s *socket) run() {
 		return
 	}
 	closing := make(chan struct{})
-	context.AfterFunc(s.ctx, func() { defer close(closing); s.hub.sink.Closing(s.id) })
+	context.AfterFunc(s.ctx, func() { defer close(closing); s.hub.Sink.Closing(s.id) })
 	s.converse()
 	s.stop()
 	s.fail()
 	<-closing
 	why := s.ended()
 	s.goodbye(why)
-	s.hub.log.Info("desktop session ended", "connection", s.at.connection, "agent", s.at.agent, "session", s.id, "reason", why)
-	cctx, cancel := context.WithTimeout(context.Background(), s.hub.limits.StoreTimeout)
+	s.hub.Log.Info("desktop session ended", "connection", s.at.connection, "agent", s.at.agent, "session", s.id, "reason", why)
+	cctx, cancel := context.WithTimeout(context.Background(), s.hub.Limits.StoreTimeout)
 	defer cancel()
-	s.hub.sink.Closed(cctx, s.at.connection, s.at.agent, s.id, why)
+	s.hub.Sink.Closed(cctx, s.at.connection, s.at.agent, s.id, why)
 }
 
 // converse says hello and reads, stores and pings until the socket ends.
 func (s *socket) converse() {
-	if err := s.write(toPage{Outdial: "hello", Session: s.id, Time: s.hub.now().UnixMilli()}); err != nil {
+	if err := s.write(toPage{Outdial: "hello", Session: s.id, Time: s.hub.Now().UnixMilli()}); err != nil {
 		s.end(EndLost)
 		return
 	}
 	close(s.greeted)
-	backlog := make(chan []byte, s.hub.limits.Backlog)
+	backlog := make(chan []byte, s.hub.Limits.Backlog)
 	var tasks sync.WaitGroup
 	tasks.Go(func() { s.store(backlog) })
 	tasks.Go(s.ping)
@@ -119,7 +119,7 @@ func (s *socket) converse() {
 // read takes messages off the socket: answers to requests at once, everything
 // else to be stored in order. A page that sends too fast waits.
 func (s *socket) read(backlog chan<- []byte) {
-	pace := rate.NewLimiter(rate.Limit(s.hub.limits.PerSecond), s.hub.limits.Burst)
+	pace := rate.NewLimiter(rate.Limit(s.hub.Limits.PerSecond), s.hub.Limits.Burst)
 	for {
 		kind, raw, err := s.conn.Read(context.Background())
 		if err != nil {
@@ -165,8 +165,8 @@ func (s *socket) store(backlog <-chan []byte) {
 			continue // one was not stored: the page sends from there on again
 		}
 		// The socket may be gone: what was read is stored all the same.
-		ctx, cancel := context.WithTimeout(context.Background(), s.hub.limits.StoreTimeout)
-		err := s.hub.sink.Message(ctx, s.at.connection, s.at.agent, s.id, raw)
+		ctx, cancel := context.WithTimeout(context.Background(), s.hub.Limits.StoreTimeout)
+		err := s.hub.Sink.Message(ctx, s.at.connection, s.at.agent, s.id, raw)
 		cancel()
 		receipt := toPage{Outdial: "stored", Seq: seq}
 		switch {
@@ -184,7 +184,7 @@ func (s *socket) store(backlog <-chan []byte) {
 }
 
 func (s *socket) ping() {
-	tick := time.NewTicker(s.hub.limits.PingEvery)
+	tick := time.NewTicker(s.hub.Limits.PingEvery)
 	defer tick.Stop()
 	for {
 		select {
@@ -192,7 +192,7 @@ func (s *socket) ping() {
 			return
 		case <-tick.C:
 		}
-		ctx, cancel := context.WithTimeout(s.ctx, s.hub.limits.PingTimeout)
+		ctx, cancel := context.WithTimeout(s.ctx, s.hub.Limits.PingTimeout)
 		err := s.conn.Ping(ctx)
 		cancel()
 		if err != nil {
@@ -209,7 +209,7 @@ func (s *socket) write(m toPage) error {
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), s.hub.limits.WriteTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), s.hub.Limits.WriteTimeout)
 	defer cancel()
 	return s.conn.Write(ctx, websocket.MessageText, b)
 }
