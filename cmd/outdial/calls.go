@@ -19,18 +19,24 @@ type askFlag struct {
 	JSON   bool   `help:"Print the answer as it came."`
 }
 
-func (f askFlag) client(e *env) (*ops.Client, error) {
+// ask has a client for as long as it is asked something.
+func (f askFlag) ask(e *env, something func(*ops.Client) error) error {
 	o := ops.ClientOptions{Server: f.Server, Tenant: f.Tenant, JSON: f.JSON, Out: e.out}
 	if f.Config != "" && f.Server == "" {
 		cfg, err := f.load(e, true)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		o.Config = cfg
 	} else if err := config.Unread(e.environ, kinds.All()); err != nil {
-		return nil, err
+		return err
 	}
-	return ops.Dial(e.ctx, o)
+	client, err := ops.Dial(e.ctx, o)
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	return something(client)
 }
 
 type callCmd struct {
@@ -59,12 +65,7 @@ type callGetCmd struct {
 }
 
 func (c *callGetCmd) Run(e *env) error {
-	client, err := c.client(e)
-	if err != nil {
-		return err
-	}
-	defer client.Close()
-	return client.CallGet(e.ctx, c.body())
+	return c.ask(e, func(client *ops.Client) error { return client.CallGet(e.ctx, c.body()) })
 }
 
 type callExplainCmd struct {
@@ -73,12 +74,7 @@ type callExplainCmd struct {
 }
 
 func (c *callExplainCmd) Run(e *env) error {
-	client, err := c.client(e)
-	if err != nil {
-		return err
-	}
-	defer client.Close()
-	return client.CallExplain(e.ctx, c.body())
+	return c.ask(e, func(client *ops.Client) error { return client.CallExplain(e.ctx, c.body()) })
 }
 
 type callFindCmd struct {
@@ -94,11 +90,6 @@ type callFindCmd struct {
 }
 
 func (c *callFindCmd) Run(e *env) error {
-	client, err := c.client(e)
-	if err != nil {
-		return err
-	}
-	defer client.Close()
 	body := map[string]any{}
 	for k, v := range map[string]string{"to": c.To, "reference": c.Reference, "contact": c.Contact, "campaign": c.Campaign, "agent": c.Agent} {
 		if v != "" {
@@ -114,7 +105,7 @@ func (c *callFindCmd) Run(e *env) error {
 	if c.Until != nil {
 		body["until"] = c.Until
 	}
-	return client.CallFind(e.ctx, body)
+	return c.ask(e, func(client *ops.Client) error { return client.CallFind(e.ctx, body) })
 }
 
 type complianceCmd struct {
@@ -135,33 +126,19 @@ func (c *complianceCheckCmd) Run(e *env) error {
 			return err
 		}
 	}
-	client, err := c.client(e)
-	if err != nil {
-		return err
-	}
-	defer client.Close()
 	body := map[string]any{"request": json.RawMessage(raw)}
 	if c.At != nil {
 		body["at"] = c.At
 	}
-	return client.ComplianceCheck(e.ctx, body)
+	return c.ask(e, func(client *ops.Client) error { return client.ComplianceCheck(e.ctx, body) })
 }
 
-type simCmd struct {
-	Listen   string        `default:"127.0.0.1:9101" help:"Address of the simulated TCN, and of the management at /sim/."`
-	Ledger   string        `placeholder:"FILE" help:"Where the simulator writes down what it dialed; default: memory."`
-	Agents   int           `default:"4" help:"TCN agents: 2098765 and up, tokens token-<sid>."`
-	Desktops []string      `placeholder:"KIND:CONNECTION/AGENT" help:"Simulated desktops, e.g. webexcc:webex-desk/agent4."`
-	Bridge   string        `default:"http://127.0.0.1:8080" help:"Where the desktops connect to."`
-	Token    string        `env:"OUTDIAL_SIM_TOKEN" help:"The desktops' bearer token."`
-	Pace     time.Duration `default:"1s" help:"One step of a call."`
-	Seed     uint64        `help:"Ids are made from it; 0: other ids at each run, so that one ledger may serve several."`
-}
+type simCmd struct{ ops.SimOptions }
 
 func (c *simCmd) Run(e *env) error {
 	if err := config.Unread(e.environ, kinds.All()); err != nil {
 		return err
 	}
-	return ops.Sim(e.ctx, ops.SimOptions{Listen: c.Listen, Ledger: c.Ledger, Agents: c.Agents, Desktops: c.Desktops,
-		Bridge: c.Bridge, Token: c.Token, Pace: c.Pace, Seed: c.Seed, Out: e.out, ErrOut: e.errOut})
+	c.Out, c.ErrOut = e.out, e.errOut
+	return ops.Sim(e.ctx, c.SimOptions)
 }

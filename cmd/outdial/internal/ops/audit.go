@@ -44,15 +44,11 @@ var ErrBroken = errors.New("the audit found a promise broken")
 
 // AuditCommand audits the system that a configuration names.
 func AuditCommand(ctx context.Context, cfg *config.Config, ledgers []string, strict bool, out io.Writer) error {
-	nc, setup, err := connect(ctx, cfg, "outdial-audit")
+	nc, js, setup, err := reach(ctx, cfg, "outdial-audit")
 	if err != nil {
 		return err
 	}
 	defer nc.Close()
-	js, err := jetstream.New(nc)
-	if err != nil {
-		return err
-	}
 	// By another key every number would look like another one.
 	if _, err := keycheck.Examine(ctx, js, setup.Keys(), keycheck.Accept{}); err != nil {
 		return err

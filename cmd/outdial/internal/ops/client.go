@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/outdial/outdial/internal/config"
 	"github.com/outdial/outdial/internal/runtime"
@@ -44,6 +45,16 @@ func connect(ctx context.Context, cfg *config.Config, name string) (*nats.Conn, 
 		return nil, s, fmt.Errorf("no NATS server at %s: is outdial up? (%w)", config.Private(o.URL), err)
 	}
 	return nc, s, nil
+}
+
+// reach is connect for whoever asks for what is stored there.
+func reach(ctx context.Context, cfg *config.Config, name string) (*nats.Conn, jetstream.JetStream, runtime.Setup, error) {
+	nc, s, err := connect(ctx, cfg, name)
+	if err != nil {
+		return nil, nil, s, err
+	}
+	js, err := jetstream.New(nc)
+	return nc, js, s, err
 }
 
 // ClientOptions say whom to ask and how to print.

@@ -7,8 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/nats-io/nats.go/jetstream"
-
 	"github.com/outdial/outdial/cmd/outdial/internal/app"
 	"github.com/outdial/outdial/internal/config"
 	"github.com/outdial/outdial/internal/runtime/keycheck"
@@ -25,17 +23,13 @@ type ProvisionOptions struct {
 // Provision makes the streams and consumers on the server that the
 // configuration names, and fixes the clock of a rehearsal.
 func Provision(ctx context.Context, cfg *config.Config, o ProvisionOptions) error {
-	nc, setup, err := connect(ctx, cfg, "outdial-provision")
+	nc, js, setup, err := reach(ctx, cfg, "outdial-provision")
 	if err != nil {
 		return err
 	}
 	defer nc.Close()
 	if len(cfg.Made) > 0 {
 		fmt.Fprintf(o.Out, "tenant keys made: %s; keep a copy: the do-not-call list is readable by them alone\n", strings.Join(cfg.Made, ", "))
-	}
-	js, err := jetstream.New(nc)
-	if err != nil {
-		return err
 	}
 	if err := app.MayFix(ctx, js, cfg, o.At); err != nil {
 		return err

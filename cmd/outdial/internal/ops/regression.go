@@ -30,15 +30,11 @@ type ResolveOptions struct {
 // ResolveRegression accepts a store that went back in time, and lists what is
 // closed by that.
 func ResolveRegression(ctx context.Context, cfg *config.Config, o ResolveOptions) error {
-	nc, _, err := connect(ctx, cfg, "outdial-tool")
+	nc, js, _, err := reach(ctx, cfg, "outdial-tool")
 	if err != nil {
 		return err
 	}
 	defer nc.Close()
-	js, err := jetstream.New(nc)
-	if err != nil {
-		return err
-	}
 	c, err := clock.Load(ctx, js)
 	if err != nil {
 		return err

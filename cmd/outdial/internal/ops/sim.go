@@ -19,16 +19,16 @@ import (
 
 // SimOptions say what to simulate.
 type SimOptions struct {
-	Listen   string
-	Ledger   string
-	Agents   int
-	Desktops []string // kind:connection/agent
-	Bridge   string
-	Token    string
-	Pace     time.Duration
-	Seed     uint64
-	Out      io.Writer
-	ErrOut   io.Writer
+	Listen   string        `default:"127.0.0.1:9101" help:"Address of the simulated TCN, and of the management at /sim/."`
+	Ledger   string        `placeholder:"FILE" help:"Where the simulator writes down what it dialed; default: memory."`
+	Agents   int           `default:"4" help:"TCN agents: 2098765 and up, tokens token-<sid>."`
+	Desktops []string      `placeholder:"KIND:CONNECTION/AGENT" help:"Simulated desktops, e.g. webexcc:webex-desk/agent4."`
+	Bridge   string        `default:"http://127.0.0.1:8080" help:"Where the desktops connect to."`
+	Token    string        `env:"OUTDIAL_SIM_TOKEN" help:"The desktops' bearer token."`
+	Pace     time.Duration `default:"1s" help:"One step of a call."`
+	Seed     uint64        `help:"Ids are made from it; 0: other ids at each run, so that one ledger may serve several."`
+	Out      io.Writer     `kong:"-"`
+	ErrOut   io.Writer     `kong:"-"`
 }
 
 // Sim runs the simulators until ctx ends.
