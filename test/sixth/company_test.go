@@ -138,6 +138,15 @@ func (c *company) ring(one *standing) {
 	}
 }
 
+// ringAll has every call ring that it holds.
+func (c *company) ringAll() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, one := range c.calls {
+		c.ring(one)
+	}
+}
+
 func (c *company) look(w http.ResponseWriter, r *http.Request) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

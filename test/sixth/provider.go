@@ -175,6 +175,8 @@ func (c *Client) get(ctx context.Context, path string, into any) (status int, er
 		return 0, fault.New(fault.Transient, "sixth ask", "provider_down", err)
 	case a.Status == http.StatusNotFound:
 		return a.Status, nil
+	case a.Status == http.StatusUnauthorized, a.Status == http.StatusForbidden:
+		return a.Status, fault.New(fault.Permanent, "sixth ask", "unauthorized", nil)
 	case !a.OK() || json.Unmarshal(a.Body, into) != nil:
 		return a.Status, fault.New(fault.Transient, "sixth ask", "provider_down", nil)
 	}

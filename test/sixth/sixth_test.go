@@ -14,7 +14,6 @@ import (
 	"github.com/outdial/outdial/internal/config/kinds"
 	"github.com/outdial/outdial/pkg/events"
 	"github.com/outdial/outdial/pkg/providers"
-	"github.com/outdial/outdial/pkg/providers/httpapi"
 	"github.com/outdial/outdial/test/exams/providertest"
 	"github.com/outdial/outdial/test/rig"
 	"github.com/outdial/outdial/test/sixth"
@@ -22,10 +21,27 @@ import (
 
 func TestTheExamOfEveryProvider(t *testing.T) {
 	t.Parallel()
-	providertest.Run(t, providertest.Dialect{
-		New: func(url string) providers.Starter {
-			return sixth.New(sixth.Section{BaseURL: url}, httpapi.Options{Timeout: 5 * time.Second})
+	providertest.Run(t, dialect(t))
+}
+
+// dialect is what the exam must know of it.
+func dialect(t *testing.T) providertest.Dialect {
+	return providertest.Dialect{
+		Product: sixth.Product(),
+		Settings: func(url string) providers.Section {
+			return &sixth.Section{BaseURL: url, Timeout: 5 * time.Second, Site: 1, Key: providers.Secret{Env: "SIXTH_KEY"}.Opened(secret)}
 		},
+		Company: func() providertest.Company {
+			c := open(t)
+			c.holds = true
+			count := func(of func() int) func() int {
+				return func() int { c.mu.Lock(); defer c.mu.Unlock(); return of() }
+			}
+			return providertest.Company{URL: c.URL, Ring: c.ringAll,
+				Placed: count(func() int { return len(c.starts) }), Kept: count(func() int { return len(c.events) })}
+		},
+		News: [][]byte{[]byte(`{"call":"7","attempt":"a1","event":"RINGING","at":"2030-01-01T00:00:00Z"}`), []byte(`{"call":"7","event":"HUNG_UP","at":"2030-01-01T00:00:09Z"}`)},
+		Post: []byte(`[{"call":"7","event":"RINGING"},{"call":"8","event":"PICKED_UP"}]`), Items: 2,
 		Order: func() providers.Order {
 			return providers.Order{Call: "c1", Attempt: "a1", To: "+14355551234", Numbers: []string{"+14355551234", "+14355551236"},
 				Queue: "menu-7", CallAt: time.Now().Add(time.Hour).UTC()}
@@ -39,8 +55,8 @@ func TestTheExamOfEveryProvider(t *testing.T) {
 			return sent.Numbers, sent.At, err
 		},
 		Yes:     `{"id":"7"}`,
-		Secrets: []string{"4355551234", "4355551236"},
-	})
+		Secrets: []string{"4355551234", "4355551236", secret},
+	}
 }
 
 // registered is the registry with one line more.

@@ -13,6 +13,7 @@ import (
 	"github.com/outdial/outdial/pkg/events/fault"
 	"github.com/outdial/outdial/pkg/providers"
 	"github.com/outdial/outdial/pkg/providers/tcn"
+	"github.com/outdial/outdial/test/exams/providertest"
 )
 
 // build makes a provider of a kind with the settings that set puts.
@@ -119,21 +120,8 @@ func TestWhatIsNotBuiltIsKnownByName(t *testing.T) {
 func TestWhatAKindSaysItCanItHasAPartFor(t *testing.T) {
 	t.Parallel()
 	for _, of := range kinds.All().Built() {
-		name := of.Kind
-		p := build(t, name, providers.Deps{Desktop: &desk{}}, nil)
-		for part, is := range map[string][2]bool{
-			"starts": {true, p.Starter != nil}, "reads": {true, p.Reader != nil},
-			"prepares": {p.Can.Prepares, p.Preparer != nil}, "looks up": {p.Can.LooksUp, p.Looker != nil},
-			"polls":                   {p.Can.Presence == providers.PresencePolled, p.Poller != nil},
-			"withdraws what it holds": {p.Can.Prepares || p.Can.Withdraw, p.Withdrawer != nil},
-			"claims or queues":        {true, p.Can.Claims || p.Can.Queues},
-		} {
-			if is[0] != is[1] {
-				t.Errorf("%s says that it %s: %t, and has the part: %t", name, part, is[0], is[1])
-			}
-		}
-		if of.Can.AtDesktop() != (of.Desktops != nil) {
-			t.Errorf("%s is known by its desktops, %t, and reached by them, %t", name, of.Can.AtDesktop(), of.Desktops != nil)
+		if err := providertest.Agrees(of, build(t, of.Kind, providers.Deps{Desktop: &desk{}}, nil)); err != nil {
+			t.Errorf("%s: %v", of.Kind, err)
 		}
 	}
 }

@@ -19,6 +19,18 @@ func itoa(n int) string { return strconv.Itoa(n) }
 
 // Questions lists the exam's cases.
 func Questions(d Dialect) []Question {
+	if d.Product.Section == nil {
+		return d.starts()
+	}
+	qs := append(d.ofReader(), Question{"it can what it has a part for", d.agrees})
+	if d.Product.Desktops != nil {
+		return append(qs, d.atDesktop()...)
+	}
+	return append(append(append(qs, d.starts()...), d.asks()...), d.wholes()...)
+}
+
+// starts are the questions of a Starter over HTTP.
+func (d Dialect) starts() []Question {
 	var qs []Question
 	qs = append(qs, d.plain()...)
 	qs = append(qs, d.brokenLines()...)
@@ -138,7 +150,7 @@ func (d Dialect) unsent() []Question {
 			defer c.close()
 			o := d.Order()
 			o.NotAfter = time.Now().Add(-time.Second)
-			return d.judge(ctx, d.New(url), o, c, nothing)
+			return d.judge(ctx, d.starter(url), o, c, nothing)
 		}},
 		{"given up before it began is transient, and nothing is sent", func(ctx context.Context) error {
 			c, url, err := open(d.sayYes)
@@ -196,7 +208,7 @@ func (d Dialect) deadConnection(ctx context.Context) error {
 		return err
 	}
 	defer c.close()
-	s, o := d.New(url), d.Order()
+	s, o := d.starter(url), d.Order()
 	o.NotAfter = time.Now().Add(time.Minute)
 	first, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
@@ -311,7 +323,7 @@ func (d Dialect) fresh(ctx context.Context) error {
 		return err
 	}
 	defer c.close()
-	s := d.New(url)
+	s := d.starter(url)
 	for n := 1; n <= 2; n++ {
 		o := d.Order()
 		o.NotAfter = time.Now().Add(time.Minute)
@@ -338,7 +350,7 @@ func (d Dialect) numbers(ctx context.Context) error {
 	o := d.Order()
 	o.NotAfter = time.Now().Add(time.Minute)
 	o.Numbers = []string{o.To, other}
-	if err := d.judge(ctx, d.New(url), o, c, expectation{yes: true, posts: 1}); err != nil {
+	if err := d.judge(ctx, d.starter(url), o, c, expectation{yes: true, posts: 1}); err != nil {
 		return err
 	}
 	body := c.bodies()[0]

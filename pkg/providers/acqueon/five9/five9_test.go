@@ -15,6 +15,15 @@ import (
 	"github.com/outdial/outdial/test/exams/providertest"
 )
 
+func TestTheExamOfEveryProvider(t *testing.T) {
+	t.Parallel()
+	providertest.Run(t, providertest.Dialect{
+		Product: Product(), News: [][]byte{wrapUp(t)},
+		Order:   func() providers.Order { return providers.Order{Call: "c1", Attempt: "a1", To: customer} },
+		Secrets: []string{customer[2:]},
+	})
+}
+
 func TestARequestIsTheDocumentsMessage(t *testing.T) { // F9-01, F9-02, F9-04
 	t.Parallel()
 	d := &desk{}
@@ -303,24 +312,8 @@ func FuzzRead(f *testing.F) {
 	f.Add(fixture(f, "004-five9-set-make-call-numeric.request.json"))
 	f.Add([]byte(`{"channel":"five9","topic":"outbound","subtopic":"outboundcallstatechange","message":{"call":{"id":1e999,"event":"talking","ResponseFields":{"interactionData":"{}","fromAddress":6081234567}}}}`))
 	f.Fuzz(func(t *testing.T, body []byte) {
-		first, err := reader().Read(events.ProviderRaw{Body: body}, view())
-		if err != nil && fault.Of(err) != fault.Permanent {
-			t.Fatalf("a message that cannot be read is %v", err)
-		}
-		again, _ := reader().Read(events.ProviderRaw{Body: body}, view())
-		if diff := cmp.Diff(first, again); diff != "" {
-			t.Fatalf("one message reads in two ways:\n%s", diff)
-		}
-		for _, o := range first {
-			if _, err := json.Marshal(o); err != nil {
-				t.Fatalf("cannot be written: %v", err)
-			}
-			if o.Customer != "" && !strings.HasPrefix(o.Customer, "+") {
-				t.Fatal("customer is not E.164")
-			}
-			if _, known := events.Lookup(events.CallFamily, events.Bridge, o.Call); o.Call != "" && !known {
-				t.Fatalf("no such event: %s", o.Call)
-			}
+		if err := providertest.Reads(reader(), events.ProviderRaw{Body: body}, view()); err != nil {
+			t.Fatal(err)
 		}
 	})
 }

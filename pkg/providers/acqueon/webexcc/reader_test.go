@@ -356,25 +356,8 @@ func FuzzRead(f *testing.F) {
 	f.Add([]byte(`{"outdial":"presence","status":"ready","version":"3.21.2410"}`))
 	f.Add([]byte(`{"channel":"webex cc","topic":"outbound","subtopic":"outboundcallstatechange","message":{"call":{"event":"e","id":1e400}}}`))
 	f.Fuzz(func(t *testing.T, body []byte) {
-		v := view()
-		first, err := reader().Read(events.ProviderRaw{Body: body}, v)
-		if err != nil && fault.Of(err) != fault.Permanent {
-			t.Fatalf("a message that cannot be read is %v", err)
-		}
-		again, _ := reader().Read(events.ProviderRaw{Body: body}, v)
-		if diff := cmp.Diff(first, again); diff != "" {
-			t.Fatalf("one message reads in two ways:\n%s", diff)
-		}
-		for _, o := range first {
-			if _, err := json.Marshal(o); err != nil {
-				t.Fatalf("cannot be written: %v", err)
-			}
-			if o.Customer != "" && !strings.HasPrefix(o.Customer, "+") {
-				t.Fatalf("customer is not E.164")
-			}
-			if _, known := events.Lookup(events.CallFamily, events.Bridge, o.Call); o.Call != "" && !known {
-				t.Fatalf("no such event: %s", o.Call)
-			}
+		if err := providertest.Reads(reader(), events.ProviderRaw{Body: body}, view()); err != nil {
+			t.Fatal(err)
 		}
 	})
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/outdial/outdial/pkg/events/fault"
 	"github.com/outdial/outdial/pkg/providers"
 	"github.com/outdial/outdial/pkg/providers/acqueon/bus"
+	"github.com/outdial/outdial/test/exams/providertest"
 )
 
 func order() providers.Order {
@@ -18,6 +19,15 @@ func order() providers.Order {
 		To: customer, Attempt: "attempt1", NotAfter: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC),
 		Agent: providers.AgentRef{Tenant: "acme", Connection: "webex-desk", Agent: "agent4", Session: "s1"},
 	}
+}
+
+func TestTheExamOfEveryProvider(t *testing.T) {
+	t.Parallel()
+	providertest.Run(t, providertest.Dialect{
+		Product: Product(), News: [][]byte{offer(t)},
+		Order:   func() providers.Order { return providers.Order{Call: "c1", Attempt: "a1", To: customer} },
+		Secrets: []string{customer[2:]},
+	})
 }
 
 func TestARequestIsTheDocumentsMessage(t *testing.T) { // WXC-01, WXC-03, WXC-04, WXC-05
