@@ -83,6 +83,15 @@ const longestWarm = 10 * time.Second
 // once; they are strewn over their steps only after each line has had one.
 func (o Options) warm() time.Duration { return min(o.Length/2, 2*time.Second) }
 
+// besideFloor is how long a turn beside the floor is. What comes before and after
+// it takes longer than a quick one, and the goals are about these.
+func (o Options) besideFloor() time.Duration {
+	if o.Quick {
+		return 2 * o.Length
+	}
+	return o.Length
+}
+
 // pairs is how many turns outdial takes beside itself.
 func (o Options) pairs() int {
 	if o.Quick {
@@ -132,7 +141,7 @@ type stage struct {
 func (o Options) stages() []stage {
 	pair := o.turns(2, 2*o.pairs())
 	return []stage{
-		{"saturation", time.Duration(len(o.Desktops)) * o.turns(2, 3*o.Rounds), saturation},
+		{"saturation", time.Duration(len(o.Desktops)) * (o.turns(2, 3*o.Rounds) + time.Duration(3*o.Rounds)*(o.besideFloor()-o.Length)), saturation},
 		{"latency", o.turns(1, 1) + max(6*o.Length, 3*time.Second), latency},
 		{"batching", pair + time.Duration(2*o.pairs())*o.Length, batching},
 		{"tcn", o.turns(1, 0) + max(3*o.Length, 5*time.Second), tcnCalls},

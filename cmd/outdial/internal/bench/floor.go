@@ -66,8 +66,8 @@ func (f *floor) open(ctx context.Context, o Options, replicas int) error {
 			return err
 		}
 		f.closer = append(f.closer, srv.Stop)
-		embedded.MoreThreads()                            // as the all-in-one has them
-		connect = func(name string) (*nats.Conn, error) { // the services within the process, as the all-in-one has them
+		embedded.MoreThreads()
+		connect = func(name string) (*nats.Conn, error) { // the services within the process and its threads, as the all-in-one has them
 			if name == "upstream" {
 				return nats.Connect(srv.ClientURL())
 			}

@@ -21,6 +21,7 @@ func slow() life {
 type contender struct {
 	name string
 	turn func(context.Context) (sample, error)
+	once bool // it has a turn in the first round alone
 	got  []sample
 }
 
@@ -79,6 +80,9 @@ func race(ctx context.Context, o Options, t *Report, rounds int, all ...*contend
 	for i := range rounds {
 		o.progress(t, "    round %d of %d", i+1, rounds)
 		for _, c := range all {
+			if c.once && i > 0 {
+				continue
+			}
 			s, err := c.turn(ctx)
 			if err == nil {
 				err = ctx.Err()
@@ -129,6 +133,7 @@ func saturation(ctx context.Context, o Options, t *Report) (failed error) {
 // besideFloor has outdial and a floor at its calls' work take turns with so many
 // calls in flight.
 func besideFloor(ctx context.Context, o Options, t *Report, prefix string, n int, w world) error {
+	o.Length = o.besideFloor()
 	return working(ctx, o, t, fmt.Sprintf("%s%d desktops", prefix, n), w, soon(), func(l *load) error {
 		rec, err := l.record(ctx, t, "desktop")
 		if err != nil {
@@ -142,7 +147,7 @@ func besideFloor(ctx context.Context, o Options, t *Report, prefix string, n int
 		bare := func(appender bool) func(context.Context) (sample, error) {
 			return func(ctx context.Context) (sample, error) { return f.saturate(ctx, n, appender, o.warm(), o.Length) }
 		}
-		naked := &contender{name: fmt.Sprintf("floor.naked.%d", n), turn: bare(false)}
+		naked := &contender{name: fmt.Sprintf("floor.naked.%d", n), turn: bare(false), once: o.Quick}
 		appender := &contender{name: fmt.Sprintf("floor.appender.%d", n), turn: bare(true)}
 		own := &contender{name: fmt.Sprintf("desktops.%d", n), turn: func(ctx context.Context) (sample, error) { return l.saturate(ctx, n, o.warm(), o.Length) }}
 		if err := race(ctx, o, t, o.Rounds, naked, appender, own); err != nil {
