@@ -156,9 +156,9 @@ func lastBody[T any](ctx context.Context, js jetstream.JetStream, stream, subjec
 	if err != nil {
 		return none, 0, "", permanent(op, CodeUndecodable, errors.New("bad headers"))
 	}
-	body, e, err := events.DecodeBody[T](h, m.Data, typ)
+	body, id, err := events.DecodeBody[T](h, m.Data, typ)
 	if err != nil {
 		return none, 0, "", err
 	}
-	return body, m.Sequence, e.ID(), nil
+	return body, m.Sequence, id, nil
 }

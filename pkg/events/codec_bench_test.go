@@ -31,3 +31,21 @@ func BenchmarkReadRequest(b *testing.B) {
 		}
 	}
 }
+
+// A page's message as every bridge hears it.
+func BenchmarkDecodeProviderRaw(b *testing.B) {
+	h, data, err := EncodePlain(TypeProviderRaw, SourceOf("acme", Bridge), "", "r1", noon,
+		ProviderRaw{Connection: "webex", Via: "desktop", Agent: "a", Session: "s", ReceivedAt: noon, Body: make([]byte, 3700)})
+	if err != nil {
+		b.Fatal(err)
+	}
+	for form, header := range map[string]Header{"ours": h, "foreign": foreign(h)} {
+		b.Run(form, func(b *testing.B) {
+			for b.Loop() {
+				if _, _, err := DecodeBody[ProviderRaw](header, data, TypeProviderRaw); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}

@@ -268,20 +268,23 @@ func decodeJSON(data []byte, into any) error {
 	return nil
 }
 
-// DecodeBody reads an event outside the two logs: its body, and the event for
-// its attributes. An event of another type than typ is an error that wraps
-// ErrUnknownEvent; all errors are Permanent.
-func DecodeBody[T any](h Header, data []byte, typ string) (T, event.Event, error) {
-	var body T
+// DecodeBody reads an event outside the two logs: its body and its id. An event of
+// another type than typ is an error that wraps ErrUnknownEvent; all errors are
+// Permanent.
+func DecodeBody[T any](h Header, data []byte, typ string) (body T, id string, err error) {
+	if w, ok := readWritten(h); ok && w.typ == typ {
+		err = decodeJSON(data, &body)
+		return body, w.id, err
+	}
 	e, err := Decode(h, data)
 	if err != nil {
-		return body, e, err
+		return body, "", err
 	}
 	if e.Type() != typ {
-		return body, e, codecFault("decode event", "unknown_event", ErrUnknownEvent)
+		return body, "", codecFault("decode event", "unknown_event", ErrUnknownEvent)
 	}
 	if err = isJSON(e); err == nil {
 		err = decodeJSON(e.Data(), &body)
 	}
-	return body, e, err
+	return body, e.ID(), err
 }

@@ -84,7 +84,7 @@ func (o *opening) Read(raw events.ProviderRaw, v providers.View) ([]providers.Ob
 // message reads what a delivery holds. Its errors are Permanent.
 func (s *Service) message(d worker.Delivery) (*message, error) {
 	const op = "read provider message"
-	raw, e, err := events.DecodeBody[events.ProviderRaw](d.Header, d.Data, events.TypeProviderRaw)
+	raw, id, err := events.DecodeBody[events.ProviderRaw](d.Header, d.Data, events.TypeProviderRaw)
 	if err != nil {
 		return nil, fault.New(fault.Permanent, op, "bad_message", err)
 	}
@@ -94,7 +94,7 @@ func (s *Service) message(d worker.Delivery) (*message, error) {
 		return nil, fault.New(fault.Permanent, op, "unknown_connection", nil)
 	}
 	t, _ := s.Directory.Tenant(tenant)
-	m := &message{raw: raw, seq: d.Seq, id: e.ID(), at: raw.ReceivedAt, conn: conn, home: t.HomeRegion(), agent: raw.Agent}
+	m := &message{raw: raw, seq: d.Seq, id: id, at: raw.ReceivedAt, conn: conn, home: t.HomeRegion(), agent: raw.Agent}
 	if m.at.IsZero() {
 		m.at = d.Stored
 	}
