@@ -17,6 +17,9 @@ type AgentState struct {
 	// EnrolledSeq is the sequence of the enrolment, which holds the sealed
 	// token; 0 on the enrolment itself.
 	EnrolledSeq uint64 `json:"enrolledSeq,omitempty"`
+	// SeatSeq is the sequence of the enrolment by which the agent came to be this
+	// one of the provider's, where a later enrolment left it so; else 0.
+	SeatSeq uint64 `json:"seatSeq,omitempty"`
 
 	Session string `json:"session,omitempty"` // provider session, or the desktop's
 	// Bridge is the process that holds the desktop's socket, "" where none does.
@@ -56,6 +59,10 @@ const ReasonLeftover = "left_prepared"
 // agent cannot take a call now, and of the hold that follows where nobody but
 // such a refusal tells it. Services act on it.
 const ReasonNotAvailable = "agent_not_available"
+
+// ReasonSeatTaken is why an agent was taken off the roster who was enrolled as one
+// of a provider's at the same moment as another who came first.
+const ReasonSeatTaken = "seat_taken"
 
 // AgentClaim says which call holds the agent, or why it is held back.
 type AgentClaim struct {

@@ -56,19 +56,13 @@ func groupUnknown(faults []events.Fault) bool {
 // heard here, so that a hunt group nobody spoke of is in nobody's. However late
 // this process is, and while it reads an accepted store again, the request waits.
 func (s *Service) rosterHeard(ctx context.Context) error {
-	last, err := s.LastAgent(ctx)
-	if errors.Is(err, log.ErrNone) {
-		return nil
-	}
-	if err != nil {
-		return fault.New(fault.Transient, "look where the roster ends", log.CodeUnavailable, err)
-	}
 	now, stop := context.WithCancel(ctx)
 	stop() // a look, no waiting
-	if s.Log.Reach(now, events.AgentFamily, last) != nil {
+	err := s.abreast(ctx, now)
+	if errors.Is(err, context.Canceled) {
 		return worker.Snooze(250*time.Millisecond, "a roster that is behind")
 	}
-	return nil
+	return err
 }
 
 // roster is what the request is checked against. The leader is asked for an

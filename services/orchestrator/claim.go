@@ -72,7 +72,7 @@ func (s *Service) seek(ctx context.Context, c *lifecycle.Call) error {
 func (s *Service) serve(ctx context.Context, agent log.Ref) error {
 	for range tries {
 		a, err := s.Log.Agent(ctx, agent)
-		if err != nil || !a.Claimable() || !s.reached(a) || !s.index.Room(accountOf(a)) {
+		if err != nil || !a.Claimable() || !s.reached(a) || !s.seated(a) || !s.index.Room(accountOf(a)) {
 			return err
 		}
 		ref, ok := s.index.Offer(a, s.Now())
@@ -172,7 +172,7 @@ func (s *Service) fits(a *lifecycle.Agent, c *lifecycle.Call) bool {
 	if want := c.Request.Request.Connection; want != "" && a.State.Connection != want {
 		return false
 	}
-	if !s.reached(a) || c.Request.Request.Recording != nil && !s.records(a) {
+	if !s.reached(a) || !s.seated(a) || c.Request.Request.Recording != nil && !s.records(a) {
 		return false
 	}
 	if a.State.Presence == events.Ready && claimPending(a, c) {
@@ -184,6 +184,14 @@ func (s *Service) fits(a *lifecycle.Agent, c *lifecycle.Call) bool {
 // reached reports whether there is a way to the agent: one may be ready by
 // somebody's word, and have no desktop to reach.
 func (s *Service) reached(a *lifecycle.Agent) bool { return !s.leased(a) || a.State.Session != "" }
+
+// seated reports whether the agent is the only one who may be called at its seat:
+// by what this process has heard in order up to the agent's enrolment at least, and
+// since an accepted store was read again.
+func (s *Service) seated(a *lifecycle.Agent) bool {
+	other, heard := s.index.Keeps(a)
+	return other == "" && heard >= max(a.State.EnrolledSeq, s.Standing().Through[events.StreamAgents])
+}
 
 // records reports whether the agent's provider can be told whether to record.
 func (s *Service) records(a *lifecycle.Agent) bool {

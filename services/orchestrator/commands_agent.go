@@ -3,6 +3,7 @@ package orchestrator
 import (
 	"context"
 	"errors"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -70,6 +71,7 @@ type AgentView struct {
 	Claim         *events.AgentClaim `json:"claim,omitempty"`
 	Quarantine    *events.AgentClaim `json:"quarantine,omitempty"`
 	HeldUntil     *time.Time         `json:"heldUntil,omitempty"` // when the quarantine ends by itself
+	SeatTaken     string             `json:"seatTaken,omitempty"` // the agent because of whom this one is not called
 	Seq           uint64             `json:"seq"`
 }
 
@@ -79,6 +81,9 @@ func (s *Service) agentView(a *lifecycle.Agent) AgentView {
 		HuntGroups: a.State.HuntGroups, Session: a.State.Session, Claim: a.State.Claim, Quarantine: a.State.Quarantine, Seq: a.Last.Seq}
 	if until, ok := s.heldUntil(a); ok {
 		v.HeldUntil = &until
+	}
+	if a.Enrolled() {
+		v.SeatTaken, _ = s.index.Keeps(a)
 	}
 	return v
 }
@@ -123,27 +128,35 @@ func (s *Service) Enrol(ctx context.Context, t tenants.Tenant, in Enrolment) (*l
 	if in.ProviderAgent == "" {
 		in.ProviderAgent = in.Agent
 	}
-	ref := log.Ref{Tenant: t.Name, ID: events.AgentToken(in.Agent)}
+	ref, at := log.Ref{Tenant: t.Name, ID: events.AgentToken(in.Agent)}, seat{t.Name, in.Connection, in.ProviderAgent}
 	out, err := s.Log.LatestAgent(ctx, ref)
+	if err == nil {
+		err = s.abreast(ctx, ctx)
+	}
 	if err != nil {
 		return out, err
 	}
 	done, err := s.Log.UpdateAgent(ctx, ref, func(a *lifecycle.Agent) (*log.Draft, error) {
 		out = a
+		since := uint64(math.MaxUint64)
+		if a.Enrolled() && seatOf(a) == at {
+			since = a.Seat()
+		}
+		if other := s.index.Before(at, ref.ID, since); other != "" {
+			return nil, api.Conflict("agent " + other + " is the same agent of the provider's: one person would be on two calls; remove that one first")
+		}
 		if same, err := s.sameEnrolment(ctx, t, a, in); err != nil || same {
 			return nil, err
 		}
 		if err := s.mayChange(ctx, t, a, in); err != nil {
 			return nil, err
 		}
-		if other := s.index.Seated(t.Name, in.Connection, in.ProviderAgent, ref.ID); other != "" {
-			return nil, api.Conflict("agent " + other + " is the same agent of the provider's: one person would be on two calls; remove that one first")
-		}
 		return s.enrolment(t, a, in, conn)
 	})
 	if err == nil && done.Record.Seq > 0 {
 		out = lifecycle.FoldAgent(t.Name, ref.ID, done.Record)
 		s.index.Learn(done.Record)
+		err = s.leaveTaken(ctx, out)
 	}
 	return out, err
 }
@@ -155,10 +168,13 @@ func (s *Service) enrolment(t tenants.Tenant, a *lifecycle.Agent, in Enrolment, 
 		return nil, api.Conflict("the agent cannot be enrolled now")
 	}
 	after.Connection, after.Kind, after.ProviderAgent, after.HuntGroups = conn.Name, string(conn.Kind), in.ProviderAgent, in.HuntGroups
-	after.EnrolledSeq = 0
+	after.EnrolledSeq, after.SeatSeq = 0, 0
+	if a.Enrolled() {
+		after.SeatSeq = a.Seat()
+	}
 	if a.State.Connection != conn.Name || a.State.Kind != string(conn.Kind) || a.State.ProviderAgent != in.ProviderAgent {
 		// Whoever was ready at one seat has yet to sign in at the other.
-		after.Session, after.Bridge, after.Provider = "", "", nil
+		after.Session, after.Bridge, after.Provider, after.SeatSeq = "", "", nil, 0
 		after.Presence, after.Since, after.Reason = events.Offline, now, ""
 	}
 	if after.Presence == events.Offline && conn.Provider.Can.AssumesReady() {
@@ -261,9 +277,7 @@ func (s *Service) onRemoveAgent(ctx context.Context, tenant string, body []byte)
 		case a.State.Quarantine != nil: // whoever took the seat could be called into that call
 			return nil, api.Conflict("the agent is held back, for it may be on a call; release it or wait")
 		}
-		now := s.Now()
-		after, _ := a.After(events.Removed, "", in.Reason, now)
-		return log.NextOfAgent(a, events.Orchestrator, events.Removed, now, &events.AgentRemoved{By: in.By, State: after}), nil
+		return s.removed(a, in.By, in.Reason), nil
 	})
 	if err != nil {
 		return nil, err
@@ -273,6 +287,12 @@ func (s *Service) onRemoveAgent(ctx context.Context, tenant string, body []byte)
 		out["note"] = "the configuration lists this agent, and the next start enrols it again; take it out there as well"
 	}
 	return out, s.record(ctx, tenant, "agent.remove", in.By, in.Reason, "", a.ID)
+}
+
+func (s *Service) removed(a *lifecycle.Agent, by, reason string) *log.Draft {
+	now := s.Now()
+	after, _ := a.After(events.Removed, "", reason, now)
+	return log.NextOfAgent(a, events.Orchestrator, events.Removed, now, &events.AgentRemoved{By: by, State: after})
 }
 
 // onReleaseAgent sets an agent free by hand. The call that holds it first gets

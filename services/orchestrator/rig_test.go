@@ -133,21 +133,37 @@ func (w *world) joinApart(ahead time.Duration) *Service {
 	view := log.NewFollower()
 	view.CaughtUp(events.CallFamily)
 	view.CaughtUp(events.AgentFamily)
+	hears := &hearing{Follower: view, w: w}
 	s := New(Config{
-		Log: log.New(w.log, view), Notes: w, Sessions: sessions.NewMemory(now), Directory: w.dir, Rates: w.rates,
+		Log: log.New(w.log, hears), Notes: w, Sessions: sessions.NewMemory(now), Directory: w.dir, Rates: w.rates,
 		Incarnation: sessions.Incarnation(noon), Now: now, Logger: slog.New(slog.DiscardHandler),
-		History: w.history,
-		LastAgent: func(context.Context) (uint64, error) {
-			all, err := w.log.From(events.AgentFamily, 0)
-			if len(all) == 0 {
-				return 0, errors.Join(err, log.ErrNone)
-			}
-			return all[len(all)-1].Seq, err
-		},
+		History:   w.history,
+		LastAgent: func(context.Context) (uint64, error) { return w.log.End(events.AgentFamily), nil },
 	})
+	hears.s = s
 	w.crew, w.views[s] = append(w.crew, s), view
 	w.heard[s], w.told[s] = map[events.Family]uint64{}, map[events.Family]uint64{}
 	return s
+}
+
+// A hearing view hears what is stored as soon as somebody waits for it.
+type hearing struct {
+	*log.Follower
+	w *world
+	s *Service
+}
+
+func (h *hearing) Reach(ctx context.Context, f events.Family, seq uint64) error {
+	for told := h.w.told[h.s]; ctx.Err() == nil && told[f] < seq; told[f]++ {
+		r, err := h.w.log.At(ctx, f, told[f]+1)
+		if err != nil {
+			h.Unreadable(f, log.Ref{}, told[f]+1, false)
+			continue
+		}
+		h.Take(r)
+		h.s.Follow(r)
+	}
+	return h.Follower.Reach(ctx, f, seq)
 }
 
 // restart is one orchestrator in the place of the first, whose view begins with

@@ -2,11 +2,15 @@ package orchestrator
 
 import (
 	"cmp"
+	"context"
+	"errors"
 	"maps"
 	"slices"
 
+	"github.com/outdial/outdial/internal/api"
 	"github.com/outdial/outdial/internal/log"
 	"github.com/outdial/outdial/pkg/events"
+	"github.com/outdial/outdial/pkg/events/fault"
 	"github.com/outdial/outdial/pkg/events/lifecycle"
 )
 
@@ -15,7 +19,15 @@ type roster struct {
 	agents map[log.Ref]*lifecycle.Agent
 	groups map[log.Ref]*group          // by the group's name
 	claims map[log.Ref]map[string]bool // by call: the agents it holds
+	seats  map[seat][]*lifecycle.Agent // who is enrolled there, or was and is held
 	seq    uint64                      // of the last event taken in order
+}
+
+// A seat is one agent of a provider's, who is one person at one telephone.
+type seat struct{ tenant, connection, agent string }
+
+func seatOf(a *lifecycle.Agent) seat {
+	return seat{a.Tenant, a.State.Connection, a.State.ProviderAgent}
 }
 
 // A group is a hunt group, as far as its agents were heard of.
@@ -25,21 +37,44 @@ type group struct {
 }
 
 func newRoster() roster {
-	return roster{agents: map[log.Ref]*lifecycle.Agent{}, groups: map[log.Ref]*group{}, claims: map[log.Ref]map[string]bool{}}
+	return roster{agents: map[log.Ref]*lifecycle.Agent{}, groups: map[log.Ref]*group{}, claims: map[log.Ref]map[string]bool{},
+		seats: map[seat][]*lifecycle.Agent{}}
 }
 
-// Seated is another agent, enrolled as the same one of a provider's, or removed
-// while it was held back; "" for nobody, as far as this process has heard.
-func (x *Index) Seated(tenant, connection, provider, but string) string {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	for ref, a := range x.roster.agents {
-		there := a.Enrolled() || a.State.Quarantine != nil
-		if ref.Tenant == tenant && ref.ID != but && there && a.State.Connection == connection && a.State.ProviderAgent == provider {
-			return ref.ID
+// before is another agent who took a seat before an enrolment; "" for nobody.
+func (r *roster) before(at seat, but string, since uint64) string {
+	return r.there(at, but, func(b *lifecycle.Agent) bool { return b.Seat() < since })
+}
+
+// keeps is another agent because of whom one may not be claimed, "" for nobody: who
+// took the seat before, or may be on a call there. See ADR 36.
+func (r *roster) keeps(a *lifecycle.Agent) string {
+	return r.there(seatOf(a), a.ID, func(b *lifecycle.Agent) bool { return b.Seat() < a.Seat() || b.ClaimState() != lifecycle.Free })
+}
+
+func (r *roster) there(at seat, but string, is func(*lifecycle.Agent) bool) string {
+	for _, b := range r.seats[at] {
+		if b.ID != but && is(b) {
+			return b.ID
 		}
 	}
 	return ""
+}
+
+// Before is another agent who took a seat before an enrolment, as far as this
+// process has heard; "" for nobody.
+func (x *Index) Before(at seat, but string, since uint64) string {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.roster.before(at, but, since)
+}
+
+// Keeps is another agent because of whom one may not be claimed, "" for nobody,
+// and the place in the agents' log up to which all of them were heard.
+func (x *Index) Keeps(a *lifecycle.Agent) (other string, heard uint64) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.roster.keeps(a), x.roster.seq
 }
 
 func idleLonger(a, b *lifecycle.Agent) int {
@@ -60,8 +95,8 @@ func (r *roster) take(rec events.Record) {
 	r.count(a, 1)
 }
 
-// count notes an agent in its groups and at the call that holds it, or (-1)
-// strikes it out.
+// count notes an agent at its seat, in its groups and at the call that holds it, or
+// (-1) strikes it out.
 func (r *roster) count(a *lifecycle.Agent, n int) {
 	if claim := a.State.Claim; claim != nil {
 		call := log.Ref{Tenant: a.Tenant, ID: claim.Call}
@@ -74,6 +109,15 @@ func (r *roster) count(a *lifecycle.Agent, n int) {
 			delete(r.claims, call)
 		default:
 			delete(of, a.ID)
+		}
+	}
+	if a.Enrolled() || a.ClaimState() != lifecycle.Free {
+		at := seatOf(a)
+		r.seats[at] = slices.DeleteFunc(r.seats[at], func(b *lifecycle.Agent) bool { return b.ID == a.ID })
+		if n > 0 {
+			r.seats[at] = append(r.seats[at], a)
+		} else if len(r.seats[at]) == 0 {
+			delete(r.seats, at)
 		}
 	}
 	if !a.Enrolled() {
@@ -105,7 +149,7 @@ func (r *roster) count(a *lifecycle.Agent, n int) {
 func (r *roster) anyFor(c *lifecycle.Call, may func(*lifecycle.Agent) bool) bool {
 	q := c.Request.Request
 	fits := func(a *lifecycle.Agent) bool {
-		return (q.Connection == "" || q.Connection == a.State.Connection) && may(a)
+		return (q.Connection == "" || q.Connection == a.State.Connection) && may(a) && r.keeps(a) == ""
 	}
 	if q.Agent != "" {
 		a := r.agents[log.Ref{Tenant: c.Tenant, ID: events.AgentToken(q.Agent)}]
@@ -113,6 +157,47 @@ func (r *roster) anyFor(c *lifecycle.Call, may func(*lifecycle.Agent) bool) bool
 	}
 	g := r.groups[log.Ref{Tenant: c.Tenant, ID: q.HuntGroup}]
 	return g != nil && slices.ContainsFunc(g.ready, fits)
+}
+
+// abreast waits until everything that is stored of the agents now was heard here,
+// or wait ends.
+func (s *Service) abreast(ctx, wait context.Context) error {
+	last, err := s.LastAgent(ctx)
+	switch {
+	case errors.Is(err, log.ErrNone):
+		return nil
+	case err != nil:
+		return fault.New(fault.Transient, "look where the roster ends", log.CodeUnavailable, err)
+	}
+	return s.Log.Reach(wait, events.AgentFamily, last)
+}
+
+// leaveTaken takes an agent off the roster again who has just come to a seat that
+// another took at the same moment and a little earlier. Both are known here as soon
+// as this one's own enrolment is heard. If nobody gets as far as this, the later one
+// stays on the roster, and is not called.
+func (s *Service) leaveTaken(ctx context.Context, a *lifecycle.Agent) error {
+	if a.State.SeatSeq > 0 {
+		return nil // it sat there before
+	}
+	if err := s.Log.Reach(ctx, events.AgentFamily, a.Last.Seq); err != nil {
+		return err
+	}
+	other := s.index.Before(seatOf(a), a.ID, a.Seat())
+	if other == "" {
+		return nil
+	}
+	_, err := s.Log.UpdateAgent(ctx, agentRef(a), func(now *lifecycle.Agent) (*log.Draft, error) {
+		if !now.Enrolled() || now.State.EnrolledSeq != a.Last.Seq || now.ClaimState() != lifecycle.Free {
+			return nil, nil
+		}
+		return s.removed(now, "", events.ReasonSeatTaken), nil
+	})
+	if err == nil {
+		err = api.Conflict("agent " + other + " became the same agent of the provider's at the same moment, and came first: " +
+			"this one is off the roster; enrol it as another, or remove that one first")
+	}
+	return err
 }
 
 // Learn adds an agent's event that this process has just appended, ahead of

@@ -53,6 +53,9 @@ func Run(ctx context.Context, h *runtime.Host, c Config) error {
 	if err := h.Follow(ctx, events.StreamCalls, take, again); err != nil {
 		return err
 	}
+	if err := s.abreast(ctx, ctx); err != nil { // also of what others here knew ahead of its turn
+		return err
+	}
 	s.CaughtUp()
 	live.Store(true)
 	s.pending = pendingOf(h.Directory, c.Roster)

@@ -54,9 +54,9 @@ func (s *Service) Sweep(ctx context.Context) {
 			err = s.sweepClaim(ctx, a)
 		case s.holdOver(a):
 			err = s.endHold(ctx, agentRef(a), s.holdOver, "time_over")
-		case leftover(a, s.Now(), s.Limits.Prepared):
+		case leftover(a, s.Now(), s.Limits.Prepared) && s.seated(a): // else it may be another's
 			err = s.holdLeftover(ctx, a)
-		case a.Claimable():
+		case a.Claimable(): // perhaps because another has left its seat
 			err = s.serve(ctx, agentRef(a))
 		}
 		if err != nil && ctx.Err() == nil {

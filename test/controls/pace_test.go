@@ -34,8 +34,8 @@ func paceControls() []control {
 		},
 		{
 			invariant: "I4", guard: "an agent of a provider's is enrolled once", file: "services/orchestrator/commands_agent.go",
-			old: "in.ProviderAgent, ref.ID); other != \"\" {", new: "in.ProviderAgent, ref.ID); other != \"\" && len(other) > 1000 {",
-			pkg: "./services/orchestrator", test: "TestOneAgentOfAProvidersIsEnrolledOnce", says: "another by the same name",
+			old: "ref.ID, since); other != \"\" {", new: "ref.ID, since); other != \"\" && len(other) > 1000 {",
+			pkg: "./services/orchestrator", test: "TestWhoMovesToATakenSeatStaysWhereSheIs", says: "the orchestrator said of ann",
 		},
 		{
 			invariant: "pace", guard: "no more is assigned than can be dialed soon", file: "services/orchestrator/ways.go",

@@ -26,6 +26,10 @@ func (v view) Reach(ctx context.Context, f events.Family, seq uint64) error {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
+		if v.w.running == nil { // outside of a coroutine the world goes on
+			v.w.step()
+			continue
+		}
 		v.w.sleep(10 * time.Millisecond)
 	}
 	return nil

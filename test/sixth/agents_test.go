@@ -8,6 +8,8 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -77,6 +79,36 @@ func atDoor(c *company, out func() bool) http.HandlerFunc {
 		}
 		w.WriteHeader(answer.Code)
 		_, _ = w.Write(answer.Body.Bytes())
+	}
+}
+
+// Two orchestrators are asked at the same moment to enrol two as one of the
+// provider's: one hears that she may not, whoever it is, and is on no roster.
+func TestTwoPutAtOnceAreOneOnTheRoster(t *testing.T) {
+	t.Parallel()
+	c := open(t)
+	key := filepath.Join(t.TempDir(), "key")
+	if err := os.WriteFile(key, []byte(secret), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r := rig.Start(t, rig.Options{Copies: 2, Kinds: withPeople(), Secrets: []string{secret},
+		Connections: []string{fmt.Sprintf("people: {kind: people, tenant: %s, baseURL: %q, key: {file: %q}}", rig.Acme, c.URL, key)}})
+	for seat := range 40 {
+		var codes [2]string
+		var both sync.WaitGroup
+		for k := range codes {
+			both.Go(func() {
+				codes[k] = r.Ask(rig.Acme, "agent", "put", map[string]any{"agent": fmt.Sprintf("p%d-%d", seat, k), "providerAgent": fmt.Sprint("seat", seat), "connection": "people"}, nil)
+			})
+		}
+		both.Wait()
+		if slices.Sort(codes[:]); codes != [2]string{"", "409"} {
+			t.Errorf("seat %d: %q", seat, codes)
+		}
+		r.Until("one of the two is on the roster", time.Minute, func() bool {
+			one, two := r.AgentState(fmt.Sprintf("p%d-0", seat)), r.AgentState(fmt.Sprintf("p%d-1", seat))
+			return (one.Presence == events.Ready) != (two.Presence == events.Ready)
+		})
 	}
 }
 

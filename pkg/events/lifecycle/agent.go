@@ -1,6 +1,7 @@
 package lifecycle
 
 import (
+	"cmp"
 	"slices"
 	"sync"
 	"time"
@@ -113,6 +114,11 @@ func FoldAgent(tenant, id string, last events.Record) *Agent {
 func (a *Agent) Enrolled() bool {
 	return a.Last.Seq > 0 && a.State.Presence != events.Gone
 }
+
+// Seat is the sequence of the enrolment by which the agent took its seat. Of two
+// who are enrolled as the same one of a provider's, it is the seat of whose is the
+// earlier: every process that knows the later one knows that.
+func (a *Agent) Seat() uint64 { return cmp.Or(a.State.SeatSeq, a.State.EnrolledSeq) }
 
 // Claimable reports whether the agent may be taken for a call now.
 func (a *Agent) Claimable() bool {
