@@ -25,9 +25,10 @@ const (
 )
 
 // A Following hears the logs once for all services of a process, over the
-// connection of the first of them, and holds what they know of calls and
-// agents. That service is the last to be closed. The zero value follows
-// nothing yet.
+// connection of the first of them, and holds what they know of calls, and of
+// agents where a service needs them all: every event that is heard costs each
+// process that hears it. That service is the last to be closed. The zero value
+// follows nothing yet.
 type Following struct {
 	mu     sync.Mutex
 	view   *log.Follower
@@ -36,6 +37,7 @@ type Following struct {
 	lanes  log.Lanes      // of their appends; nil: nobody has asked for them
 	books  []*Host        // whose books note what was heard
 	record *worker.Tailer // of CONTROL; nil: not heard yet
+	begun  map[events.Family]func() // begins to hear one, once
 	stop   context.CancelFunc
 	done   sync.WaitGroup
 }
@@ -62,9 +64,11 @@ func (f *Following) add(h *Host, leader log.Leader) {
 	f.first, f.leader, f.view = h, leader, log.NewFollower()
 	ctx, stop := context.WithCancel(context.Background())
 	f.stop = stop
+	f.begun = map[events.Family]func(){}
 	for _, family := range families() {
-		f.done.Go(func() { f.hear(ctx, h, family) })
+		f.begun[family] = sync.OnceFunc(func() { f.done.Go(func() { f.hear(ctx, h, family) }) })
 	}
+	f.begun[events.CallFamily]()
 	f.done.Go(func() { f.hearControl(ctx, h) })
 }
 
@@ -316,6 +320,7 @@ func (f *Following) seen(stream string, seq uint64, id string) {
 // follow is Host.Follow.
 func (f *Following) follow(ctx context.Context, stream string, take func(events.Record), reset func()) error {
 	family := familyOf(stream)
+	f.begun[family]()
 	leave := f.view.Hear(family, take, reset)
 	context.AfterFunc(ctx, leave)
 	for !f.view.Live(family) {

@@ -286,3 +286,41 @@ func TestAPausedConsumerIsKnownToBe(t *testing.T) {
 		t.Errorf("a consumer that is not there: %v", err)
 	}
 }
+
+// A process of which no service needs to know all agents is told of none, and
+// asks the leader about the one in question; one that needs them holds them.
+func TestOnlyWhoNeedsAllAgentsHearsOfThem(t *testing.T) {
+	t.Parallel()
+	r := provisioned(t)
+	consumers := func(stream string) int {
+		s, err := r.JS.Stream(t.Context(), stream)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s.CachedInfo().State.Consumers
+	}
+	calls, agents := consumers(events.StreamCalls), consumers(events.StreamAgents)
+	h, _, _ := started(t, r, t.TempDir())
+	d := log.Draft{Family: events.AgentFamily, Tenant: "acme", Key: "anna", Role: events.Orchestrator, Name: events.Enrolled, Cause: "put",
+		Time: time.Now(), Body: &events.AgentEnrolled{State: events.AgentState{ProviderAgent: "anna@example.com"}}}
+	if _, err := h.Log.Append(t.Context(), d); err != nil {
+		t.Fatal(err)
+	}
+	a, err := h.Log.Agent(t.Context(), log.Ref{Tenant: "acme", ID: "anna"})
+	if err != nil || !a.Enrolled() {
+		t.Errorf("the agent is %+v, %v", a, err)
+	}
+	if now := consumers(events.StreamCalls); now <= calls {
+		t.Fatalf("%d hear of the calls, want more than %d", now, calls)
+	}
+	if now := consumers(events.StreamAgents); now != agents {
+		t.Errorf("%d hear of the agents, want %d as before", now, agents)
+	}
+	h.HearAgents()
+	h.HearAgents() // two services of one process
+	for deadline := time.Now().Add(patience); consumers(events.StreamAgents) != agents+1; time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("%d hear of the agents, want one more than %d", consumers(events.StreamAgents), agents)
+		}
+	}
+}

@@ -252,6 +252,10 @@ func (h *Host) Follow(ctx context.Context, stream string, take func(events.Recor
 	return h.following.follow(ctx, stream, take, reset)
 }
 
+// HearAgents has the process hold every agent as it last heard of her. One that
+// neither calls this nor follows AGENTS asks the leader about each.
+func (h *Host) HearAgents() { h.following.begun[events.AgentFamily]() }
+
 // Close lets go of everything.
 func (h *Host) Close() {
 	for _, s := range h.services {

@@ -27,8 +27,21 @@ func (s *Service) onAssigned(ctx context.Context, r events.Record) error {
 	if err != nil || !stillAssigned(c, r) {
 		return err
 	}
-	// Whose settings are asked for; whoever touches the provider asks the
-	// leader whether she is still the call's.
+	conn, ok := s.Directory.Connection(c.Tenant, c.Assigned.Connection)
+	if !ok {
+		return s.preparationFailed(ctx, r, fault.New(fault.Permanent, "judge", "no_connection", orders.ErrNoConnection), false)
+	}
+	if conn.Provider.Configured != nil || conn.Provider.Preparer != nil {
+		return s.askProvider(ctx, r, c)
+	}
+	return s.byRules(ctx, r, demands{loopback: conn.Loopback})
+}
+
+// askProvider answers for an assignment to a provider that has settings or
+// prepares.
+func (s *Service) askProvider(ctx context.Context, r events.Record, c *lifecycle.Call) error {
+	// Whose settings are asked for; whoever touches the provider asks once more
+	// whether she is still the call's.
 	a, err := orders.Lent(ctx, c, s.Log.Agent)
 	if err != nil {
 		return err
@@ -40,17 +53,15 @@ func (s *Service) onAssigned(ctx context.Context, r events.Record) error {
 	if err != nil {
 		return err
 	}
-	if conn.Provider.Configured != nil || conn.Provider.Preparer != nil {
-		if err := worker.Aside(ctx, conn.Tenant, conn.Name); err != nil {
-			return err
-		}
-		later, err := s.slot(ctx, conn)
-		if err != nil {
-			return err
-		}
-		if later != nil {
-			return s.notPrepared(ctx, r, fault.New(fault.Transient, "prepare", rateLimited, nil), false, later)
-		}
+	if err := worker.Aside(ctx, conn.Tenant, conn.Name); err != nil {
+		return err
+	}
+	later, err := s.slot(ctx, conn)
+	if err != nil {
+		return err
+	}
+	if later != nil {
+		return s.notPrepared(ctx, r, fault.New(fault.Transient, "prepare", rateLimited, nil), false, later)
 	}
 	d, err := s.demands(ctx, conn, o)
 	if err != nil {
@@ -59,7 +70,12 @@ func (s *Service) onAssigned(ctx context.Context, r events.Record) error {
 	if conn.Provider.Preparer != nil {
 		return s.prepare(ctx, r, d)
 	}
-	_, err = s.Log.Update(ctx, log.RefOf(r), func(c *lifecycle.Call) (*log.Draft, error) { // by our rules alone
+	return s.byRules(ctx, r, d)
+}
+
+// byRules answers for an assignment by our rules alone.
+func (s *Service) byRules(ctx context.Context, r events.Record, d demands) error {
+	_, err := s.Log.Update(ctx, log.RefOf(r), func(c *lifecycle.Call) (*log.Draft, error) {
 		if !stillAssigned(c, r) {
 			return nil, nil
 		}

@@ -16,6 +16,9 @@ func Run(ctx context.Context, h *runtime.Host, c Config) error {
 	c.Held, c.Standing = h.Held, h.Standing
 	c.Paused = func(ctx context.Context) (bool, error) { return h.Paused(ctx, "dialer") }
 	s := New(c)
+	if s.prepares() {
+		h.HearAgents() // for what an agent may be left prepared for
+	}
 	if err := h.Serve("places and withdraws calls", s.Endpoints()); err != nil {
 		return err
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/outdial/outdial/internal/log"
+	"github.com/outdial/outdial/internal/tenants"
 	"github.com/outdial/outdial/internal/worker"
 	"github.com/outdial/outdial/pkg/events"
 	"github.com/outdial/outdial/pkg/events/lifecycle"
@@ -51,6 +52,11 @@ func (s *Service) Turn(ctx context.Context) error {
 	err := s.late.Each(ctx, late, s.giveUp)
 	err = errors.Join(err, s.left.Each(ctx, left, s.pickUp))
 	return errors.Join(err, s.held.Each(ctx, held, s.withdrawLeftover))
+}
+
+// prepares says whether any connection leaves agents prepared.
+func (s *Service) prepares() bool {
+	return slices.ContainsFunc(s.Directory.Connections(), func(c tenants.Connection) bool { return c.Provider.Preparer != nil })
 }
 
 // giveUp writes unknown over an outcome that is overdue.
