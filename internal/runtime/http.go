@@ -63,7 +63,9 @@ type httpLimits struct {
 }
 
 // Nobody's request line and headers come near 16 KiB; a body of the largest
-// batch (1 MiB) needs 0.8 Mbit/s.
+// batch (1 MiB) needs 0.8 Mbit/s. Who sends more of headers hears net/http's own 431:
+// it lets nobody else say it, and to read more in order to say it would give
+// strangers that much of memory.
 func doorLimits() httpLimits {
 	return httpLimits{header: 16 << 10, readHeader: 5 * time.Second, read: 10 * time.Second,
 		write: time.Minute, idle: time.Minute}
