@@ -71,7 +71,7 @@ func house(t *testing.T, c *company, o rig.Options) *rig.Rig {
 		t.Fatal(err)
 	}
 	o.Secrets = append(o.Secrets, secret)
-	o.Connections = []string{fmt.Sprintf("lists: {kind: sixth, tenant: %s, baseURL: %q, key: {file: %q}}", rig.Acme, c.URL, key)}
+	o.Connections = []string{fmt.Sprintf("lists: {kind: sixth, tenant: %s, baseURL: %q, key: {file: %[3]q}, hook: {bearer: {file: %[3]q}}}", rig.Acme, c.URL, key)}
 	r := rig.Start(t, o)
 	c.ledger, c.now = r.Sim.Ledger(), r.Now
 	return r
@@ -94,12 +94,23 @@ func TestCallsStandInItsQueuesAndEnd(t *testing.T) {
 			t.Error(err)
 			return
 		}
-		res, err := http.Post(r.HTTP()+"/v1/providers/lists/events", "application/json", bytes.NewReader(body))
-		if err != nil {
-			return // the rig is being taken down
-		}
-		if res.Body.Close(); res.StatusCode != http.StatusNoContent {
-			t.Errorf("posted: %d", res.StatusCode)
+		for _, by := range []struct {
+			credential string
+			want       int
+		}{{"", http.StatusUnauthorized}, {"Bearer another", http.StatusUnauthorized}, {"Bearer " + secret, http.StatusNoContent}} {
+			q, err := http.NewRequestWithContext(t.Context(), http.MethodPost, r.HTTP()+"/v1/providers/lists/events", bytes.NewReader(body))
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			q.Header = http.Header{"Content-Type": {"application/json"}, "Authorization": {by.credential}}
+			res, err := http.DefaultClient.Do(q)
+			if err != nil {
+				return // the rig is being taken down
+			}
+			if res.Body.Close(); res.StatusCode != by.want {
+				t.Errorf("posted with %d bytes of a credential: %d", len(by.credential), res.StatusCode)
+			}
 		}
 	}
 	began := time.Now()
