@@ -8,7 +8,7 @@ func simulationControls() []control {
 		// Worlds that come to what the guard is there for, whatever their seed.
 		must = "TestAWorldThatMustReachTheCase/"
 	)
-	return []control{
+	return append(listedControls(), []control{
 		{
 			invariant: "I2", guard: "only the winner of the intent sends, in any order of things", file: start,
 			old: "if err != nil || !ok || !won.Won {", new: "if err != nil || !ok {",
@@ -50,6 +50,52 @@ func simulationControls() []control {
 			old: "				*k = k.with(c)\n				return m.progress(*k, c, s.Now())\n",
 			new: "				if n.about.Seq() > 0 {\n					c.State = n.about.State\n				}\n				return m.progress(*k, c, s.Now())\n",
 			pkg: pkg, test: test, says: "closed as failed",
+		},
+	}...)
+}
+
+// listedControls are those of companies that tell of calls, not of agents.
+func listedControls() []control {
+	const (
+		pkg, test = "./test/simulation", "TestTheFirstListedWorldsAreWhole"
+		feed      = "services/events-bridge/feed.go"
+	)
+	return []control{
+		{
+			invariant: "feeds", guard: "a page is stored before its cursor moves, in any order of things", file: feed,
+			old: "			s.seen.forget(conn.Name, item)\n			return false, err\n", new: "			s.seen.forget(conn.Name, item)\n",
+			pkg: pkg, test: test, says: "was read past",
+		},
+		{
+			invariant: "feeds", guard: "who has read on meanwhile is not undone", file: feed,
+			old: "	err = s.Cursors.Move(ctx, conn.Tenant, conn.Name, page.Next, at)\n",
+			new: "	_, at, _ = s.Cursors.Cursor(ctx, conn.Tenant, conn.Name)\n	err = s.Cursors.Move(ctx, conn.Tenant, conn.Name, page.Next, at)\n",
+			pkg: pkg, test: test, says: "went back",
+		},
+		{
+			invariant: "feeds", guard: "an item says what it says once", file: "services/events-bridge/match.go",
+			old: "				return true\n			}\n		}\n		latest =", new: "				return rawSeq == 0\n			}\n		}\n		latest =",
+			pkg: pkg, test: test, says: "is on record twice",
+		},
+		{
+			invariant: "I1", guard: "a provider is told when its pass ends", file: "internal/orders/orders.go",
+			old: "o.Scrub, o.PassEnds = c.Passed.Scrub, c.Passed.ValidUntil", new: "o.Scrub = c.Passed.Scrub",
+			pkg: pkg, test: test, says: "rang outside the time that the pass is for",
+		},
+		{
+			invariant: "I1", guard: "what stands in a queue past its pass is asked back", file: "services/orchestrator/placed.go",
+			old: "!p.ValidUntil.IsZero() && p.ValidUntil.Before(end)", new: "p.ValidUntil.IsZero() && p.ValidUntil.Before(end)",
+			pkg: pkg, test: test, says: "it stood in a queue after its pass had ended",
+		},
+		{
+			invariant: "I4", guard: "a call in a queue is on nobody's line", file: "internal/audit/witness.go",
+			old: "if d.Agent == \"\" && c != nil && len(c.intents)", new: "if d.Agent != \"\" && c != nil && len(c.intents)",
+			pkg: pkg, test: test, says: "the agent's dial before it",
+		},
+		{
+			invariant: "I4", guard: "who is not available is left alone", file: "services/orchestrator/assumed.go",
+			old: "return q.Since.Add(conn.Provider.Can.Away()), true", new: "return q.Since, true",
+			pkg: pkg, test: test, says: "who was not available is claimed",
 		},
 	}
 }

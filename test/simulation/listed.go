@@ -72,8 +72,11 @@ func (w *World) listed(h *house, i int, q map[string]any) {
 func (c *lister) trouble(h *house) {
 	w := c.w
 	c.whims()
-	if !c.window && w.odds(200) {
+	if !c.window && w.odds(500) {
 		c.forgot++
+	}
+	if w.odds(40) {
+		c.keeps = w.now.Add(w.between(10*time.Second, 40*time.Second))
 	}
 	c.post()
 	if c.can.Presence != providers.PresenceNone || w.calm {

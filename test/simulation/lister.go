@@ -22,6 +22,7 @@ type lister struct {
 	can     providers.Capabilities
 	entries []*entry
 	people  map[string]*person // by the company's id; none: its calls stand in queues
+	keeps   time.Time          // it gives nothing back until then
 }
 
 // An entry is a call that the company took.
@@ -165,7 +166,7 @@ func (c *lister) Lookup(ctx context.Context, o providers.Order) (providers.Found
 
 // Withdraw implements providers.Withdrawer.
 func (c *lister) Withdraw(ctx context.Context, o providers.Order) (string, error) {
-	if c.w.wire(ctx) || c.w.odds(30) {
+	if c.w.wire(ctx) || c.w.odds(30) || c.w.now.Before(c.keeps) {
 		return "", down("withdraw")
 	}
 	evidence := "never there"

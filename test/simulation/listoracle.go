@@ -52,10 +52,11 @@ func (w *World) judgeListed(r *Result, attempts map[string]*lifecycle.Call) {
 	for _, conn := range w.turned {
 		r.broken("", "the cursor of %s went back", conn)
 	}
-	stored := map[string]bool{}
+	stored, fed := map[string]bool{}, map[string]bool{}
 	for _, m := range w.raws {
 		if raw, _, err := events.DecodeBody[events.ProviderRaw](m.Header, m.Data, events.TypeProviderRaw); err == nil {
 			stored[string(raw.Body)] = true
+			fed[string(raw.Body)] = fed[string(raw.Body)] || raw.Via == "feed"
 		}
 	}
 	for _, h := range w.houses {
@@ -65,6 +66,9 @@ func (w *World) judgeListed(r *Result, attempts map[string]*lifecycle.Call) {
 			}
 			for _, it := range c.items {
 				w.judgeItem(r, it, attempts[it.of.Correlation], stored[string(it.body)])
+				if !fed[string(it.body)] && !c.window && c.forgot == 0 && w.age == 0 && w.now.Sub(it.shown) > patient {
+					r.broken("", "a feed was read past what it told (%s)", it.Word)
+				}
 			}
 			for a := range c.people {
 				w.judgeHolds(r, c, log.Ref{Tenant: h.name, ID: a})
@@ -97,7 +101,7 @@ func (w *World) judgeEntry(r *Result, of *lister, e *entry, c *lifecycle.Call) {
 		}
 	}
 	end := e.order.PassEnds.Add(forgotten)
-	if e.who != nil || len(e.Rang) > 0 || e.gone && e.Until.Before(end) || w.now.Before(end) {
+	if e.order.PassEnds.IsZero() || e.who != nil || len(e.Rang) > 0 || e.gone && e.Until.Before(end) || w.now.Before(end) {
 		return
 	}
 	asked := slices.IndexFunc(c.Log, func(x events.Record) bool { return x.Name == events.CancelRequested })

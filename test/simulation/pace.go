@@ -62,12 +62,26 @@ func (w *World) paced(conn string) {
 	if w.opts.rate == 0 || w.running == nil {
 		return
 	}
+	w.allSent[conn] = append(w.allSent[conn], w.now)
 	p := w.running.of
 	by := sender{p, p.life, conn}
 	if last, ok := w.sentAt[by]; ok && w.now.Sub(last) < pace.Every(w.opts.rate)-pace.Backlog {
 		w.bursts = append(w.bursts, w.now.Sub(last))
 	}
 	w.sentAt[by] = w.now
+}
+
+// overRate says by how much all processes together were ahead of an account's rate:
+// so many starts take so many slots, whichever are looked at, but for what one may
+// sleep too long.
+func (w *World) overRate(conn string) (ahead time.Duration) {
+	at := w.allSent[conn]
+	for i := range at {
+		for j := range i {
+			ahead = max(ahead, time.Duration(i-j)*pace.Every(w.opts.rate)-at[i].Sub(at[j])-pace.Backlog)
+		}
+	}
+	return ahead
 }
 
 // heldUp is how long the log keeps its answers to intents back, all together.

@@ -44,3 +44,25 @@ func TestAtAPaceNoPromiseIsBroken(t *testing.T) {
 		}
 	}
 }
+
+// Queues are dialed at the rate of their account, whoever dials, however many
+// ask at once, and whatever goes wrong; where nothing does, to the letter.
+func TestQueuesAreDialedAtTheirRate(t *testing.T) {
+	for seed := range uint64(min(worlds, 3)) {
+		o := listed()
+		o.Calls, o.rate, o.hurry = 40, 1, true
+		kind := Options{Calls: o.Calls, rate: o.rate, hurry: true, listed: true}
+		for _, o := range []Options{o, kind} {
+			r := play(t, seed, o)
+			if len(r.Broken) > 0 {
+				tell(t, r)
+			}
+			if ahead := r.w.overRate("lists"); o.odd == 0 && ahead > 0 {
+				t.Errorf("seed %d: the account is %s ahead of its rate", seed, ahead)
+			}
+			if n := len(r.w.allSent["lists"]); n < 5 {
+				t.Errorf("seed %d: %d starts", seed, n)
+			}
+		}
+	}
+}

@@ -69,6 +69,9 @@ func (s *shelf) Page(ctx context.Context, cursor string, since time.Time) (provi
 		return providers.Page{}, down("read feed")
 	}
 	page, err := s.page(cursor, since)
+	if t := s.w.running; t != nil && s.w.odds(200) { // whoever reads is stopped with it, and another reads on
+		t.of.freeze(s.w.between(12*time.Second, 25*time.Second))
+	}
 	if s.w.wire(ctx) || s.w.odds(60) { // it went out, and nobody got it
 		return providers.Page{}, down("read feed")
 	}

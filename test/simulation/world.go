@@ -42,6 +42,7 @@ type Options struct {
 	broken guard
 	plot   plot
 	rate   int  // of every connection; 0: none
+	hurry  bool // all ask within seconds
 	listed bool // companies that tell of calls, not of agents
 }
 
@@ -84,15 +85,16 @@ type World struct {
 	houses []*house
 
 	ledger   []*dial
-	numbers  map[string]log.Ref   // whose call it is, by the number that it asks for
-	drafted  map[string]time.Time // when an intent was drafted at the latest, by attempt
-	sends    map[string]int       // by attempt
-	won      map[string]bool      // attempts whose intent was acknowledged as new
-	sentAt   map[sender]time.Time // the last start
-	bursts   []time.Duration      // too close to the one before
-	late     []string             // attempts that were sent after their time
-	robbed   []string             // calls whose preparation was withdrawn as nobody's
-	blind    []string             // calls whose intent was for an agent who was not free any more
+	numbers  map[string]log.Ref     // whose call it is, by the number that it asks for
+	drafted  map[string]time.Time   // when an intent was drafted at the latest, by attempt
+	sends    map[string]int         // by attempt
+	won      map[string]bool        // attempts whose intent was acknowledged as new
+	sentAt   map[sender]time.Time   // the last start
+	allSent  map[string][]time.Time // starts, by connection
+	bursts   []time.Duration        // too close to the one before
+	late     []string               // attempts that were sent after their time
+	robbed   []string               // calls whose preparation was withdrawn as nobody's
+	blind    []string               // calls whose intent was for an agent who was not free any more
 	counts   map[string]int
 	serials  int
 	reads    int
@@ -208,7 +210,7 @@ func newWorld(seed uint64, o Options, zones rules.Zones, sets map[string]rules.R
 		facts: map[string]fact{}, rulesets: sets, zones: zones, numbers: map[string]log.Ref{}, lost: map[string]bool{},
 		unsure: map[string]bool{}, requests: map[log.Ref]request{}, drafted: map[string]time.Time{},
 		sends: map[string]int{}, won: map[string]bool{}, counts: map[string]int{}, refused: map[string]bool{},
-		tapes: map[string]tape{}, barred: map[string]time.Time{}}
+		allSent: map[string][]time.Time{}, tapes: map[string]tape{}, barred: map[string]time.Time{}}
 	if o.listed {
 		w.rulesets = shortLeases(sets)
 	}
@@ -246,8 +248,12 @@ func (w *World) begin() {
 // wrong, then nothing goes wrong any more and the dust settles.
 func (w *World) run() {
 	w.enrol()
+	apart := 2 * time.Second
+	if w.opts.hurry {
+		apart /= 20
+	}
 	for i := range w.opts.Calls {
-		w.after(2*time.Second+time.Duration(i)*2*time.Second+w.between(0, 6*time.Second), func() { w.request(i) })
+		w.after(2*time.Second+time.Duration(i)*apart+w.between(0, 6*time.Second), func() { w.request(i) })
 	}
 	for _, h := range w.houses {
 		for _, a := range h.seated {
