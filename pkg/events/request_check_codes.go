@@ -37,6 +37,7 @@ const (
 	FaultModeUnsupported      = "mode_unsupported"
 	FaultNoTarget             = "no_target"
 	FaultTwoTargets           = "two_targets"
+	FaultSameNumber           = "same_number"
 	FaultUnknownAgent         = "unknown_agent"
 	FaultUnknownHuntGroup     = "unknown_hunt_group"
 	FaultUnknownConnection    = "unknown_connection"
@@ -96,6 +97,7 @@ func FaultCodes() []FaultCode {
 		{FaultModeUnsupported, "only manual and preview calls are taken: what would allow a machine to dial or to speak (consent, line types, abandoned calls) is not on record yet"},
 		{FaultNoTarget, "one of agent, huntGroup and queue is required"},
 		{FaultTwoTargets, "only one of agent, huntGroup and queue may be given"},
+		{FaultSameNumber, "the number is given twice, as to or among the alternates"},
 		{FaultUnknownAgent, "no such agent is enrolled"},
 		{FaultUnknownHuntGroup, "no such hunt group has agents here"},
 		{FaultUnknownConnection, "the tenant has no such connection"},

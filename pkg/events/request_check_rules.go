@@ -2,6 +2,7 @@ package events
 
 import (
 	"slices"
+	"strconv"
 	"time"
 )
 
@@ -25,6 +26,11 @@ func (r *requestReader) target(n node) {
 // places resolves the names of things the tenant must have.
 func (r *requestReader) places(in *Intake) {
 	q, c := &r.req, r.ctx
+	for i, n := range q.Alternates {
+		if n != "" && (n == q.To || slices.Contains(q.Alternates[:i], n)) {
+			r.add("/alternates/"+strconv.Itoa(i), FaultSameNumber)
+		}
+	}
 	in.From, in.Connection = c.DefaultFrom, c.DefaultConnection
 	if q.From != "" {
 		in.From = q.From

@@ -135,6 +135,8 @@ func targetStories() []badStory {
 		{"an alternate without shape", nil, with(`"alternates":["+12025550124","home"]`), "/alternates/1~not_e164"},
 		{"seventeen alternates", nil, with(`"alternates":["` + strings.Repeat(`+12025550124","`, 16) + `+12025550124"]`), "/alternates~too_many"},
 		{"no target", nil, `{"to":"+12025550123"}`, "~no_target"},
+		{"the number again", nil, with(`"alternates":["+12025550123","+12025550124"]`), "/alternates/0~same_number"},
+		{"an alternate twice", nil, with(`"alternates":["+12025550124","+12025550125","+12025550124"]`), "/alternates/2~same_number"},
 		{"two targets", nil, with(`"huntGroup":"1045678"`), "/huntGroup~two_targets"},
 		{"three targets", nil, with(`"queue":"7","connection":"ujet","huntGroup":"1045678"`), "/huntGroup~two_targets"},
 		{"an unknown agent", nil, `{"to":"+12025550123","agent":"1"}`, "/agent~unknown_agent"},
