@@ -34,9 +34,9 @@ type Following struct {
 	view   *log.Follower
 	first  *Host // whose connection is used
 	leader log.Leader
-	lanes  log.Lanes      // of their appends; nil: nobody has asked for them
-	books  []*Host        // whose books note what was heard
-	record *worker.Tailer // of CONTROL; nil: not heard yet
+	lanes  log.Lanes                // of their appends; nil: nobody has asked for them
+	books  []*Host                  // whose books note what was heard
+	record *worker.Tailer           // of CONTROL; nil: not heard yet
 	begun  map[events.Family]func() // begins to hear one, once
 	stop   context.CancelFunc
 	done   sync.WaitGroup
