@@ -76,7 +76,7 @@ func TestComposeAgreesWithTheRest(t *testing.T) {
 	}
 	text := string(read(t, composeFile))
 	for service, tc := range map[string]struct{ old, new string }{ // the negative controls
-		"compliance":    {"OUTDIAL_RULESETS_DIR", "OUTDIAL_RULESET_DIR"},
+		"compliance":    {"OUTDIAL_RULESETS_DIR", config.EnvPrefix + "RULESET_DIR"},
 		"dialer":        {"127.0.0.1:8083/readyz", "127.0.0.1:8084/readyz"},
 		"provision":     {"target: nats_nkey}, tenant_acme, tcn_token]\n    networks: [core]\n    depends_on", "target: nats_key}, tenant_acme, tcn_token]\n    networks: [core]\n    depends_on"},
 		"prometheus":    {"./deploy/observability/alerts.yml", "./deploy/observability/alarms.yml"},
