@@ -159,7 +159,7 @@ func (o Options) stages() []stage {
 
 // turns is about how long so many worlds take that have so many turns.
 func (o Options) turns(worlds, turns int) time.Duration {
-	return time.Duration(worlds)*5*time.Second + time.Duration(turns)*(o.warm()+o.Length+time.Second)
+	return time.Duration(worlds)*3*time.Second + time.Duration(turns)*(o.warm()+o.Length+time.Second)
 }
 
 // longest is when a stage is given up, so that one that hangs is not the last.
