@@ -10,10 +10,9 @@ import (
 	"pgregory.net/rapid"
 )
 
-// Bodies are read and written by another library than the language's own, for a
-// third of the price. Whatever a body holds, both read the same of it or both
-// nothing; and what is written is the same to the byte.
-func TestTheQuickLibraryReadsAndWritesAsTheLanguagesOwn(t *testing.T) {
+// Bodies are read by another library than the language's own, for a third of the
+// price. Whatever a body holds, both read the same of it or both nothing.
+func TestTheQuickLibraryReadsAsTheLanguagesOwn(t *testing.T) {
 	t.Parallel()
 	specs := append(CallSpecs(), AgentSpecs()...)
 	fragments := []string{"{", "}", "[", "]", `"`, ",", ":", "null", "true", "0", "-", "1.5", "1e400", "99999999999999999999", `é`, `\ud800`, `\`, "\x00", "\xff",
@@ -36,7 +35,7 @@ func TestTheQuickLibraryReadsAndWritesAsTheLanguagesOwn(t *testing.T) {
 	})
 }
 
-// same has both libraries read a body, and write it again.
+// same has both libraries read a body.
 func same(t *rapid.T, data []byte, s Spec) {
 	want, got := s.New(), s.New()
 	wantErr, gotErr := json.Unmarshal(data, want), quick.Unmarshal(data, got)
@@ -48,11 +47,6 @@ func same(t *rapid.T, data []byte, s Spec) {
 	}
 	if d := cmp.Diff(want, got, cmp.Exporter(func(reflect.Type) bool { return true })); d != "" {
 		t.Fatal(d)
-	}
-	wrote, wantErr := json.Marshal(want)
-	quickly, gotErr := quick.Marshal(got)
-	if (wantErr == nil) != (gotErr == nil) || string(wrote) != string(quickly) {
-		t.Fatalf("%s, %v\n%s, %v", wrote, wantErr, quickly, gotErr)
 	}
 }
 
