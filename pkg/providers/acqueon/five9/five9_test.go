@@ -12,6 +12,7 @@ import (
 	"github.com/outdial/outdial/pkg/events/fault"
 	"github.com/outdial/outdial/pkg/providers"
 	"github.com/outdial/outdial/pkg/providers/acqueon/bus"
+	"github.com/outdial/outdial/test/exams/bustest"
 	"github.com/outdial/outdial/test/exams/providertest"
 )
 
@@ -26,16 +27,16 @@ func TestTheExamOfEveryProvider(t *testing.T) {
 
 func TestARequestIsTheDocumentsMessage(t *testing.T) { // F9-01, F9-02, F9-04
 	t.Parallel()
-	d := &desk{}
+	d := &bustest.Desk{}
 	p := System().Provider(bus.Config{Desktop: d})
 	if _, err := p.Starter.Start(t.Context(), providers.Order{To: customer, Attempt: "a1", NotAfter: time.Now().Add(time.Minute)}); err != nil {
 		t.Fatal(err)
 	}
 	var want, got any
-	if err := json.Unmarshal(fixture(t, "004-five9-set-make-call.request.json"), &want); err != nil {
+	if err := json.Unmarshal(bustest.Fixture(t, "004-five9-set-make-call.request.json"), &want); err != nil {
 		t.Fatal(err)
 	}
-	if err := json.Unmarshal(d.message, &got); err != nil {
+	if err := json.Unmarshal(d.Message, &got); err != nil {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -65,18 +66,18 @@ func TestWhatCannotBeDialedIsNotSent(t *testing.T) { // F9-28
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			d := &desk{}
+			d := &bustest.Desk{}
 			_, err := System().Provider(bus.Config{Desktop: d, HomeRegion: tc.region}).Starter.Start(t.Context(), tc.order)
-			if fault.Of(err) != fault.Permanent || fault.Code(err) != tc.code || d.sent != 0 {
-				t.Errorf("got %v after %d sends, want permanent %s after none", err, d.sent, tc.code)
+			if fault.Of(err) != fault.Permanent || fault.Code(err) != tc.code || d.Sent != 0 {
+				t.Errorf("got %v after %d sends, want permanent %s after none", err, d.Sent, tc.code)
 			}
 			if err != nil && strings.Contains(err.Error(), "608123") {
 				t.Errorf("the error repeats the number: %v", err)
 			}
 		})
 	}
-	d := &desk{}
-	if _, err := System().Provider(bus.Config{Desktop: d, HomeRegion: "CA"}).Starter.Start(t.Context(), providers.Order{To: customer}); err != nil || d.sent != 1 {
+	d := &bustest.Desk{}
+	if _, err := System().Provider(bus.Config{Desktop: d, HomeRegion: "CA"}).Starter.Start(t.Context(), providers.Order{To: customer}); err != nil || d.Sent != 1 {
 		t.Errorf("countries of one calling code are one home: %v", err)
 	}
 }
@@ -100,7 +101,7 @@ func TestTheSampleIsACallThatCouldNotBePlaced(t *testing.T) { // F9-07, 08, 12, 
 func TestTheSampleAsCopiedFromThePageIsRefused(t *testing.T) { // F9-06, F9-29
 	t.Parallel()
 	for _, name := range []string{"004-five9-outbound-call-state-change-wrap-up.event.raw", "004-five9-set-make-call.request.raw"} {
-		_, err := reader().Read(events.ProviderRaw{Body: fixture(t, name)}, view())
+		_, err := reader().Read(events.ProviderRaw{Body: bustest.Fixture(t, name)}, view())
 		if fault.Of(err) != fault.Permanent || fault.Code(err) != "not_json" {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -151,8 +152,8 @@ func TestStatesInEitherPlace(t *testing.T) { // F9-12
 	for state, name := range want {
 		outer := message(t, event(state))
 		inner := message(t, event(state), func(m object) {
-			delete(at(m, "message", "call"), "event")
-			delete(at(m, "message", "call", "ResponseFields"), "CallState")
+			delete(bustest.At(m, "message", "call"), "event")
+			delete(bustest.At(m, "message", "call", "ResponseFields"), "CallState")
 		})
 		for _, body := range [][]byte{outer, inner} {
 			if o := one(t, body, view()); o.Call != name {
@@ -176,7 +177,9 @@ func TestOneMessageManySpellings(t *testing.T) { // F9-14, 15, 16, 17, 20, 21
 	for name, change := range map[string]func(object){
 		"OutboundCallStateChange": func(m object) { m["subtopic"] = "OutboundCallStateChange" },
 		"topic Outbound":          func(m object) { m["topic"] = "Outbound" },
-		"OutboundType":            func(m object) { rename(at(m, "message", "call", "ResponseFields"), "OutBoundType", "OutboundType") },
+		"OutboundType": func(m object) {
+			rename(bustest.At(m, "message", "call", "ResponseFields"), "OutBoundType", "OutboundType")
+		},
 		"callid and CallState": func(m object) {
 			rename(data(m), "callId", "callid")
 			rename(data(m), "callState", "CallState")
@@ -184,7 +187,7 @@ func TestOneMessageManySpellings(t *testing.T) { // F9-14, 15, 16, 17, 20, 21
 		"CallType in the interaction": func(m object) { rename(data(m), "callType", "CallType") },
 		"startTime as text":           func(m object) { data(m)["startTime"] = "1711000862149" },
 		"click2DialData as text":      func(m object) { data(m)["click2DialData"] = `{"clickToDialNumber":"6081234567"}` },
-		"call.id as a number":         func(m object) { at(m, "message", "call")["id"] = json.Number("300000000115271") },
+		"call.id as a number":         func(m object) { bustest.At(m, "message", "call")["id"] = json.Number("300000000115271") },
 	} {
 		if diff := cmp.Diff(want, one(t, message(t, change), view())); diff != "" {
 			t.Errorf("%s reads differently (-want +got):\n%s", name, diff)
@@ -202,7 +205,7 @@ func TestOneMessageManySpellings(t *testing.T) { // F9-14, 15, 16, 17, 20, 21
 	} {
 		o := one(t, message(t, func(m object) {
 			data(m)["click2DialData"] = clicked
-			delete(at(m, "message", "call", "ResponseFields"), "fromAddress")
+			delete(bustest.At(m, "message", "call", "ResponseFields"), "fromAddress")
 		}), view())
 		if o.Customer != customer {
 			t.Errorf("click2DialData as %s: customer %q", name, o.Customer)
@@ -250,7 +253,7 @@ func TestNumbersWithoutACountry(t *testing.T) { // F9-05, F9-07
 		"+116081234567": "", "116081234567": "", "608123CALL": "", "6081234567.0": "", "1234567": "",
 	} {
 		o := one(t, message(t, func(m object) {
-			at(m, "message", "call", "ResponseFields")["fromAddress"] = given
+			bustest.At(m, "message", "call", "ResponseFields")["fromAddress"] = given
 			delete(data(m), "click2DialData")
 		}), view())
 		if o.Customer != want {
@@ -263,7 +266,7 @@ func TestNumbersWithoutACountry(t *testing.T) { // F9-05, F9-07
 	v := view()
 	v.HomeRegion = "GB"
 	if o := one(t, message(t, func(m object) {
-		at(m, "message", "call", "ResponseFields")["fromAddress"] = "2079460123"
+		bustest.At(m, "message", "call", "ResponseFields")["fromAddress"] = "2079460123"
 	}), v); o.Customer != "+442079460123" {
 		t.Errorf("the view's region is not used: %q", o.Customer)
 	}
@@ -278,11 +281,11 @@ func TestOnlyATelephoneCallIsOurs(t *testing.T) { // F9-24, F9-31
 		}
 	}
 	for _, k := range []string{"Chat", "Email", "SkillVoicemail"} {
-		if got := read(t, message(t, kind(k)), view()); len(got) != 0 {
+		if got := bustest.Read(t, reader(), message(t, kind(k)), view()); len(got) != 0 {
 			t.Errorf("%s: %+v", k, got)
 		}
 	}
-	predictive := func(m object) { at(m, "message", "call", "ResponseFields")["OutBoundType"] = "predictive" }
+	predictive := func(m object) { bustest.At(m, "message", "call", "ResponseFields")["OutBoundType"] = "predictive" }
 	if o := one(t, message(t, predictive, event("talking")), view()); o.Manual {
 		t.Error("a predictive call was taken for ours")
 	}
@@ -307,9 +310,9 @@ func TestPresenceOfThePage(t *testing.T) { // F9-03, F9-28
 
 func FuzzRead(f *testing.F) {
 	f.Add(wrapUp(f))
-	f.Add(fixture(f, "004-five9-outbound-call-state-change-wrap-up.event.raw"))
-	f.Add(fixture(f, "004-five9-set-make-call.request.raw"))
-	f.Add(fixture(f, "004-five9-set-make-call-numeric.request.json"))
+	f.Add(bustest.Fixture(f, "004-five9-outbound-call-state-change-wrap-up.event.raw"))
+	f.Add(bustest.Fixture(f, "004-five9-set-make-call.request.raw"))
+	f.Add(bustest.Fixture(f, "004-five9-set-make-call-numeric.request.json"))
 	f.Add([]byte(`{"channel":"five9","topic":"outbound","subtopic":"outboundcallstatechange","message":{"call":{"id":1e999,"event":"talking","ResponseFields":{"interactionData":"{}","fromAddress":6081234567}}}}`))
 	f.Fuzz(func(t *testing.T, body []byte) {
 		if err := providertest.Reads(reader(), events.ProviderRaw{Body: body}, view()); err != nil {

@@ -11,6 +11,7 @@ import (
 	"github.com/outdial/outdial/pkg/events"
 	"github.com/outdial/outdial/pkg/events/fault"
 	"github.com/outdial/outdial/pkg/providers"
+	"github.com/outdial/outdial/test/exams/bustest"
 	"github.com/outdial/outdial/test/exams/providertest"
 )
 
@@ -36,7 +37,7 @@ func TestTheSampleIsAnOfferOfOneCall(t *testing.T) { // WXC-14, 16, 18, 19, 23, 
 
 func TestTheSampleAsCopiedFromThePageIsRefused(t *testing.T) { // WXC-32: U+00A0 is no white space
 	t.Parallel()
-	raw := fixture(t, "001-webexcc-outbound-call-state-change-offer.event.raw")
+	raw := bustest.Fixture(t, "001-webexcc-outbound-call-state-change-offer.event.raw")
 	if !strings.Contains(string(raw), "\u00a0") {
 		t.Fatal("the raw fixture has lost its no-break spaces")
 	}
@@ -131,7 +132,7 @@ func TestOneChannelManySpellings(t *testing.T) { // WXC-05, 06, 07, 08, 12
 	if want.Attrs["callType"] != "outbound" {
 		t.Errorf("callType %q", want.Attrs["callType"])
 	}
-	regular := one(t, message(t, func(m object) { at(m, "message", "call")["CallType"] = "Regular_call" }), view())
+	regular := one(t, message(t, func(m object) { bustest.At(m, "message", "call")["CallType"] = "Regular_call" }), view())
 	if regular.Attrs["callType"] != "regular_call" {
 		t.Errorf("an unlisted call type is not kept: %q", regular.Attrs["callType"])
 	}
@@ -171,15 +172,15 @@ func TestKeysInAnyCaseReadTheSame(t *testing.T) { // WXC-24
 func TestWhichCallItIs(t *testing.T) { // WXC-15, 16, 17
 	t.Parallel()
 	other := message(t, func(m object) {
-		at(m, "message", "call", "ResponseActual", "data")["interactionId"] = "another"
+		bustest.At(m, "message", "call", "ResponseActual", "data")["interactionId"] = "another"
 	})
 	if got := one(t, other, view()); got.CallKey == interaction || got.IDs["callId"] != orgID {
 		t.Errorf("two interactions of one organisation are one call: %q", got.CallKey)
 	}
 	bare := func(to string) providers.Observation {
 		return one(t, message(t, func(m object) {
-			delete(at(m, "message", "call"), "ResponseActual")
-			at(m, "message", "call", "ResponseFields")["toAddress"] = to
+			delete(bustest.At(m, "message", "call"), "ResponseActual")
+			bustest.At(m, "message", "call", "ResponseFields")["toAddress"] = to
 		}), view())
 	}
 	a, again, b := bare(customer), bare("917702779401"), bare("+917702779402")
@@ -202,13 +203,13 @@ func TestWhichCallItIs(t *testing.T) { // WXC-15, 16, 17
 func TestTheFlatFormOfTheTable(t *testing.T) { // WXC-31, WXC-21, WXC-22
 	t.Parallel()
 	flat := message(t, event("CustAnswered"), func(m object) {
-		at(m, "message", "call")["ResponseActual"] = object{
+		bustest.At(m, "message", "call")["ResponseActual"] = object{
 			"fromaddress": "1908603511", "toAddress": customer, "id": orgID, "mediaType": "telephony", "state": "connected",
 			"interactionId": interaction, "trackingId": "notifs_1", "Ep_id": "729d9201", "ronaTimeout": "18",
 			"participants":    object{"mediatype": "telephony", "state": "connected"},
 			"mediaProperties": object{"teamName": "Acqueon_Site1_Team2", "siteid": "5729b45e", "QMrgName": "aqm", "queuedTimestamp": "1718965914454"},
 		}
-		delete(at(m, "message", "call", "ResponseFields"), "toAddress")
+		delete(bustest.At(m, "message", "call", "ResponseFields"), "toAddress")
 	})
 	o := one(t, flat, view())
 	if o.Call != events.Answered || o.CallKey != interaction || o.Customer != customer || !o.Manual {
@@ -240,8 +241,8 @@ func TestDetailsAreKeptThePersonIsNot(t *testing.T) { // WXC-21, 22, 27, 29, 37
 		}
 	}
 	personal := message(t, func(m object) {
-		at(m, "message", "call", "CallVariables")["ani"] = "917702779401"
-		at(m, "message", "call", "CallVariables")["virtualTeamName"] = "for +91 770-277-9401"
+		bustest.At(m, "message", "call", "CallVariables")["ani"] = "917702779401"
+		bustest.At(m, "message", "call", "CallVariables")["virtualTeamName"] = "for +91 770-277-9401"
 	})
 	for _, body := range [][]byte{offer(t), personal} {
 		o := one(t, body, view())
@@ -262,9 +263,9 @@ func TestStatesHaveOneSpelling(t *testing.T) { // WXC-13, 14
 		v := view()
 		v.Talked = true
 		o := one(t, message(t, func(m object) {
-			delete(at(m, "message", "call"), "event")
-			delete(at(m, "message", "call", "ResponseActual", "data"), "type")
-			at(m, "message", "call", "ResponseFields")["CallState"] = spelled
+			delete(bustest.At(m, "message", "call"), "event")
+			delete(bustest.At(m, "message", "call", "ResponseActual", "data"), "type")
+			bustest.At(m, "message", "call", "ResponseFields")["CallState"] = spelled
 		}), v)
 		if o.Call != events.WrapUp || o.Attrs["callState"] != "wrapup" || o.State != spelled {
 			t.Errorf("%s: says %s, state %q (%q)", spelled, o.Call, o.State, o.Attrs["callState"])
@@ -278,13 +279,13 @@ func TestStatesHaveOneSpelling(t *testing.T) { // WXC-13, 14
 func TestParticipantsMayBeAList(t *testing.T) { // WXC-25
 	t.Parallel()
 	o := one(t, message(t, event("eAgentContactAssigned"), joined("Customer", "Agent"), func(m object) {
-		inter := at(m, "message", "call", "ResponseActual", "data", "interaction")
+		inter := bustest.At(m, "message", "call", "ResponseActual", "data", "interaction")
 		var list []any
 		for _, p := range people(m) {
 			list = append(list, p)
 		}
 		delete(inter, "participants")
-		at(inter, "media", interaction)["participants"] = list
+		bustest.At(inter, "media", interaction)["participants"] = list
 	}), view())
 	if o.Call != events.Talking || o.Legs != (events.Legs{Customer: "up", Agent: "up"}) {
 		t.Errorf("says %s with legs %+v", o.Call, o.Legs)
@@ -293,7 +294,7 @@ func TestParticipantsMayBeAList(t *testing.T) { // WXC-25
 
 func TestCallsThatAreNotOurs(t *testing.T) { // WXC-07, WXC-20, F9-31
 	t.Parallel()
-	predictive := func(m object) { at(m, "message", "call", "ResponseFields")["OutBoundType"] = "predictive" }
+	predictive := func(m object) { bustest.At(m, "message", "call", "ResponseFields")["OutBoundType"] = "predictive" }
 	if o := one(t, message(t, predictive), view()); o.Manual || o.Presence != events.OnCall {
 		t.Errorf("predictive: %+v", o)
 	}
@@ -305,17 +306,17 @@ func TestCallsThatAreNotOurs(t *testing.T) { // WXC-07, WXC-20, F9-31
 		if o.Manual || o.Presence != events.OnCall || o.CallKey != "" || o.Customer != "" || o.Call != "" {
 			t.Errorf("%s call: %+v", name, o)
 		}
-		if got := read(t, message(t, change, event("ContactEnded")), view()); len(got) != 0 {
+		if got := bustest.Read(t, reader(), message(t, change, event("ContactEnded")), view()); len(got) != 0 {
 			t.Errorf("%s call's end: %+v", name, got)
 		}
 	}
-	if got := read(t, []byte(`{"channel":"Webexcc","topic":"agent","subtopic":"AgentStateChange","message":{}}`), view()); got != nil {
+	if got := bustest.Read(t, reader(), []byte(`{"channel":"Webexcc","topic":"agent","subtopic":"AgentStateChange","message":{}}`), view()); got != nil {
 		t.Errorf("not about a call: %+v", got)
 	}
-	if got := read(t, fixture(t, "001-webexcc-make-call.request.json"), view()); got != nil {
+	if got := bustest.Read(t, reader(), bustest.Fixture(t, "001-webexcc-make-call.request.json"), view()); got != nil {
 		t.Errorf("our own request coming by: %+v", got)
 	}
-	silent := func(m object) { delete(at(m, "message", "call", "ResponseFields"), "OutBoundType") }
+	silent := func(m object) { delete(bustest.At(m, "message", "call", "ResponseFields"), "OutBoundType") }
 	if o := one(t, message(t, silent), view()); !o.Manual {
 		t.Error("without OutBoundType the number that was dialed decides")
 	}
@@ -351,8 +352,8 @@ func TestPresenceOfThePage(t *testing.T) { // WXC-02, WXC-36
 
 func FuzzRead(f *testing.F) {
 	f.Add(offer(f))
-	f.Add(fixture(f, "001-webexcc-outbound-call-state-change-offer.event.raw"))
-	f.Add(fixture(f, "001-webexcc-make-call.request.json"))
+	f.Add(bustest.Fixture(f, "001-webexcc-outbound-call-state-change-offer.event.raw"))
+	f.Add(bustest.Fixture(f, "001-webexcc-make-call.request.json"))
 	f.Add([]byte(`{"outdial":"presence","status":"ready","version":"3.21.2410"}`))
 	f.Add([]byte(`{"channel":"webex cc","topic":"outbound","subtopic":"outboundcallstatechange","message":{"call":{"event":"e","id":1e400}}}`))
 	f.Fuzz(func(t *testing.T, body []byte) {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/outdial/outdial/pkg/events"
+	"github.com/outdial/outdial/test/exams/bustest"
 	"github.com/outdial/outdial/test/exams/providertest"
 )
 
@@ -20,7 +21,7 @@ type said struct {
 func sent(t testing.TB, both bool, news ...said) (bodies [][]byte) {
 	for _, n := range news {
 		bodies = append(bodies, message(t, event(n.event), func(m object) {
-			at(m, "message", "call", "ResponseActual", "data")["eventTime"] = 1718965916252 + n.at
+			bustest.At(m, "message", "call", "ResponseActual", "data")["eventTime"] = 1718965916252 + n.at
 			if both {
 				joined("Customer", "Agent")(m)
 			}

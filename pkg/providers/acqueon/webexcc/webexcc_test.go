@@ -11,6 +11,7 @@ import (
 	"github.com/outdial/outdial/pkg/events/fault"
 	"github.com/outdial/outdial/pkg/providers"
 	"github.com/outdial/outdial/pkg/providers/acqueon/bus"
+	"github.com/outdial/outdial/test/exams/bustest"
 	"github.com/outdial/outdial/test/exams/providertest"
 )
 
@@ -32,26 +33,26 @@ func TestTheExamOfEveryProvider(t *testing.T) {
 
 func TestARequestIsTheDocumentsMessage(t *testing.T) { // WXC-01, WXC-03, WXC-04, WXC-05
 	t.Parallel()
-	d := &desk{}
+	d := &bustest.Desk{}
 	p := System().Provider(bus.Config{Desktop: d})
 	receipt, err := p.Starter.Start(t.Context(), order())
 	if err != nil || receipt.Pending {
 		t.Fatalf("start: %+v, %v", receipt, err)
 	}
 	var want, got any
-	if err := json.Unmarshal(fixture(t, "001-webexcc-make-call.request.json"), &want); err != nil {
+	if err := json.Unmarshal(bustest.Fixture(t, "001-webexcc-make-call.request.json"), &want); err != nil {
 		t.Fatal(err)
 	}
-	if err := json.Unmarshal(d.message, &got); err != nil {
+	if err := json.Unmarshal(d.Message, &got); err != nil {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("request (-want +got):\n%s", diff)
 	}
-	if !bytes.Contains(d.message, []byte(`"subtopic":"MakeCall"`)) {
-		t.Errorf("the key is not spelled in lower case: %s", d.message)
+	if !bytes.Contains(d.Message, []byte(`"subtopic":"MakeCall"`)) {
+		t.Errorf("the key is not spelled in lower case: %s", d.Message)
 	}
-	if d.attempt != "attempt1" || !d.notAfter.Equal(order().NotAfter) || d.agent.Session != "s1" {
+	if d.Attempt != "attempt1" || !d.NotAfter.Equal(order().NotAfter) || d.Agent.Session != "s1" {
 		t.Errorf("attempt, deadline or session got lost: %+v", d)
 	}
 }
@@ -64,10 +65,10 @@ func TestWhatTheDesktopAnsweredIsPassedOn(t *testing.T) { // WXC-33: no answer i
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			d := &desk{err: fault.New(class, "send", "x", nil)}
+			d := &bustest.Desk{Err: fault.New(class, "send", "x", nil)}
 			_, err := System().Provider(bus.Config{Desktop: d}).Starter.Start(t.Context(), order())
-			if err == nil || fault.Of(err) != class || d.sent != 1 {
-				t.Errorf("got %v after %d sends, want class %v after one", err, d.sent, class)
+			if err == nil || fault.Of(err) != class || d.Sent != 1 {
+				t.Errorf("got %v after %d sends, want class %v after one", err, d.Sent, class)
 			}
 		})
 	}
@@ -87,11 +88,11 @@ func TestWhatCannotBeDialedIsNotSent(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			d, o := &desk{}, order()
+			d, o := &bustest.Desk{}, order()
 			tc.change(&o)
 			_, err := System().Provider(bus.Config{Desktop: d}).Starter.Start(t.Context(), o)
-			if fault.Of(err) != fault.Permanent || fault.Code(err) != tc.code || d.sent != 0 {
-				t.Errorf("got %v after %d sends, want permanent %s after none", err, d.sent, tc.code)
+			if fault.Of(err) != fault.Permanent || fault.Code(err) != tc.code || d.Sent != 0 {
+				t.Errorf("got %v after %d sends, want permanent %s after none", err, d.Sent, tc.code)
 			}
 		})
 	}
@@ -99,7 +100,7 @@ func TestWhatCannotBeDialedIsNotSent(t *testing.T) {
 
 func TestWhatWebexCannotDo(t *testing.T) { // X-07
 	t.Parallel()
-	p := System().Provider(bus.Config{Desktop: &desk{}})
+	p := System().Provider(bus.Config{Desktop: &bustest.Desk{}})
 	want := providers.Capabilities{Claims: true, Presence: providers.PresenceDesktop, Progress: providers.ProgressDesktop}
 	if p.Kind != providers.WebexCC || p.Can != want || p.Preparer != nil || p.Poller != nil || p.Looker != nil || p.Withdrawer != nil {
 		t.Errorf("capabilities: %+v", p)

@@ -1,6 +1,7 @@
 package webexcc
 
 import (
+	"github.com/outdial/outdial/test/exams/bustest"
 	"testing"
 )
 
@@ -11,14 +12,14 @@ func TestTheProvidersWordForAFailure(t *testing.T) {
 		"REJECTED": "rejected", "whatever": "provider_failed", "": "provider_failed",
 	} {
 		o := one(t, message(t, event("AgentOutboundFailed"), func(m object) {
-			at(m, "message", "call", "ResponseActual", "data")["reason"] = word
+			bustest.At(m, "message", "call", "ResponseActual", "data")["reason"] = word
 		}), view())
 		if o.Reason != want || o.Attrs["reason"] != word {
 			t.Errorf("%q: reason %q, attribute %q, want %q", word, o.Reason, o.Attrs["reason"], want)
 		}
 	}
 	o := one(t, message(t, event("AgentOutboundFailed"), func(m object) {
-		at(m, "message", "call", "ResponseActual", "data")["reason"] = "could not reach +91 77027 79401"
+		bustest.At(m, "message", "call", "ResponseActual", "data")["reason"] = "could not reach +91 77027 79401"
 	}), view())
 	if o.Attrs["reason"] != "" {
 		t.Errorf("a reason with a number in it was kept")
