@@ -99,6 +99,7 @@ type demands struct {
 	providers.Settings
 	known    bool // the settings were read
 	loopback bool
+	others   bool // the person's other numbers are judged though her own may not be called
 }
 
 // demands reads the provider's settings where it has any.
@@ -151,7 +152,7 @@ func (s *Service) judge(ctx context.Context, c *lifecycle.Call, d demands) verdi
 	if asked {
 		s.atInstant(&v, c, at)
 	}
-	if v.Allowed && takesAlternates(s.connection(c)) {
+	if (v.Allowed || d.others) && takesAlternates(s.connection(c)) {
 		s.judgeAlternates(ctx, &v, q, t, f, d)
 	}
 	return v

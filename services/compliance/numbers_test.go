@@ -191,6 +191,42 @@ func TestAnOptOutOfACallAtItsInstant(t *testing.T) {
 	w.wantFailed(rules.DNCInternal, false, false)
 }
 
+// Nor does the hour take back what is under way: where the window has closed since the
+// pass, the entry of another number is named first, and the window after it. A call that
+// is not dialed yet waits for the window, and is judged again without the number.
+func TestAnOptOutWhileTheWindowIsClosed(t *testing.T) {
+	t.Parallel()
+	for story, tc := range map[string]struct {
+		dialed bool
+		number string
+		codes  string
+		waits  bool
+	}{
+		"another's entry, the provider holds it": {true, newYork2, "DNC_INTERNAL TIME_AFTER_WINDOW TIME_AFTER_WINDOW", false},
+		"the number to call, as ever":            {true, newYork, "DNC_INTERNAL TIME_AFTER_WINDOW", false},
+		"another's entry, it is not dialed":      {false, newYork2, "TIME_AFTER_WINDOW", true},
+	} {
+		t.Run(story, func(t *testing.T) {
+			t.Parallel()
+			w := standing(t, "lists", events.DialRequest{To: newYork, Alternates: []string{newYork2}})
+			w.hear(w.enqueue("lists"))
+			if tc.dialed {
+				w.say(events.Dialer, events.Dialing, &events.CallDialing{Attempt: "a", NotAfter: noon.Add(5 * time.Second)})
+				w.say(events.Dialer, events.Started, &events.CallStarted{Attempt: "a"})
+			}
+			w.pass(10 * time.Hour)
+			w.follow()
+			if _, err := w.do("dnc", "add", `{"contacts":[{"phone_number":"`+tc.number+`"}]}`); err != nil {
+				t.Fatal(err)
+			}
+			f := w.call().Failed
+			if f == nil || codes(f.Reasons) != tc.codes || (f.NextAllowedAt != nil) != tc.waits || f.Retry {
+				t.Errorf("%+v", f)
+			}
+		})
+	}
+}
+
 // A judgement that read the list before the entry was there cannot pass the number
 // after the opt-out was answered.
 func TestAPassThatReadTheListTooEarlyLoses(t *testing.T) {

@@ -189,7 +189,7 @@ func (s *Service) stop(ctx context.Context, open openCall) (reach, error) {
 		if r = reachOf(c.State); !held && !stoppable(c.State) {
 			return nil, nil
 		}
-		v := s.judge(ctx, c, demands{loopback: true})
+		v := s.judge(ctx, c, demands{loopback: true, others: held})
 		switch {
 		case v.clears(open.token):
 			return nil, nil
@@ -202,7 +202,10 @@ func (s *Service) stop(ctx context.Context, open openCall) (reach, error) {
 		}
 		again := v.Allowed && !held
 		if v.Allowed {
-			v.Reasons = v.refused(open.token)
+			v.Reasons = nil
+		}
+		if v.Allowed || held { // what takes back a call that a provider holds is the entry, whatever the hour
+			v.refuse(v.refused(open.token)...)
 		}
 		return s.failed(c, v, nil, again, c.Touched)
 	})
