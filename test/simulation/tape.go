@@ -22,7 +22,7 @@ type cursors struct {
 
 // Cursor implements bridge.Cursors.
 func (c cursors) Cursor(_ context.Context, _, connection string) (string, uint64, error) {
-	if err := (leader{c.w, c.p}).ask(); err != nil {
+	if err := leader(c).ask(); err != nil {
 		return "", 0, err
 	}
 	t := c.w.tapes[connection]
