@@ -23,12 +23,14 @@ type agentEvent struct {
 	stamp
 	name  events.Name
 	call  string // that claimed, is released or is quarantined
+	seat  seat
 	state events.AgentState
 }
 
 // A hold is one call's hold on an agent, from claim to release.
 type hold struct {
 	call    string
+	seat    seat
 	fence   uint64 // 0 when the claim itself is not on record any more
 	claimed stamp
 	back    *stamp // quarantined: nobody may have the agent
@@ -62,7 +64,8 @@ func (a *agent) take(r events.Record) {
 	if e.state.ProviderAgent != "" {
 		a.providers[e.state.ProviderAgent] = true
 	}
-	// Only claims and providers are asked for later.
+	e.seat = seat{a.tenant, e.state.Connection, e.state.ProviderAgent}
+	// Only claims and seats are asked for later.
 	e.state = events.AgentState{Claim: e.state.Claim, Quarantine: e.state.Quarantine, Fence: e.state.Fence}
 	a.log = append(a.log, e)
 }
@@ -128,9 +131,9 @@ func (e agentEvent) resume() (lifecycle.State, []hold) {
 	at := e.stamp
 	switch {
 	case e.state.Quarantine != nil:
-		return lifecycle.Quarantined, []hold{{call: e.state.Quarantine.Call, claimed: e.stamp, back: &at}}
+		return lifecycle.Quarantined, []hold{{call: e.state.Quarantine.Call, seat: e.seat, claimed: e.stamp, back: &at}}
 	case e.state.Claim != nil:
-		h := hold{call: e.state.Claim.Call, claimed: e.stamp}
+		h := hold{call: e.state.Claim.Call, seat: e.seat, claimed: e.stamp}
 		if e.name == events.Claimed {
 			h.fence = e.seq
 		}
@@ -147,14 +150,14 @@ func (e agentEvent) hold(holds []hold, open *hold) []hold {
 		if open != nil {
 			open.lost = true
 		}
-		return append(holds, hold{call: e.call, fence: e.seq, claimed: e.stamp})
+		return append(holds, hold{call: e.call, seat: e.seat, fence: e.seq, claimed: e.stamp})
 	case events.Released:
 		if open != nil {
 			open.ended = &at
 		}
 	case events.Quarantined:
 		if open == nil {
-			return append(holds, hold{call: e.call, claimed: e.stamp, back: &at})
+			return append(holds, hold{call: e.call, seat: e.seat, claimed: e.stamp, back: &at})
 		}
 		open.back = &at
 	}

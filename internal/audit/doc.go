@@ -1,7 +1,7 @@
 // Package audit proves or refutes from the record that outdial kept its
 // promises: that no number was dialed without a pass (I1), none twice (I2),
 // that every call ends once (I3) and that no agent is on two calls or locked
-// for ever (I4).
+// for ever (I4), nor two who are the same agent of a provider's.
 //
 //	CALLS, AGENTS ─▶ Take ─┐
 //	                       ├─▶ Judge ─▶ Report

@@ -208,6 +208,7 @@ func (j *Judge) Report(now time.Time) Report {
 		r.Findings = append(r.Findings, c.findings...)
 		r.Findings = append(r.Findings, j.assignedByClaim(c)...)
 	}
+	seats := map[seat][]turn{}
 	for _, k := range slices.SortedFunc(maps.Keys(j.agents), key.compare) {
 		a := j.agents[k]
 		r.Findings = append(r.Findings, a.findings...)
@@ -216,10 +217,12 @@ func (j *Judge) Report(now time.Time) Report {
 		for _, h := range holds {
 			r.Findings = append(r.Findings, j.judgeHold(a, h, now)...)
 		}
+		turns(seats, a, holds)
 		if n := len(holds); n > 0 && holds[n-1].back != nil && holds[n-1].ended == nil {
 			r.Quarantined++
 		}
 	}
+	r.Findings = append(r.Findings, oneAtASeat(seats)...)
 	m := j.compare()
 	r.Unjudged, r.Lost = m.unjudged, m.told
 	r.Findings = append(r.Findings, m.found...)
