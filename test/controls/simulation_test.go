@@ -41,6 +41,11 @@ func simulationControls() []control {
 			pkg: pkg, test: test, says: "released before its call let the agent go",
 		},
 		{
+			invariant: "I4", guard: "nobody is called whose seat is another's, in any order of things", file: "services/orchestrator/claim.go",
+			old: "return other == \"\" && heard >= max(", new: "return other != a.ID && heard >= max(",
+			pkg: pkg, test: must + "two_are_put_on_one_seat", says: "who is the same agent of the provider's",
+		},
+		{
 			invariant: "I4", guard: "that an agent is busy is said before what may let her go", file: "services/events-bridge/normalise.go",
 			old: "ahead, err := s.sayOfAgent(ctx, m, &k, slices.ContainsFunc(all, ofCall))", new: "ahead, err := false, error(nil)",
 			pkg: pkg, test: must + "a_bridge_stops_amid_a_message", says: "when half of what a message says was on record",

@@ -45,6 +45,9 @@ func newHouse(w *World, name, tcn, desk string, agents int) *house {
 		desks: &desks{w: w, conn: desk, pages: map[string]*page{}}}
 	for i := range agents {
 		h.polled = append(h.polled, fmt.Sprintf("t%d", i))
+		if w.opts.plot == twins {
+			h.polled = append(h.polled, h.polled[len(h.polled)-1]+twin)
+		}
 		a := fmt.Sprintf("d%d", i)
 		h.seated = append(h.seated, a)
 		h.desks.pages[a] = &page{w: w, conn: desk, agent: a, seen: map[string]bool{}}
@@ -135,7 +138,9 @@ func (w *World) enrol() {
 			w.calm = false
 		}
 		for _, a := range h.polled {
-			enrol(a, h.tcn.conn, "sales")
+			if w.opts.plot != twins {
+				enrol(a, h.tcn.conn, "sales")
+			}
 		}
 		for _, a := range h.seated {
 			enrol(a, h.desks.conn, "care")

@@ -1,10 +1,13 @@
 package simulation
 
 import (
+	"context"
+	"strings"
 	"time"
 
 	"github.com/outdial/outdial/internal/log"
 	"github.com/outdial/outdial/pkg/events"
+	"github.com/outdial/outdial/services/orchestrator"
 )
 
 // A plot is what a world is made to run into, whatever its seed: what a guard is
@@ -20,6 +23,7 @@ const (
 	halved       // a bridge is stopped once it has appended half of what a message says
 	stray        // preparations take effect late, and withdrawals of nobody's are slow
 	burst        // the answers to intents are held up, and come all together
+	twins        // two are put on one seat at the same moment, and neither putter lives to hear of the other
 	silent       // one bridge after the other is stopped for longer than a lease
 )
 
@@ -56,6 +60,8 @@ func (w *World) stored(p *process, a log.Appended) {
 			p.skew = -setBack
 			w.after(2*sleeps, func() { p.skew = 0 })
 		}
+	case *events.AgentEnrolled:
+		w.orphan(p, a.Record)
 	case *events.CallProgress:
 		w.halve(p, b.RawSeq > 0 && a.Record.Name == events.Ended)
 	case *events.AgentPresence:
@@ -90,4 +96,44 @@ func (w *World) stopBridges() {
 type halt struct {
 	bridge string
 	at     time.Time
+}
+
+// A twin is the second agent at the seat of another.
+const twin = "-twin"
+
+// putTwins puts two agents on each seat of the polled companies, each pair at one
+// moment by two processes.
+func (w *World) putTwins() {
+	at := time.Second
+	for _, h := range w.houses {
+		t, _ := w.dir.Tenant(h.name)
+		for _, a := range h.polled {
+			if strings.HasSuffix(a, twin) {
+				continue
+			}
+			w.after(at, func() {
+				agents := []string{a, a + twin}
+				for _, p := range w.processes {
+					if p.up && p.orch != nil && len(agents) > 0 {
+						in := orchestrator.Enrolment{Agent: agents[0], Connection: h.tcn.conn, ProviderAgent: a, HuntGroups: []string{"sales"}}
+						p.spawn(nil, func() { _, _ = p.orch.Enrol(context.Background(), t, in) })
+						agents = agents[1:]
+					}
+				}
+			})
+			at += 6 * time.Second // who has died is there again
+		}
+	}
+}
+
+// orphan ends who has put an agent on a seat, before it hears of the other there.
+func (w *World) orphan(p *process, r events.Record) {
+	if w.opts.plot != twins || w.calm {
+		return
+	}
+	first := log.Ref{Tenant: r.Tenant, ID: strings.TrimSuffix(r.Key, twin)}
+	if w.agentNow(first).Enrolled() && w.agentNow(log.Ref{Tenant: r.Tenant, ID: first.ID + twin}).Enrolled() {
+		w.count("reached")
+	}
+	w.after(0, p.die)
 }

@@ -16,6 +16,7 @@ func TestAWorldThatMustReachTheCase(t *testing.T) {
 		"the dialer sleeps over its intent, and its clock is set": asleep,
 		"a bridge stops amid a message":                           halved,
 		"preparations take effect late":                           stray,
+		"two are put on one seat":                                 twins,
 		"bridges fall silent":                                     silent,
 		"the store goes back":                                     older,
 	} {

@@ -248,6 +248,9 @@ func (w *World) begin() {
 // wrong, then nothing goes wrong any more and the dust settles.
 func (w *World) run() {
 	w.enrol()
+	if w.opts.plot == twins {
+		w.putTwins()
+	}
 	apart := 2 * time.Second
 	if w.opts.hurry {
 		apart /= 20
