@@ -177,7 +177,9 @@ type Looker interface {
 
 // A Withdrawer undoes a preparation or, where Capabilities.Withdraw says so,
 // withdraws a call. It returns nil once the provider shows nothing of it any
-// more, with the provider's word as evidence.
+// more and nothing of it will ring, with the provider's word as evidence. A call
+// that rang is Permanent. The order of one whose answer was lost has no IDs: who
+// cannot find it without says so by an error.
 type Withdrawer interface {
 	Withdraw(ctx context.Context, o Order) (evidence string, err error)
 }

@@ -49,7 +49,7 @@ func (f reader) Read(r events.ProviderRaw, v providers.View) ([]providers.Observ
 
 const (
 	whole  = "a lookup knows what was placed and what was not, and makes nothing ring"
-	twice  = "what is taken back twice is taken back once"
+	twice  = "what is taken back twice is taken back once, and does not ring"
 	again  = "a feed comes again as it came, and leaves nothing out"
 	odd    = "odd messages are refused, and nothing worse"
 	apart  = "what it posts comes apart"
@@ -107,6 +107,16 @@ func TestABrokenSixthFailsTheExam(t *testing.T) {
 				return providers.Found{Verdict: providers.NotPlaced}, nil
 			})
 		}, "a lookup while the company is ill", "it took it for an answer"},
+		"a lookup to which what is over never was": {func(p *providers.Provider) {
+			was := p.Looker
+			p.Looker = lookup(func(c context.Context, o providers.Order) (providers.Found, error) {
+				f, err := was.Lookup(c, o)
+				if news, _ := p.Feeder.Page(c, "", time.Time{}); len(news.Items) > 0 {
+					f.Verdict = providers.NotPlaced
+				}
+				return f, err
+			})
+		}, whole, "after it rang: the exam is not passed: a call that was placed: true, is looked up as not_placed"},
 		"an error that quotes": {func(p *providers.Provider) {
 			p.Looker = lookup(func(_ context.Context, o providers.Order) (providers.Found, error) {
 				return providers.Found{}, fault.New(fault.Transient, "lookup", "down", errors.New(o.To))
@@ -130,6 +140,76 @@ func TestABrokenSixthFailsTheExam(t *testing.T) {
 		"what is taken back by nobody": {func(p *providers.Provider) {
 			p.Withdrawer = withdraw(func(context.Context, providers.Order) (string, error) { return "surely", nil })
 		}, "a withdrawal that nobody answers", "it took it for an answer"},
+		"what is looked at and not taken back": {func(p *providers.Provider) {
+			p.Withdrawer = withdraw(func(c context.Context, o providers.Order) (string, error) {
+				f, err := p.Looker.Lookup(c, o)
+				return f.Evidence, err
+			})
+		}, twice, "3 calls rang of three, want 1"},
+		"what was never there, its answer being lost": {func(p *providers.Provider) {
+			was := p.Withdrawer
+			p.Withdrawer = withdraw(func(c context.Context, o providers.Order) (string, error) {
+				if o.IDs[providers.CallID] != "" {
+					return was.Withdraw(c, o)
+				}
+				_, err := p.Looker.Lookup(c, o)
+				return "never there", err
+			})
+		}, twice, "2 calls rang of three, want 1"},
+		"what is taken back with all the others": {func(p *providers.Provider) {
+			was, all := p.Withdrawer, []providers.Order{}
+			starts := p.Starter
+			p.Starter = start(func(c context.Context, o providers.Order) (providers.Receipt, error) {
+				all = append(all, o)
+				return starts.Start(c, o)
+			})
+			p.Withdrawer = withdraw(func(c context.Context, o providers.Order) (evidence string, err error) {
+				for _, one := range append(all, o) {
+					if evidence, err = was.Withdraw(c, one); err != nil {
+						break
+					}
+				}
+				return evidence, err
+			})
+		}, twice, "0 calls rang of three, want 1"},
+		"what rang, and is taken back": {func(p *providers.Provider) {
+			was := p.Withdrawer
+			p.Withdrawer = withdraw(func(c context.Context, o providers.Order) (string, error) {
+				evidence, err := was.Withdraw(c, o)
+				if fault.Code(err) == "answered" {
+					return "gone", nil
+				}
+				return evidence, err
+			})
+		}, twice, "a call that rang is said to be taken back"},
+		"a feed that is one too far at its end": {func(p *providers.Provider) {
+			was := p.Feeder
+			p.Feeder = page(func(c context.Context, at string, s time.Time) (providers.Page, error) {
+				p, err := was.Page(c, at, s)
+				if n, e := strconv.Atoi(p.Next); e == nil && len(p.Items) > 0 && !p.More {
+					p.Next = strconv.Itoa(n + 1)
+				}
+				return p, err
+			})
+		}, again, "items are given out of"},
+		"a feed that is one too far where nothing is new": {func(p *providers.Provider) {
+			was := p.Feeder
+			p.Feeder = page(func(c context.Context, at string, s time.Time) (providers.Page, error) {
+				p, err := was.Page(c, at, s)
+				if n, e := strconv.Atoi(p.Next); e == nil && n > 0 && len(p.Items) == 0 {
+					p.Next = strconv.Itoa(n + 1)
+				}
+				return p, err
+			})
+		}, again, "items are given out of"},
+		"a feed without an end": {func(p *providers.Provider) {
+			was := p.Feeder
+			p.Feeder = page(func(c context.Context, at string, s time.Time) (providers.Page, error) {
+				p, err := was.Page(c, at, s)
+				p.More = true
+				return p, err
+			})
+		}, again, "and none comes after it"},
 		"a feed that leaves one out": {func(p *providers.Provider) {
 			was := p.Feeder
 			p.Feeder = page(func(c context.Context, at string, s time.Time) (providers.Page, error) {
@@ -247,17 +327,25 @@ func TestABrokenSixthFailsTheExam(t *testing.T) {
 // What the exam needs and is not given is a question that is not answered.
 func TestAnExamThatIsNotGivenAllIsNotPassed(t *testing.T) {
 	t.Parallel()
+	simulator := func(without func(*providertest.Company)) func(*providertest.Dialect) {
+		return func(d *providertest.Dialect) {
+			was := d.Company
+			d.Company = func() providertest.Company { c := was(); without(&c); return c }
+		}
+	}
 	for name, tc := range map[string]struct {
 		without     func(*providertest.Dialect)
 		story, says string
 	}{
-		"its simulator":       {func(d *providertest.Dialect) { d.Company = nil }, parts, "no company of its simulator is given"},
-		"its messages":        {func(d *providertest.Dialect) { d.News = nil }, whose, "none of its messages are given"},
-		"its post":            {func(d *providertest.Dialect) { d.Post, d.Items = nil, 0 }, apart, "a post of several items is not given"},
-		"what it sends":       {func(d *providertest.Dialect) { d.Sent = nil }, parts, "what was sent can be read: false"},
-		"its settings":        {func(d *providertest.Dialect) { d.Settings = nil }, parts, "the settings: baseURL"},
-		"a capability":        {func(d *providertest.Dialect) { d.Product.Can.Withdraw = false }, parts, "withdraws what it holds: false"},
-		"one that is not one": {func(d *providertest.Dialect) { d.Product.Can.Claims = true }, parts, "knows its agents: true, and is so: false"},
+		"its simulator":        {func(d *providertest.Dialect) { d.Company = nil }, parts, "no company of its simulator is given"},
+		"what rang":            {simulator(func(c *providertest.Company) { c.Rang = nil }), twice, "those that rang be counted"},
+		"a company that rings": {simulator(func(c *providertest.Company) { c.Ring = func() {} }), twice, "0 calls rang of three, want 1"},
+		"its messages":         {func(d *providertest.Dialect) { d.News = nil }, whose, "none of its messages are given"},
+		"its post":             {func(d *providertest.Dialect) { d.Post, d.Items = nil, 0 }, apart, "a post of several items is not given"},
+		"what it sends":        {func(d *providertest.Dialect) { d.Sent = nil }, parts, "what was sent can be read: false"},
+		"its settings":         {func(d *providertest.Dialect) { d.Settings = nil }, parts, "the settings: baseURL"},
+		"a capability":         {func(d *providertest.Dialect) { d.Product.Can.Withdraw = false }, parts, "withdraws what it holds: false"},
+		"one that is not one":  {func(d *providertest.Dialect) { d.Product.Can.Claims = true }, parts, "knows its agents: true, and is so: false"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -265,5 +353,30 @@ func TestAnExamThatIsNotGivenAllIsNotPassed(t *testing.T) {
 			tc.without(&d)
 			providertest.Fails(t, d, tc.story, tc.says)
 		})
+	}
+}
+
+// Who cannot find a call without the ids of its receipt, and says so, is honest.
+func TestARefusedWithdrawalIsNoLie(t *testing.T) {
+	t.Parallel()
+	d := dialect(t)
+	was := d.Settings
+	d.Settings = func(url string) providers.Section {
+		return bent{was(url), func(p *providers.Provider) {
+			all := p.Withdrawer
+			p.Withdrawer = withdraw(func(c context.Context, o providers.Order) (string, error) {
+				if o.Dialed && o.IDs[providers.CallID] == "" {
+					return "", fault.New(fault.Permanent, "withdraw", "no_id", nil)
+				}
+				return all.Withdraw(c, o)
+			})
+		}}
+	}
+	for _, q := range providertest.Questions(d) {
+		if q.Story == twice {
+			if err := q.Ask(t.Context()); err != nil {
+				t.Error(err)
+			}
+		}
 	}
 }

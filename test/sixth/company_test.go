@@ -105,7 +105,7 @@ func (c *company) keep(one *standing, kind sim.Kind, number string) {
 // somebody answers; half of it is known by the attempt, the rest by the company's
 // own id.
 func (c *company) ring(one *standing) {
-	if one.gone {
+	if one.gone || one.rang {
 		return
 	}
 	one.rang = true
@@ -145,6 +145,16 @@ func (c *company) ringAll() {
 	for _, one := range c.calls {
 		c.ring(one)
 	}
+}
+
+// ringing is how many of its calls rang.
+func (c *company) ringing() (n int) {
+	for _, one := range c.calls {
+		if one.rang {
+			n++
+		}
+	}
+	return n
 }
 
 func (c *company) look(w http.ResponseWriter, r *http.Request) {

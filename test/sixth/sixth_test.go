@@ -37,8 +37,8 @@ func dialect(t *testing.T) providertest.Dialect {
 			count := func(of func() int) func() int {
 				return func() int { c.mu.Lock(); defer c.mu.Unlock(); return of() }
 			}
-			return providertest.Company{URL: c.URL, Ring: c.ringAll,
-				Placed: count(func() int { return len(c.starts) }), Kept: count(func() int { return len(c.events) })}
+			return providertest.Company{URL: c.URL, Ring: c.ringAll, Placed: count(func() int { return len(c.starts) }),
+				Rang: count(c.ringing), Kept: count(func() int { return len(c.events) })}
 		},
 		News: [][]byte{[]byte(`{"call":"7","attempt":"a1","event":"RINGING","at":"2030-01-01T00:00:00Z"}`), []byte(`{"call":"7","event":"HUNG_UP","at":"2030-01-01T00:00:09Z"}`)},
 		Post: []byte(`[{"call":"7","event":"RINGING"},{"call":"8","event":"PICKED_UP"}]`), Items: 2,

@@ -73,10 +73,12 @@ type Company struct {
 	Order func() providers.Order
 	// Placed is how many calls it has placed, by its ledger.
 	Placed func() int
-	// Ring has the calls that it took ring and end: until then they do neither, where
-	// they can be taken back. Kept is how many items its feed has by now. Both are
-	// required of a Feeder.
+	// Ring has the calls that it took, and that rang not yet, ring and end before it
+	// returns: until then they do neither, where they can be taken back. Rang is how
+	// many calls rang by now, Kept how many items its feed has. Required: Ring and Rang
+	// of who takes calls back, Ring and Kept of a Feeder.
 	Ring func()
+	Rang func() int
 	Kept func() int
 }
 
