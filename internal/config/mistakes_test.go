@@ -7,10 +7,16 @@ import (
 	"testing"
 
 	"github.com/outdial/outdial/internal/config"
+	"github.com/outdial/outdial/pkg/providers/acqueon/five9"
+	"github.com/outdial/outdial/pkg/providers/acqueon/webexcc"
+	"github.com/outdial/outdial/pkg/providers/tcn"
 )
 
 // TestMistakes loads every file of testdata/mistakes, each named after what is
 // wrong with it, and expects the faults of the .faults file beside it.
+// told are the kinds that the fixtures tell of, however many there are by now.
+var told = config.Kinds{tcn.Product(), webexcc.Product(), five9.Product(), {Kind: "ipscape"}, {Kind: "ujet"}}
+
 func TestMistakes(t *testing.T) {
 	t.Parallel()
 	files, err := filepath.Glob("testdata/mistakes/*.yaml")
@@ -25,7 +31,9 @@ func TestMistakes(t *testing.T) {
 				t.Fatal(err)
 			}
 			dir := home(t)
-			cfg, err := config.Load(file, environment(nil), options(dir))
+			o := options(dir)
+			o.Kinds = told
+			cfg, err := config.Load(file, environment(nil), o)
 			if err == nil || cfg != nil {
 				t.Fatal("it loads")
 			}
