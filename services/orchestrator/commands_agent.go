@@ -128,7 +128,8 @@ func (s *Service) Enrol(ctx context.Context, t tenants.Tenant, in Enrolment) (*l
 	if in.ProviderAgent == "" {
 		in.ProviderAgent = in.Agent
 	}
-	ref, at := log.Ref{Tenant: t.Name, ID: events.AgentToken(in.Agent)}, seat{t.Name, in.Connection, in.ProviderAgent}
+	ref := log.Ref{Tenant: t.Name, ID: events.AgentToken(in.Agent)}
+	at := seat{tenant: t.Name, connection: in.Connection, agent: in.ProviderAgent}
 	out, err := s.Log.LatestAgent(ctx, ref)
 	if err == nil {
 		err = s.abreast(ctx, ctx)

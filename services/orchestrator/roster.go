@@ -23,11 +23,21 @@ type roster struct {
 	seq    uint64                      // of the last event taken in order
 }
 
-// A seat is one agent of a provider's, who is one person at one telephone.
-type seat struct{ tenant, connection, agent string }
+// A seat is one agent of a provider's, who is one person at one telephone: by the
+// name that she is enrolled with, or by the session that the provider shows her in,
+// for one credential may be given for two names.
+type seat struct{ tenant, connection, agent, session string }
 
 func seatOf(a *lifecycle.Agent) seat {
-	return seat{a.Tenant, a.State.Connection, a.State.ProviderAgent}
+	return seat{tenant: a.Tenant, connection: a.State.Connection, agent: a.State.ProviderAgent}
+}
+
+func seatsOf(a *lifecycle.Agent) []seat {
+	gone := a.State.Presence == events.Lost || a.State.Presence == events.Offline
+	if a.State.Session == "" || gone && a.ClaimState() == lifecycle.Free {
+		return []seat{seatOf(a)} // the session is of before
+	}
+	return []seat{seatOf(a), {tenant: a.Tenant, connection: a.State.Connection, session: a.State.Session}}
 }
 
 // A group is a hunt group, as far as its agents were heard of.
@@ -49,7 +59,13 @@ func (r *roster) before(at seat, but string, since uint64) string {
 // keeps is another agent because of whom one may not be claimed, "" for nobody: who
 // took the seat before, or may be on a call there. See ADR 36.
 func (r *roster) keeps(a *lifecycle.Agent) string {
-	return r.there(seatOf(a), a.ID, func(b *lifecycle.Agent) bool { return b.Seat() < a.Seat() || b.ClaimState() != lifecycle.Free })
+	for _, at := range seatsOf(a) {
+		other := r.there(at, a.ID, func(b *lifecycle.Agent) bool { return b.Seat() < a.Seat() || b.ClaimState() != lifecycle.Free })
+		if other != "" {
+			return other
+		}
+	}
+	return ""
 }
 
 func (r *roster) there(at seat, but string, is func(*lifecycle.Agent) bool) string {
@@ -112,12 +128,13 @@ func (r *roster) count(a *lifecycle.Agent, n int) {
 		}
 	}
 	if a.Enrolled() || a.ClaimState() != lifecycle.Free {
-		at := seatOf(a)
-		r.seats[at] = slices.DeleteFunc(r.seats[at], func(b *lifecycle.Agent) bool { return b.ID == a.ID })
-		if n > 0 {
-			r.seats[at] = append(r.seats[at], a)
-		} else if len(r.seats[at]) == 0 {
-			delete(r.seats, at)
+		for _, at := range seatsOf(a) {
+			r.seats[at] = slices.DeleteFunc(r.seats[at], func(b *lifecycle.Agent) bool { return b.ID == a.ID })
+			if n > 0 {
+				r.seats[at] = append(r.seats[at], a)
+			} else if len(r.seats[at]) == 0 {
+				delete(r.seats, at)
+			}
 		}
 	}
 	if !a.Enrolled() {

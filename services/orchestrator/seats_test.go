@@ -2,6 +2,7 @@ package orchestrator
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -304,5 +305,64 @@ func (w *world) hears(s *Service, f events.Family, n int) {
 		w.views[s].Take(r)
 		s.Follow(r)
 		w.told[s][f] = r.Seq
+	}
+}
+
+// One credential was given for two names: the provider shows both in one session.
+func TestOfTwoInOneSessionTheFirstIsCalled(t *testing.T) {
+	t.Parallel()
+	for story, tc := range map[string]struct {
+		session string // of the second
+		then    func(w *world)
+		who     []string
+	}{
+		"each in a session of her own": {"other", func(*world) {}, []string{"ann", "twin"}},
+		"both in one":                  {"one", func(*world) {}, []string{"ann"}},
+		"the first's credential is refused": {"one", func(w *world) {
+			w.presence("ann", events.SessionLost, "")
+		}, []string{"twin"}},
+		"the first has signed out": {"one", func(w *world) { w.presence("ann", events.SessionEnded, "") }, []string{"twin"}},
+	} {
+		t.Run(story, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			for _, agent := range []string{"ann", "twin"} {
+				w.enrol(agent)
+			}
+			w.shows("ann", "one")
+			w.shows("twin", tc.session)
+			tc.then(w)
+			w.tell()
+			var called []string
+			for _, agent := range []string{"twin", "ann"} {
+				if id, err := w.accept(w.s, w.request(agent, map[string]any{"agent": agent})); err == nil {
+					w.work(w.s)
+					w.turn(w.s)
+					if w.call(id).State == lifecycle.Assigned {
+						called = append(called, agent)
+					}
+				}
+			}
+			slices.Sort(called)
+			if !slices.Equal(called, tc.who) {
+				t.Errorf("%v are called, want %v", called, tc.who)
+			}
+		})
+	}
+}
+
+// shows says in which of the provider's sessions an agent is.
+func (w *world) shows(agent, session string) {
+	w.t.Helper()
+	a := w.agent(agent)
+	after, _ := a.After(events.SessionStarted, "", "", w.Now())
+	after.Session = session
+	for _, on := range []events.Name{events.SessionStarted, events.Ready} {
+		after.Presence = on
+		d := log.NextOfAgent(a, events.Bridge, on, w.Now(), &events.AgentPresence{State: after})
+		if _, err := w.log.Append(ctx(), *d); err != nil {
+			w.t.Fatal(err)
+		}
+		a = w.agent(agent)
 	}
 }
