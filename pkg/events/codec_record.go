@@ -276,8 +276,10 @@ func decodeJSON(data []byte, into any) error {
 // Permanent.
 func DecodeBody[T any](h Header, data []byte, typ string) (body T, id string, err error) {
 	if w, ok := readWritten(h); ok && w.typ == typ {
-		err = decodeJSON(data, &body)
-		return body, w.id, err
+		if _, err := url.Parse(w.source); err == nil { // else it is refused as ever, below
+			err = decodeJSON(data, &body)
+			return body, w.id, err
+		}
 	}
 	e, err := Decode(h, data)
 	if err != nil {

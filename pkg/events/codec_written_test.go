@@ -86,6 +86,25 @@ func TestThePlainEventIsTheSDKs(t *testing.T) {
 	}
 }
 
+// An attribute that the SDK refuses is refused in what is written as we write it, too.
+func TestTheShortWayRefusesWhatTheLongOneDoes(t *testing.T) {
+	t.Parallel()
+	for _, bad := range [][2]string{
+		{attrSource, ":"}, {attrSource, "http://[::1"}, {attrSource, "1:x"}, {attrSource, "/a?b#c#d"}, {attrSubject, "x"}, {attrID, "x,y"},
+		{attrTime, "0001-01-01T00:00:00Z"}, {attrTime, "2026-11-20T12:00:00,5Z"}, {attrTime, "2026-11-20T1:00:00Z"},
+	} {
+		h, data, err := EncodePlain(TypeProviderRaw, "/outdial/acme/bridge", "", "id1", noon, ProviderRaw{Connection: "c", Via: "webhook"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		h[headerPrefix+bad[0]] = []string{bad[1]}
+		_, _, short := DecodeBody[ProviderRaw](h, data, TypeProviderRaw)
+		if _, long := Decode(h, data); (short == nil) != (long == nil) {
+			t.Errorf("%v: %v, and by the long way %v", bad, short, long)
+		}
+	}
+}
+
 // Numbers of which nobody knows how large they are stand in a request's options
 // alone: only there they are read with care.
 func TestOnlyARequestHoldsValuesOfAnyKind(t *testing.T) {

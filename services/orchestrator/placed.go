@@ -56,7 +56,7 @@ func planPlaced(c *lifecycle.Call, now time.Time, l Limits) Action {
 		return after(l.Talk, lost("no_news"))
 	case lifecycle.Ended, lifecycle.WrapUp, lifecycle.WrappedUp:
 		if !c.Talked {
-			return Action{Do: Close, Outcome: events.OutcomeFailed, Reason: endReason(c)}
+			return Action{Do: Close, Outcome: events.OutcomeFailed, Reason: endReason(c), Presumed: unseen(c)}
 		}
 		done := Action{Do: Close, Outcome: events.OutcomeCompleted, Reason: talkedReason(c)}
 		switch {

@@ -24,7 +24,7 @@ func ProvesOver(c *lifecycle.Call, seq uint64, polled bool) (Action, bool) {
 	case c.Talked:
 		m.Outcome, m.Reason = events.OutcomeCompleted, talkedReason(c)
 	case after:
-		m.Reason = endReason(c)
+		m.Reason, m.Presumed = endReason(c), unseen(c)
 	}
 	switch c.State {
 	case lifecycle.Refused, lifecycle.NotPlaced, lifecycle.Withdrawn, lifecycle.Cancelled:
@@ -56,6 +56,10 @@ func endReason(c *lifecycle.Call) string {
 	}
 	return c.EndReason
 }
+
+// unseen says that the provider was first heard again when the call was over: the
+// customer may have talked, so that it failed is no more than presumed.
+func unseen(c *lifecycle.Call) bool { return !c.Talked && c.EndReason == events.EndUnknown }
 
 // talkedReason is how a conversation ended for its agent.
 func talkedReason(c *lifecycle.Call) string {
