@@ -2,6 +2,7 @@ package bench
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/base32"
@@ -23,7 +24,7 @@ import (
 
 // kept measures a store with many closed calls: starts, and reading old calls.
 func kept(ctx context.Context, o Options, t *Report) error {
-	w := world{desktops: 10}
+	w := world{desktops: 10, kept: o.Kept}
 	s, err := newSubject(o, w)
 	if err != nil {
 		return err
@@ -222,7 +223,7 @@ func (s *subject) clone(ctx context.Context, o Options, t *Report, model []*jets
 	defer nc.Close()
 	var failed error
 	js, err := jetstream.New(nc, jetstream.WithPublishAsyncMaxPending(4000),
-		jetstream.WithPublishAsyncErrHandler(func(_ jetstream.JetStream, _ *nats.Msg, err error) { failed = err }))
+		jetstream.WithPublishAsyncErrHandler(func(_ jetstream.JetStream, _ *nats.Msg, err error) { failed = cmp.Or(failed, err) })) // what follows is its consequence
 	if err != nil {
 		return nil, err
 	}

@@ -37,6 +37,16 @@ type world struct {
 	copies   int    // processes of each service, on servers of their own; 0: `outdial up`
 	replicas int    // servers, where they are of their own; default 1
 	single   bool   // events go to the log one by one, however many wait
+	kept     int    // closed calls that its store is to hold
+}
+
+// room is the setting of a store that holds many calls: a third of it is theirs, and
+// one takes up to 16 KiB.
+func (w world) room() string {
+	if w.kept == 0 {
+		return ""
+	}
+	return fmt.Sprintf(", maxStore: %dMiB", 4096+w.kept/16)
 }
 
 // A process is one that is measured, or what it stands on.
@@ -88,7 +98,7 @@ func newSubject(o Options, w world) (*subject, error) {
 	}
 	var b strings.Builder
 	if w.copies == 0 {
-		fmt.Fprintf(&b, "nats: {listen: %q, monitor: %q, store: %q, batch: %t}\n", s.nats[0], s.watch[0], filepath.Join(dir, "nats"), !w.single)
+		fmt.Fprintf(&b, "nats: {listen: %q, monitor: %q, store: %q, batch: %t%s}\n", s.nats[0], s.watch[0], filepath.Join(dir, "nats"), !w.single, w.room())
 	} else {
 		fmt.Fprintf(&b, "nats: {url: %q, monitor: %q, maxStore: 8GiB}\nredis: {url: %q}\n", s.url(), "http://"+strings.Join(s.watch, ",http://"), redisbin.URL(s.socket()))
 	}
